@@ -1,0 +1,41 @@
+"""How strongly somebody has authenticated. Imports no Django, since policy uses it.
+
+Levels are the authentication assurance levels of NIST SP 800-63B-4; their names are the values of
+`acr` in tokens. Methods are the `amr` values of RFC 8176.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    NONE = 0
+    AAL1 = 1
+    AAL2 = 2
+
+    @property
+    def acr(self) -> str:
+        return "" if self is Level.NONE else f"aal{self.value}"
+
+    @classmethod
+    def from_acr(cls, acr: str) -> "Level":
+        """The level an `acr` value names; `NONE` for an unknown or empty one."""
+        return {"aal1": cls.AAL1, "aal2": cls.AAL2}.get(acr, cls.NONE)
+
+
+@dataclass(frozen=True)
+class Assurance:
+    """What has been proven, and when. Missing means nothing: the default is `NONE`."""
+
+    level: Level = Level.NONE
+    methods: tuple[str, ...] = ()
+    authenticated_at: datetime | None = None
+
+    def satisfies(self, level: Level, max_age: timedelta | None, now: datetime) -> bool:
+        """Whether this is at least `level` and no older than `max_age`."""
+        if self.level < level:
+            return False
+        if max_age is None:
+            return True
+        return self.authenticated_at is not None and now - self.authenticated_at <= max_age

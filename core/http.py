@@ -1,0 +1,98 @@
+"""What every page shares: the client's address, required assurance, and how a refusal looks."""
+
+import ipaddress
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from core import clock
+from core.assurance import Assurance, Level
+from core.errors import Refusal
+
+REACHABLE: Literal["reachable"] = "reachable"
+View = Callable[..., HttpResponse]
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address of whoever talks to us: behind N trusted proxies, the Nth from the right.
+
+    The number comes from SALLYPORT_TRUSTED_PROXY_COUNT. With 0 the header is ignored; with too few
+    hops, or something that is no address, the peer's own address counts.
+    """
+    return address_from(
+        request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", "")
+    )
+
+
+def address_from(peer: str, forwarded_for: str) -> str:
+    count: int = settings.TRUSTED_PROXY_COUNT
+    if count:
+        hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
+        if len(hops) >= count:
+            try:
+                return str(ipaddress.ip_address(hops[-count]))
+            except ValueError:
+                pass
+    try:
+        return str(ipaddress.ip_address(peer))
+    except ValueError:
+        return "0.0.0.0"  # noqa: S104 - a name for "unknown", nothing is bound
+
+
+def safe_next(request: HttpRequest, default: str) -> str:
+    """The `next` parameter if it stays on this site, else `default`."""
+    target = request.POST.get("next") or request.GET.get("next") or ""
+    if url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    ):
+        return target
+    return default
+
+
+def require_assurance(
+    level: Level | Literal["reachable"], *, max_age: timedelta | None = None
+) -> Callable[[View], View]:
+    """Let a view run only for a session that is strong and fresh enough.
+
+    `REACHABLE` asks for as much as this user can prove, so that enrolling a first factor is
+    possible and removing the last one is not cheap. Anything less goes to step-up and comes back.
+    This replaces allauth's re-authentication, which lets users without a password pass unasked.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.is_authenticated:
+                return redirect(f"{reverse('account_login')}?{urlencode({'next': request.get_full_path()})}")
+            wanted: Level = (
+                getattr(request, "reachable_level", Level.AAL2) if level == REACHABLE else level
+            )
+            assurance: Assurance = getattr(request, "assurance", Assurance())
+            if assurance.satisfies(wanted, max_age, clock.now()):
+                return view(request, *args, **kwargs)
+            query = {"next": request.get_full_path(), "acr": wanted.acr}
+            if max_age is not None:
+                query["max_age"] = str(int(max_age.total_seconds()))
+            return redirect(f"{reverse('sessions:step_up')}?{urlencode(query)}")
+
+        return guarded
+
+    return decorate
+
+
+def render_refusal(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """The HTML page of a refusal, with its status and headers."""
+    template = f"{refusal.status}.html" if refusal.status in {400, 403, 404, 429} else "400.html"
+    response = render(request, template, {"refusal": refusal}, status=refusal.status)
+    for name, value in refusal.headers.items():
+        if name != "WWW-Authenticate":
+            response[name] = value
+    return response

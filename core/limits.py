@@ -1,0 +1,39 @@
+"""Rate limits as named data, and one decision.
+
+Counters live in the shared cache and can be lost with it; that is allowed, since they only smooth.
+Budgets against guessing are kept in the database (`accounts.budget`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.cache import cache
+
+from core.errors import Refusal
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most `burst` events per `period` and key.
+
+    why: one sentence for the operator who meets the limit in a log.
+    """
+
+    name: str
+    burst: int
+    period: timedelta
+    why: str
+
+
+def spend(limit: Limit, key: str, *, now: datetime) -> None:
+    """Count one event; refuses too_many_attempts when the burst of this period is used up."""
+    period_seconds = int(limit.period.total_seconds())
+    window, elapsed = divmod(int(now.timestamp()), period_seconds)
+    slot = f"limit:{limit.name}:{key}:{window}"
+    cache.add(slot, 0, timeout=period_seconds)
+    try:
+        used = cache.incr(slot)
+    except ValueError:  # evicted between the two calls
+        return
+    if used > limit.burst:
+        raise Refusal.too_many_attempts(period_seconds - elapsed)
