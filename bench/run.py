@@ -1,0 +1,88 @@
+"""The rounds: each work in turn, each peer in turn, so that the machine's drift hits all alike."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import load
+from bench.cluster import Cluster
+from bench.load import Job, Work
+from bench.measure import cpu_seconds
+from bench.report import Round
+from bench.servers import Peer
+
+WARM_UP_SECONDS = 1
+WARM_UP_CODES = 6000
+# Fresh codes for a timed round: so many times what the warm-up used in a second.
+HEADROOM = 4
+FAMILIES_PER_CONNECTION = 4
+INTROSPECTED = 200
+
+
+@dataclass(kw_only=True)
+class Run:
+    peers: list[Peer]
+    works: list[Work]
+    cluster: Cluster
+    folder: Path
+    connections: int
+    speed: dict[tuple[str, Work], float] = field(default_factory=dict)
+
+    def warm_up(self) -> None:
+        """One short pass over every cell: lazy imports, prepared statements, caches."""
+        for work in self.works:
+            for peer in self.peers:
+                warm = self.one(peer, work, number=0, seconds=WARM_UP_SECONDS, codes=WARM_UP_CODES)
+                self.speed[peer.name, work] = warm.rate
+
+    def rounds(self, *, number: int, seconds: int) -> Iterator[Round]:
+        """Every cell once, in the order in which it is measured."""
+        for work in self.works:
+            for peer in self.peers:
+                codes = int(self.speed[peer.name, work] * seconds * HEADROOM) + 200
+                yield self.one(peer, work, number=number, seconds=seconds, codes=codes)
+
+    def one(self, peer: Peer, work: Work, *, number: int, seconds: int, codes: int) -> Round:
+        """Seed, settle, load, and read the CPU before and after."""
+        tokens = self._fresh_tokens(peer, work, codes=codes)
+        self.cluster.settle()
+        client_id, client_secret, scope = peer.client(work)
+        job = Job(
+            work=work,
+            base_url=peer.server.base_url,
+            path=peer.paths()[work],
+            client_id=client_id,
+            client_secret=client_secret,
+            scope=scope,
+            tokens=tokens,
+            connections=self.connections,
+            seconds=seconds,
+        )
+        server, store = peer.server.process.pid, self.cluster.postmaster
+        before = cpu_seconds(server), cpu_seconds(store)
+        outcome = load.run(job, folder=self.folder)
+        after = cpu_seconds(server), cpu_seconds(store)
+        requests = max(outcome.good, 1)
+        return Round(
+            peer=peer.name,
+            work=work,
+            number=number,
+            outcome=outcome,
+            server_cpu_ms=1000 * (after[0] - before[0]) / requests,
+            store_cpu_ms=1000 * (after[1] - before[1]) / requests,
+        )
+
+    def _fresh_tokens(self, peer: Peer, work: Work, *, codes: int) -> Path | None:
+        """Tokens no older than this cell, since a 15-minute token in a long run gets refusals."""
+        count = {
+            Work.REFRESH: FAMILIES_PER_CONNECTION * self.connections,
+            Work.CODE: codes,
+            Work.INTROSPECTION: INTROSPECTED,
+        }.get(work)
+        if count is None:
+            return None
+        tokens = self.folder / "tokens"
+        tokens.unlink(missing_ok=True)
+        tokens.touch(mode=0o600)
+        peer.seed(work, count=count, into=tokens)
+        return tokens

@@ -1,0 +1,98 @@
+-- One work, asked over and over; every answer is looked at.
+-- wrk ... -s bench/wrk.lua URL -- JOB, where JOB is a file of "name=value" lines (bench/load.py).
+--
+-- Refresh keeps a queue: a token is taken, the answer's token goes to its end. A code is used once.
+-- Who finds nothing to take asks for /starved and is counted: such a cell is void.
+
+local job = {}
+local queue, first, last = {}, 1, 0
+local spent = {}
+good, bad, starved = 0, 0, 0
+first_error = ""
+
+local handle
+
+function setup(thread)
+  handle = thread
+end
+
+function init(args)
+  for line in io.lines(args[1]) do
+    local name, value = line:match("^(%w+)=(.*)$")
+    job[name] = value
+  end
+  if job.tokens ~= "" then
+    for line in io.lines(job.tokens) do
+      last = last + 1
+      queue[last] = line
+    end
+  end
+  wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
+  if job.basic ~= "" then
+    wrk.headers["Authorization"] = "Basic " .. job.basic
+  end
+end
+
+local function take()
+  if first > last then
+    return nil
+  end
+  local token = queue[first]
+  queue[first] = nil
+  first = first + 1
+  return token
+end
+
+function request()
+  if job.tokens == "" then
+    return wrk.format(job.method, job.path, nil, job.body)
+  end
+  local token = take()
+  if token == nil then
+    starved = starved + 1
+    return wrk.format("GET", "/starved")
+  end
+  if job.work == "introspection" then
+    last = last + 1
+    queue[last] = token
+  elseif job.work == "refresh" then
+    spent[token] = true
+  end
+  return wrk.format(job.method, job.path, nil, job.body .. token)
+end
+
+function response(status, headers, body)
+  local right = status == 200
+  for mark in job.marks:gmatch("[^ ]+") do
+    right = right and body:find('"' .. mark .. '"', 1, true) ~= nil
+  end
+  if right and job.work == "introspection" then
+    right = body:match('"active"%s*:%s*true') ~= nil
+  elseif right and job.work == "refresh" then
+    local token = body:match('"refresh_token"%s*:%s*"([^"]+)"')
+    right = token ~= nil and not spent[token]
+    if right then
+      last = last + 1
+      queue[last] = token
+    end
+  end
+  if right then
+    good = good + 1
+  else
+    bad = bad + 1
+    if first_error == "" then
+      first_error = status .. " " .. body:sub(1, 200):gsub("[%c\"\\]", " ")
+    end
+  end
+end
+
+function done(summary, latency, requests)
+  local errors = summary.errors
+  io.write(string.format(
+    '\n{"good": %d, "bad": %d, "starved": %d, "socket_errors": %d, "seconds": %.6f,'
+      .. ' "p50_ms": %.3f, "p99_ms": %.3f, "first_error": "%s"}\n',
+    handle:get("good"), handle:get("bad"), handle:get("starved"),
+    errors.connect + errors.read + errors.write + errors.timeout,
+    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    handle:get("first_error")))
+end
