@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: contextlib writes an exception's traceback
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
     """An anticipated "no".
 

@@ -1,0 +1,235 @@
+"""Organisations, users, roles and what leads to them.
+
+E-mail addresses stand in clear for now (docs/adr/0004): allauth and axes look them up by equality.
+"""
+
+import uuid
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+
+from core.assurance import Level
+from core.ids import new_id
+from core.scope import ScopedManager, ScopedModel
+from protection.fields import SealedField
+
+REQUIRED_ACR = [("", "Any sign-in"), ("aal1", "aal1: one factor"), ("aal2", "aal2: two factors")]
+
+
+class Organisation(models.Model):
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=100)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"], ScopedManager["User"]):
+    def create_user(
+        self, *, email: str, organisation: Organisation, now: datetime,
+        password: str | None = None, **fields: Any,
+    ) -> "User":  # fmt: skip
+        user = self.model(
+            email=email.strip().lower(), organisation=organisation, created_at=now, **fields
+        )
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class EveryUserManager(BaseUserManager["User"]):
+    """Users of every organisation: signing in begins by an address alone."""
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. email is unique over the installation, so it also names the organisation.
+
+    security_stamp: changes with every credential; a session that carries another value is over.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="users")
+    email = models.EmailField(max_length=254, unique=True)
+    name = models.CharField(max_length=150, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+    security_stamp = models.UUIDField(default=uuid.uuid4, editable=False)
+    created_at = models.DateTimeField()
+
+    unscoped: ClassVar[EveryUserManager] = EveryUserManager()
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        default_manager_name = "unscoped"
+        base_manager_name = "unscoped"
+        constraints = [
+            models.UniqueConstraint(fields=["id", "organisation"], name="accounts_user_organisation"),
+            models.CheckConstraint(condition=Q(email=Lower("email")), name="accounts_email_is_lower"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+
+class Role(ScopedModel):
+    """A named set of rights. required_acr: how strongly its holder must be signed in."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="roles")
+    name = models.SlugField(max_length=64)
+    description = models.CharField(max_length=200, blank=True)
+    required_acr = models.CharField(max_length=8, blank=True, choices=REQUIRED_ACR)
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "name"], name="accounts_role_name"),
+            models.UniqueConstraint(fields=["id", "organisation"], name="accounts_role_organisation"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def required_level(self) -> Level:
+        return Level.from_acr(self.required_acr)
+
+
+class Group(ScopedModel):
+    """People of one organisation who hold the same roles."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="people_groups")
+    name = models.SlugField(max_length=64)
+    roles = models.ManyToManyField(Role, through="GroupRole", related_name="people_groups")
+    members = models.ManyToManyField(User, through="GroupMember", related_name="people_groups")
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "name"], name="accounts_group_name"),
+            models.UniqueConstraint(
+                fields=["id", "organisation"], name="accounts_group_organisation"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupRole(ScopedModel):
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    group = models.ForeignKey(Group, models.CASCADE)
+    role = models.ForeignKey(Role, models.CASCADE)
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["group", "role"], name="accounts_group_role_once")
+        ]
+
+
+class GroupMember(ScopedModel):
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    group = models.ForeignKey(Group, models.CASCADE)
+    user = models.ForeignKey(User, models.CASCADE)
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["group", "user"], name="accounts_group_member_once")
+        ]
+
+
+class RoleAssignmentQuerySet(models.QuerySet["RoleAssignment"]):
+    def live(self, now: datetime) -> "RoleAssignmentQuerySet":
+        """Those that hold at `now`: begun, not ended. Half-open: [starts_at, ends_at)."""
+        return self.filter(
+            Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now, ended_at=None
+        )
+
+
+class RoleAssignment(ScopedModel):
+    """A standing role of a user. ends_at: when it stops by itself; ended_at: when it was recorded."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    user = models.ForeignKey(User, models.CASCADE, related_name="role_assignments")
+    role = models.ForeignKey(Role, models.CASCADE, related_name="assignments")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    unscoped = models.Manager.from_queryset(RoleAssignmentQuerySet)()
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "role"],
+                condition=Q(ended_at=None),
+                name="accounts_one_open_assignment",
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_at=None) | Q(ends_at__gt=F("starts_at")),
+                name="accounts_assignment_period",
+            ),
+        ]
+
+
+class Invitation(ScopedModel):
+    """A one-time way in. digest: SHA-256 of the token in the mailed link."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey(Organisation, models.CASCADE, related_name="+")
+    email = models.EmailField(max_length=254)
+    role = models.ForeignKey(Role, models.SET_NULL, null=True, blank=True, related_name="+")
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    invited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, editable=False)
+
+
+class GuessBudget(models.Model):
+    """Failed guesses at any secret of one account, whatever the path.
+
+    key: keyed digest of the e-mail address, so unknown addresses are counted alike.
+    total: failures since the last success; window_*: those of the current window.
+    """
+
+    key = models.BinaryField(max_length=32, primary_key=True)
+    total = models.PositiveIntegerField(default=0)
+    window_failures = models.PositiveIntegerField(default=0)
+    window_started_at = models.DateTimeField()
+
+
+class OutgoingMail(models.Model):
+    """A message to be delivered, sealed, since it may hold links that open accounts.
+
+    attempts: tries so far; next_attempt_at: when to try again; sent_at: done.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    message = SealedField(organisation=None)
+    created_at = models.DateTimeField()
+    next_attempt_at = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.CharField(max_length=200, blank=True)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(sent_at=None),
+                name="accounts_mail_due",
+            )
+        ]

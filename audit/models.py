@@ -1,0 +1,32 @@
+from django.contrib.postgres.indexes import BrinIndex
+from django.db import models
+
+from core.ids import new_id
+
+
+class AuditEvent(models.Model):
+    """One thing that happened.
+
+    actor, subject: typed references (`accounts.User:<uuid>`, `idp.Client:<uuid>`), or empty.
+    transaction_id: ties together what one cause produced.
+    facts: JSON; never a secret, a token or a password.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    at = models.DateTimeField()
+    event = models.CharField(max_length=64)
+    organisation_id = models.UUIDField(null=True)
+    actor = models.CharField(max_length=100, blank=True)
+    subject = models.CharField(max_length=100, blank=True)
+    session_id = models.UUIDField(null=True)
+    device_id = models.UUIDField(null=True)
+    address = models.GenericIPAddressField(null=True)
+    transaction_id = models.UUIDField()
+    facts = models.JSONField(default=dict)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["actor", "-at"], name="audit_by_actor"),
+            BrinIndex(fields=["at"], name="audit_by_time"),
+        ]

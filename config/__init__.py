@@ -1,0 +1,1 @@
+"""Wiring: settings, URLs, Celery, WSGI, embedded services, the supervisor. Nobody imports it."""

@@ -1,0 +1,44 @@
+"""One URL setting each for PostgreSQL and Valkey or Redis, in the forms that their readers want.
+
+The forms for sockets all differ: Django wants the socket's directory as HOST, redis-py `unix://`,
+Celery `redis+socket://`.
+"""
+
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+KEPT_OPTIONS = {"sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "connect_timeout"}
+
+
+def django_database(url: str) -> dict[str, Any]:
+    """A PostgreSQL URL as Django's DATABASES entry; raises ValueError for any other kind."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ValueError("SALLYPORT_DATABASE_URL must begin with postgresql://")
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.get("host") or unquote(parts.hostname or ""),
+        "PORT": query.get("port") or str(parts.port or ""),
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {name: query[name] for name in KEPT_OPTIONS & query.keys()},
+    }
+
+
+def cache_url(url: str) -> str:
+    """The URL for Django's cache and redis-py: it is the setting's own form."""
+    return url
+
+
+def broker_url(url: str) -> str:
+    """The URL for Celery's broker."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return url
+    database = parse_qs(parts.query).get("db", ["0"])[-1]
+    password = f":{parts.password}@" if parts.password else ""
+    return f"redis+socket://{password}{parts.path}?virtual_host={database}"

@@ -1,0 +1,216 @@
+"""Reads `SALLYPORT_*` from the environment, typed, and refuses what it does not know.
+
+Nested values use `__` (`SALLYPORT_EMAIL__HOST`); any variable may be given as `<NAME>_FILE`, the
+path of a file that holds the value. Secure by default: without SALLYPORT_ENVIRONMENT this is
+production, where missing values and sample secrets refuse to start with one line each.
+"""
+
+import base64
+import binascii
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "SALLYPORT_"
+# Read by the launcher, the clock and the test suite; no field of ours.
+OUTSIDE = {"SALLYPORT_CLOCK_OFFSET_SECONDS", "SALLYPORT_DATABASE_OWNER_URL", "SALLYPORT_TEST_RUN"}
+SAMPLE_SECRETS = ("changeme", "change-me", "secret", "example", "insecure", "password", "sample")
+MIN_SECRET_LENGTH = 32
+KEY_SIZE_BYTES = 32
+
+
+class Misconfigured(SystemExit):
+    """Settings that cannot be used; its text has one line for each fault."""
+
+
+class Email(BaseModel):
+    """Outgoing mail. Without a host, mail is written to files under var/mail (development only)."""
+
+    host: str = ""
+    port: int = 587
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    use_tls: bool = True
+    sender: str = "Sallyport <no-reply@localhost>"
+
+
+class Lifetimes(BaseModel):
+    """How long things live. Durations are ISO 8601 (`PT15M`) or seconds."""
+
+    access_token: timedelta = Field(timedelta(minutes=15), le=timedelta(hours=1))
+    refresh_token: timedelta = Field(timedelta(days=7), le=timedelta(days=7))
+    refresh_retry_window: timedelta = Field(timedelta(seconds=10), le=timedelta(seconds=60))
+    authorization_code: timedelta = Field(timedelta(seconds=60), le=timedelta(minutes=10))
+    id_token: timedelta = Field(timedelta(minutes=15), le=timedelta(hours=1))
+    session_idle: timedelta = timedelta(hours=24)
+    session_absolute: timedelta = timedelta(days=7)
+    invitation: timedelta = timedelta(days=7)
+    signing_key: timedelta = timedelta(days=90)
+    signing_key_overlap: timedelta = timedelta(days=2)
+
+
+class Environment(BaseSettings):
+    """Every setting there is; docs/settings.md lists them and a test keeps the two in step."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    environment: Literal["production", "development", "test"] = "production"
+    base_url: str = ""
+    port: int = 8000
+    var_dir: Path = Path("var")
+    secret_key: SecretStr = SecretStr("")
+    secret_key_fallbacks: SecretStr = SecretStr("")
+    key_encryption_keys: SecretStr = SecretStr("")
+    database_url: SecretStr = SecretStr("")
+    database_runtime_role: str = "sallyport_app"
+    redis_url: SecretStr = SecretStr("")
+    trusted_proxy_count: int = Field(0, ge=0, le=5)
+    allowed_hosts: list[str] = []
+    signup: Literal["invitation", "open", "closed"] = "invitation"
+    signup_organisation: str = ""
+    email: Email = Email()
+    lifetimes: Lifetimes = Lifetimes()
+    policy_dir: Path = Path("policies")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    metrics_port: int = 0
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def issuer(self) -> str:
+        return self.base_url or f"http://localhost:{self.port}"
+
+    @model_validator(mode="after")
+    def _refuse_what_is_unsafe(self) -> Self:
+        faults = [*self._missing(), *self._weak()]
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _missing(self) -> list[str]:
+        needed: dict[str, object] = {
+            "SECRET_KEY": self.secret_key.get_secret_value(),
+            "KEY_ENCRYPTION_KEYS": self.key_encryption_keys.get_secret_value(),
+            "DATABASE_URL": self.database_url.get_secret_value(),
+            "REDIS_URL": self.redis_url.get_secret_value(),
+        }
+        if self.is_production:
+            needed |= {"BASE_URL": self.base_url, "EMAIL__HOST": self.email.host}
+        return [
+            f"{PREFIX}{name} is missing: set it, or {PREFIX}{name}_FILE"
+            for name, value in needed.items()
+            if not value
+        ]
+
+    def _weak(self) -> list[str]:
+        faults = []
+        secret = self.secret_key.get_secret_value()
+        if secret and len(secret) < MIN_SECRET_LENGTH:
+            faults.append(f"{PREFIX}SECRET_KEY is shorter than {MIN_SECRET_LENGTH} characters")
+        if self.is_production:
+            if any(sample in secret.lower() for sample in SAMPLE_SECRETS):
+                faults.append(f"{PREFIX}SECRET_KEY is a sample value: make a random one")
+            url = urlsplit(self.base_url)
+            if self.base_url and (url.scheme != "https" or not url.hostname):
+                faults.append(f"{PREFIX}BASE_URL must be an https address in production")
+            if os.environ.get("SALLYPORT_CLOCK_OFFSET_SECONDS"):
+                faults.append("SALLYPORT_CLOCK_OFFSET_SECONDS is for tests only")
+        if self.base_url and (urlsplit(self.base_url).path.rstrip("/") or self.base_url.endswith("/")):
+            faults.append(f"{PREFIX}BASE_URL must have no path and no trailing slash")
+        faults += _key_faults(self.key_encryption_keys.get_secret_value(), self.is_production)
+        return faults
+
+
+def parse_keys(text: str) -> dict[str, bytes]:
+    """`id:base64[,id:base64…]` to key bytes, in order; raises ValueError."""
+    keys = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        key_id, _, encoded = entry.partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"key {key_id} is not base64") from error
+        if not key_id or len(key) != KEY_SIZE_BYTES:
+            raise ValueError(f"key {key_id or '(no id)'} must be {KEY_SIZE_BYTES} bytes")
+        keys[key_id] = key
+    return keys
+
+
+def _key_faults(text: str, is_production: bool) -> list[str]:  # noqa: FBT001
+    try:
+        keys = parse_keys(text)
+    except ValueError as error:
+        return [f"{PREFIX}KEY_ENCRYPTION_KEYS: {error}"]
+    if is_production and any(len(set(key)) < KEY_SIZE_BYTES // 4 for key in keys.values()):
+        return [f"{PREFIX}KEY_ENCRYPTION_KEYS is a sample value: make a random one"]
+    return []
+
+
+def read_environment() -> Environment:
+    """Read and judge the environment; raises `Misconfigured` with one line for each fault."""
+    values = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    faults = _read_files(values)
+    known = {*_names(Environment), *OUTSIDE}
+    faults += [f"{name} is not a setting of Sallyport" for name in sorted(set(values) - known)]
+    if not faults:
+        saved = dict(os.environ)
+        os.environ.update(values)
+        try:
+            return Environment()
+        except ValidationError as error:
+            faults = _sentences(error)
+        finally:
+            for name in values.keys() - saved.keys():  # secrets from files never stay in the environment
+                del os.environ[name]
+    raise Misconfigured("\n".join(f"sallyport: {fault}" for fault in faults))
+
+
+def _read_files(values: dict[str, str]) -> list[str]:
+    faults = []
+    for name in [name for name in values if name.endswith("_FILE")]:
+        target, path = name.removesuffix("_FILE"), values.pop(name)
+        if target in values:
+            faults.append(f"{target} and {name} are both set: keep one")
+            continue
+        try:
+            values[target] = Path(path).read_text().strip()
+        except OSError as error:
+            faults.append(f"{name}: cannot read {path}: {error.strerror}")
+    return faults
+
+
+def _names(model: type[BaseModel], prefix: str = PREFIX) -> set[str]:
+    names = set()
+    for name, field in model.model_fields.items():
+        full = f"{prefix}{name.upper()}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names |= _names(field.annotation, f"{full}__")
+        else:
+            names.add(full)
+    return names
+
+
+def setting_names() -> set[str]:
+    """The name of every variable that is read, for the documentation test."""
+    return _names(Environment)
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    sentences: list[str] = []
+    for fault in error.errors(include_url=False, include_input=False):
+        message: Any = fault["msg"].removeprefix("Value error, ")
+        if not fault["loc"]:
+            sentences += message.splitlines()
+        else:
+            name = PREFIX + "__".join(str(part).upper() for part in fault["loc"])
+            sentences.append(f"{name}: {message}")
+    return sentences

@@ -1,0 +1,15 @@
+from idp.models.authorization import AuthorizationCode, AuthorizationRequest
+from idp.models.client import Client
+from idp.models.consent import Consent
+from idp.models.key import SigningKey
+from idp.models.token import RefreshFamily, RevokedToken
+
+__all__ = [
+    "AuthorizationCode",
+    "AuthorizationRequest",
+    "Client",
+    "Consent",
+    "RefreshFamily",
+    "RevokedToken",
+    "SigningKey",
+]

@@ -1,0 +1,51 @@
+from django.conf import settings
+from django.db import models
+
+from core.ids import new_id
+from core.scope import ScopedModel
+
+
+class AuthorizationRequest(ScopedModel):
+    """An authorization request on its way through sign-in, step-up and consent.
+
+    parameters: the checked request, as `idp.requests.AuthorizationParams` writes it.
+    browser_digest: SHA-256 of a secret in the browser's session; no other browser may resume it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+")
+    browser_digest = models.BinaryField(max_length=32)
+    parameters = models.JSONField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta(ScopedModel.Meta):
+        indexes = [models.Index(fields=["expires_at"], name="idp_request_expiry")]
+
+
+class AuthorizationCode(ScopedModel):
+    """A one-time code (RFC 6749 §4.1.2). digest: SHA-256 of the code.
+
+    challenge: the S256 code challenge (RFC 7636 §4.2), 43 characters.
+    used_at and family: set by the one statement that redeems it; the row is kept, so that a replay
+    finds what the code produced.
+    """
+
+    digest = models.BinaryField(max_length=32, primary_key=True)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    session = models.ForeignKey("idp_sessions.LoginSession", models.CASCADE, related_name="+")
+    redirect_uri = models.CharField(max_length=500)
+    challenge = models.CharField(max_length=43)
+    nonce = models.CharField(max_length=512, blank=True)
+    scope = models.CharField(max_length=500)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    family_id = models.UUIDField(null=True)
+
+    class Meta(ScopedModel.Meta):
+        indexes = [models.Index(fields=["expires_at"], name="idp_code_expiry")]

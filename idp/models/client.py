@@ -1,0 +1,80 @@
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from core.assurance import Level
+from core.ids import digest, equal, new_id
+from core.scope import ScopedModel
+
+GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials"]
+SCOPES = ["openid", "profile", "email", "roles", "offline_access"]
+
+
+class Client(ScopedModel):
+    """An application that asks for tokens (RFC 6749 §2).
+
+    client_id: public name on the wire. secret_digest: SHA-256 of a secret that we made.
+    audience: `aud` of access tokens; empty means the issuer itself.
+    is_first_party: belongs to the organisation itself, so people are not asked for consent.
+    required_acr: the least assurance that its users must reach.
+    """
+
+    class Kind(models.TextChoices):
+        PUBLIC = "public", "public (single-page or native)"
+        CONFIDENTIAL = "confidential", "confidential (keeps a secret)"
+
+    class AuthMethod(models.TextChoices):
+        NONE = "none"
+        BASIC = "client_secret_basic"
+        POST = "client_secret_post"
+
+    class SigningAlg(models.TextChoices):
+        ES256 = "ES256"
+        RS256 = "RS256"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    client_id = models.CharField(max_length=64, unique=True)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    secret_digest = models.BinaryField(max_length=32, null=True, editable=False)
+    redirect_uris = ArrayField(models.CharField(max_length=500), default=list, blank=True)
+    post_logout_redirect_uris = ArrayField(
+        models.CharField(max_length=500), default=list, blank=True
+    )
+    grant_types = ArrayField(models.CharField(max_length=64), default=list)
+    scopes = ArrayField(models.CharField(max_length=64), default=list)
+    token_endpoint_auth_method = models.CharField(max_length=32, choices=AuthMethod.choices)
+    signing_alg = models.CharField(
+        max_length=8, choices=SigningAlg.choices, default=SigningAlg.ES256
+    )
+    audience = models.CharField(max_length=200, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_first_party = models.BooleanField(default=False)
+    required_acr = models.CharField(max_length=8, blank=True)
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["id", "organisation"], name="idp_client_organisation"),
+            models.CheckConstraint(
+                condition=Q(kind="public", secret_digest=None, token_endpoint_auth_method="none")
+                | (
+                    Q(kind="confidential", secret_digest__isnull=False)
+                    & ~Q(token_endpoint_auth_method="none")
+                ),
+                name="idp_client_secret_fits_kind",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def required_level(self) -> Level:
+        return Level.from_acr(self.required_acr)
+
+    def has_secret(self, secret: str) -> bool:
+        """Whether this is the client's secret; constant time."""
+        return self.secret_digest is not None and equal(digest(secret), bytes(self.secret_digest))

@@ -1,0 +1,52 @@
+from django.conf import settings
+from django.db import models
+
+from core.ids import new_id
+from core.scope import ScopedModel
+
+
+class RevokeReason(models.TextChoices):
+    REPLAYED = "replayed", "a spent refresh token was used again"
+    CODE_REPLAYED = "code_replayed", "its authorization code was used again"
+    REVOKED_BY_CLIENT = "revoked_by_client", "the application gave it back"
+    CONSENT_REVOKED = "consent_revoked", "the user withdrew consent"
+    POLICY = "policy", "no longer allowed by policy"
+    SESSION_ENDED = "session_ended", "the login session ended"
+    EXPIRED = "expired", "reached its longest lifetime"
+    ADMINISTRATOR = "administrator", "ended by an administrator"
+
+
+class RefreshFamily(ScopedModel):
+    """All tokens that one authorization code led to: one narrow row, updated in place.
+
+    current, previous: SHA-256 of the live refresh token and of its predecessor.
+    successor_sealed: the live token, sealed, so that an answer that was lost can be given again
+    within the retry window; never a second successor.
+    issues_refresh: whether the client was given a refresh token at all.
+    Only the primary key is indexed on columns that rotation changes, so updates stay HOT.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    session = models.ForeignKey("idp_sessions.LoginSession", models.CASCADE, related_name="+")
+    scope = models.CharField(max_length=500)
+    nonce = models.CharField(max_length=512, blank=True)
+    issues_refresh = models.BooleanField(default=True)
+    current = models.BinaryField(max_length=32)
+    previous = models.BinaryField(max_length=32, null=True)
+    successor_sealed = models.BinaryField(null=True)
+    generation = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+    rotated_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    revoke_reason = models.CharField(max_length=32, blank=True, choices=RevokeReason.choices)
+
+
+class RevokedToken(models.Model):
+    """An access token that was revoked by itself before it expired (RFC 7009)."""
+
+    jti = models.CharField(max_length=64, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)

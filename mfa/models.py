@@ -1,0 +1,97 @@
+"""Factors, on django-otp's device framework: integer keys, secrets sealed.
+
+Our word for what django-otp calls a device is factor; a device is somebody's laptop.
+"""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django_otp.models import Device, TimestampMixin
+
+from core.ids import new_id
+from protection.fields import SealedField
+
+
+class Factor(TimestampMixin, Device):
+    """row_id: what sealed values are bound to, known before the integer key is."""
+
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    row_id = models.UUIDField(default=new_id, editable=False, unique=True)
+
+    class Meta:
+        abstract = True
+
+
+class TotpFactor(Factor):
+    """An authenticator app (RFC 6238: SHA-1, 6 digits, 30 s).
+
+    seed: 20 bytes. last_step: the last time step that was accepted; none is accepted twice.
+    """
+
+    seed = SealedField(bound_to="row_id")
+    last_step = models.BigIntegerField(default=-1)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(confirmed=True), name="mfa_one_totp_per_user"
+            )
+        ]
+
+
+class PasskeyFactor(Factor):
+    """A WebAuthn credential (WebAuthn Level 3 §4, credential record).
+
+    credential_digest: SHA-256 of the credential id, unique over all users.
+    backup_eligible never changes; backed_up may.
+    """
+
+    credential_id = models.BinaryField(max_length=1023)
+    credential_digest = models.BinaryField(max_length=32, unique=True)
+    public_key = models.BinaryField()
+    sign_count = models.BigIntegerField(default=0)
+    aaguid = models.UUIDField()
+    transports = models.JSONField(default=list)
+    backup_eligible = models.BooleanField()
+    backed_up = models.BooleanField()
+
+
+class RecoveryCodesFactor(Factor):
+    """A user's sheet of recovery codes; the codes themselves are rows of `RecoveryCode`."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user"], name="mfa_one_sheet_per_user")
+        ]
+
+
+class RecoveryCode(models.Model):
+    """One code of a sheet. digest: keyed SHA-256 of at least 64 random bits."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    sheet = models.ForeignKey(RecoveryCodesFactor, models.CASCADE, related_name="codes")
+    digest = models.BinaryField(max_length=32, unique=True)
+    used_at = models.DateTimeField(null=True)
+
+
+class WebAuthnHandle(models.Model):
+    """The user handle that authenticators know a user by: 64 random bytes, no personal data."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True)
+    handle = models.BinaryField(max_length=64, unique=True)
+
+
+class PasskeyChallenge(models.Model):
+    """A challenge of one ceremony, for one browser, once.
+
+    purpose: "register", "login", "second_factor" or "step_up". browser_digest: of what the
+    challenge was bound to. challenge: 32 random bytes.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    purpose = models.CharField(max_length=16)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True)
+    browser_digest = models.BinaryField(max_length=32)
+    challenge = models.BinaryField(max_length=32)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)

@@ -1,0 +1,46 @@
+"""The embedded Rego evaluator: one engine for each thread and bundle.
+
+An engine belongs to its thread, keeps its last input when a new one is refused, answers
+"<undefined>" as a string, and panics with a BaseException: hence the care below.
+"""
+
+import json
+import threading
+from typing import Any
+
+from regorus import Engine
+
+from policy.bundle import Bundle
+
+QUERY = "data.sallyport.decision"
+
+
+class PolicyUnavailable(Exception):  # noqa: N818 - names a state
+    """The policy could not be evaluated."""
+
+
+class RegoEvaluator:
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._local = threading.local()
+
+    def evaluate(self, document: dict[str, Any]) -> Any:
+        """The policy's answer for this input, as parsed JSON; raises PolicyUnavailable."""
+        try:
+            engine = self._engine()
+            engine.set_input_json(json.dumps(document))
+            return json.loads(engine.eval_rule_as_json(QUERY))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as failure:
+            self._local.engine = None  # its input may be the previous request's
+            raise PolicyUnavailable("the policy could not be evaluated") from failure
+
+    def _engine(self) -> Any:
+        engine = getattr(self._local, "engine", None)
+        if engine is None:
+            engine = Engine()
+            for name, source in self.bundle.modules:
+                engine.add_policy(name, source)
+            self._local.engine = engine
+        return engine

@@ -1,0 +1,158 @@
+"""Starting, strengthening and ending login sessions."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.sessions.models import Session as CookieSession
+from django.db import transaction
+
+from audit.events import Event
+from audit.recorder import record
+from core.assurance import Assurance
+from core.ids import digest
+from devices.models import Device
+from sessions.models import EndReason, LoginSession
+from sessions.signals import assurance_changed, session_ended
+
+TOUCH_INTERVAL = timedelta(minutes=1)
+
+
+@transaction.atomic
+def start_session(
+    *,
+    user: Any,
+    session_key: str,
+    assurance: Assurance,
+    device: Device | None,
+    address: str,
+    user_agent: str,
+    now: datetime,
+) -> LoginSession:
+    """Write down a sign-in. An earlier login session of the same cookie is replaced."""
+    key_digest = digest(session_key)
+    for old in LoginSession.unscoped.select_for_update().filter(
+        session_key_digest=key_digest, ended_at=None
+    ):
+        end_session(session=old, reason=EndReason.REPLACED, now=now)
+    lifetime: timedelta = settings.SESSION_ABSOLUTE_LIFETIME
+    session = LoginSession.objects.create(
+        organisation_id=user.organisation_id,
+        user=user,
+        device=device,
+        session_key_digest=key_digest,
+        acr=assurance.level.acr,
+        amr=list(assurance.methods),
+        auth_time=assurance.authenticated_at or now,
+        started_at=now,
+        last_used_at=now,
+        expires_at=now + lifetime,
+        address=address,
+        user_agent=user_agent[:512],
+        security_stamp=user.security_stamp,
+    )
+    record(
+        Event.SESSION_STARTED,
+        organisation_id=user.organisation_id,
+        actor=user,
+        subject=session,
+        session_id=session.id,
+        device_id=device.id if device else None,
+        address=address,
+        now=now,
+        **session.describe(),
+    )
+    return session
+
+
+@transaction.atomic
+def raise_assurance(*, session: LoginSession, assurance: Assurance, now: datetime) -> LoginSession:
+    """Take over what a step-up has proven: the level never falls, the time is renewed."""
+    locked = LoginSession.unscoped.select_for_update().get(id=session.id)
+    locked.acr = max(locked.level, assurance.level).acr
+    locked.amr = sorted({*locked.amr, *assurance.methods})
+    locked.auth_time = assurance.authenticated_at or now
+    locked.last_used_at = now
+    locked.save(update_fields=["acr", "amr", "auth_time", "last_used_at"])
+    record(
+        Event.ASSURANCE_RAISED,
+        organisation_id=locked.organisation_id,
+        actor=f"accounts.User:{locked.user_id}",
+        subject=locked,
+        session_id=locked.id,
+        now=now,
+        **locked.describe(),
+    )
+    transaction.on_commit(lambda: assurance_changed.send(LoginSession, session=locked))
+    return locked
+
+
+@transaction.atomic
+def end_session(
+    *, session: LoginSession, reason: EndReason, now: datetime, actor: str | None = None
+) -> bool:
+    """End a session once; returns whether this call did it.
+
+    Whatever hangs on it (refresh families, tokens) reads `ended_at` at use.
+    """
+    ended = LoginSession.unscoped.filter(id=session.id, ended_at=None).update(
+        ended_at=now, end_reason=reason
+    )
+    if not ended:
+        return False
+    session.ended_at, session.end_reason = now, reason
+    record(
+        Event.SESSION_ENDED,
+        organisation_id=session.organisation_id,
+        actor=actor or f"accounts.User:{session.user_id}",
+        subject=session,
+        session_id=session.id,
+        now=now,
+        reason=reason,
+    )
+    transaction.on_commit(lambda: session_ended.send(LoginSession, session=session, reason=reason))
+    return True
+
+
+@transaction.atomic
+def end_other_sessions(*, user: Any, keep: UUID | None, now: datetime) -> int:
+    """End every live session of the user but one; returns how many."""
+    others = LoginSession.unscoped.filter(user=user, ended_at=None).exclude(id=keep)
+    return sum(
+        end_session(session=session, reason=EndReason.ENDED_BY_USER, now=now)
+        for session in others.select_for_update()
+    )
+
+
+@transaction.atomic
+def adopt_security_stamp(*, session: LoginSession, stamp: UUID, now: datetime) -> None:
+    """Keep this session through its own user's change of a credential, and end all others.
+
+    The session that made the change has just proven itself strongly; the others have not.
+    """
+    LoginSession.unscoped.filter(id=session.id, ended_at=None).update(security_stamp=stamp)
+    others = LoginSession.unscoped.filter(user_id=session.user_id, ended_at=None)
+    for other in others.exclude(id=session.id).select_for_update():
+        end_session(session=other, reason=EndReason.CREDENTIALS_CHANGED, now=now)
+
+
+def touch(*, session: LoginSession, now: datetime) -> None:
+    """Note that the session is in use, at most once a minute."""
+    if now - session.last_used_at >= TOUCH_INTERVAL:
+        LoginSession.unscoped.filter(id=session.id, ended_at=None).update(last_used_at=now)
+        session.last_used_at = now
+
+
+def follow_key_change(*, old_key: str, new_key: str) -> None:
+    """Django gave the cookie session a new key (a password change does): follow it."""
+    LoginSession.unscoped.filter(session_key_digest=digest(old_key), ended_at=None).update(
+        session_key_digest=digest(new_key)
+    )
+
+
+def purge(*, before: datetime) -> int:
+    """Delete sessions that ended or expired long ago, and spent cookie sessions."""
+    CookieSession.objects.filter(expire_date__lt=before).delete()
+    deleted, _ = LoginSession.unscoped.filter(expires_at__lt=before).delete()
+    return deleted

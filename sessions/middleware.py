@@ -1,0 +1,118 @@
+"""Binds each request to its login session, and judges that session again."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
+
+from audit import recorder
+from core import clock
+from core.assurance import Assurance, Level
+from core.http import client_address
+from core.ids import digest, new_id
+from mfa.flows import reachable_level
+from policy.decision import Outcome
+from policy.facts import Trigger
+from sessions import evaluation, flows
+from sessions.current import current_session_id
+from sessions.models import LoginSession
+
+DEVICE_COOKIE_LIFETIME = timedelta(days=365)
+
+
+class LoginSessionMiddleware:
+    """Sets `request.login_session`, `request.assurance` and `request.reachable_level`.
+
+    A signed-in browser without a live login session is signed out: a cookie alone proves nothing.
+    The verdict of policy is reused for a minute; ends, stamps and idleness are compared each time.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        now = clock.now()
+        tokens = (
+            recorder.transaction_id.set(new_id()),
+            recorder.request_address.set(client_address(request)),
+            current_session_id.set(None),
+        )
+        try:
+            self._bind(request, now)
+            response = self.get_response(request)
+            self._follow(request, response)
+        finally:
+            recorder.transaction_id.reset(tokens[0])
+            recorder.request_address.reset(tokens[1])
+            current_session_id.reset(tokens[2])
+        return response
+
+    def _bind(self, request: Any, now: datetime) -> None:
+        request.login_session = None
+        request.assurance = Assurance()
+        request.reachable_level = Level.AAL1
+        if not request.user.is_authenticated:
+            return
+        session = _find(request)
+        if session is None or not _is_good(session, now):
+            logout(request)
+            messages.info(request, "Your session has ended. Please sign in again.")
+            return
+        request.login_session = session
+        request.assurance = session.assurance
+        request.reachable_level = SimpleLazyObject(lambda: reachable_level(request.user))
+        current_session_id.set(session.id)
+        flows.touch(session=session, now=now)
+
+    def _follow(self, request: Any, response: HttpResponse) -> None:
+        session: LoginSession | None = request.login_session
+        new_key = request.session.session_key
+        if session is not None and new_key and request.user.is_authenticated:
+            new_digest = digest(new_key)
+            if new_digest != bytes(session.session_key_digest) and session.ended_at is None:
+                LoginSession.unscoped.filter(
+                    id=session.id, user_id=request.user.pk, ended_at=None
+                ).update(session_key_digest=new_digest)
+        cookie = getattr(request, "device_cookie", None)
+        if cookie:
+            response.set_cookie(
+                settings.DEVICE_COOKIE_NAME,
+                cookie,
+                max_age=DEVICE_COOKIE_LIFETIME,
+                secure=settings.SESSION_COOKIE_SECURE,
+                httponly=True,
+                samesite="Lax",
+            )
+
+
+def _find(request: Any) -> LoginSession | None:
+    key = request.session.session_key
+    if not key:
+        return None
+    return (
+        LoginSession.unscoped.filter(
+            session_key_digest=digest(key), user_id=request.user.pk, ended_at=None
+        )
+        .annotate(user_stamp=F("user__security_stamp"))
+        .first()
+    )
+
+
+def _is_good(session: Any, now: datetime) -> bool:
+    fresh: timedelta = settings.SESSION_REEVALUATION_INTERVAL
+    if (
+        session.is_live(now)
+        and session.user_stamp == session.security_stamp
+        and session.evaluated_at is not None
+        and now - session.evaluated_at < fresh
+        and session.outcome in {Outcome.ALLOW, Outcome.STEP_UP}
+    ):
+        return True
+    decision = evaluation.evaluate(session_id=session.id, trigger=Trigger.REQUEST, now=now)
+    return decision.outcome in {Outcome.ALLOW, Outcome.STEP_UP}

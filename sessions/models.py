@@ -1,0 +1,106 @@
+"""Login sessions: one row for each sign-in of a browser."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from core.assurance import Assurance, Level
+from core.ids import new_id
+from core.scope import ScopedModel
+
+
+class EndReason(models.TextChoices):
+    SIGNED_OUT = "signed_out", "signed out"
+    ENDED_BY_USER = "ended_by_user", "ended from another session"
+    REPLACED = "replaced", "replaced by a new sign-in"
+    IDLE = "idle", "not used for too long"
+    EXPIRED = "expired", "reached its longest lifetime"
+    CREDENTIALS_CHANGED = "credentials_changed", "a password or factor changed"
+    REVOKED = "revoked", "no longer allowed by policy"
+
+
+class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
+    def live(self, now: datetime) -> "LoginSessionQuerySet":
+        """Those not over at `now`, by their own clock; policy may still end them."""
+        idle: timedelta = settings.SESSION_IDLE_LIFETIME
+        return self.filter(ended_at=None, expires_at__gt=now, last_used_at__gt=now - idle)
+
+
+class LoginSession(ScopedModel):
+    """A sign-in of a user on a device. Its id is `sid` in tokens.
+
+    session_key_digest: SHA-256 of the cookie session's key. acr, amr, auth_time: what was proven.
+    expires_at: the absolute end; the idle end is last_used_at + the idle lifetime.
+    security_stamp: the user's at sign-in; a difference means that credentials have changed.
+    outcome, evaluated_at: the last verdict of policy.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="login_sessions"
+    )
+    device = models.ForeignKey("devices.Device", models.SET_NULL, null=True, related_name="+")
+    session_key_digest = models.BinaryField(max_length=32)
+    acr = models.CharField(max_length=8)
+    amr = ArrayField(models.CharField(max_length=16), default=list)
+    auth_time = models.DateTimeField()
+    started_at = models.DateTimeField()
+    last_used_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    end_reason = models.CharField(max_length=32, blank=True, choices=EndReason.choices)
+    address = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=512, blank=True)
+    security_stamp = models.UUIDField()
+    outcome = models.CharField(max_length=16, blank=True)
+    evaluated_at = models.DateTimeField(null=True)
+
+    unscoped = models.Manager.from_queryset(LoginSessionQuerySet)()
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session_key_digest"],
+                condition=Q(ended_at=None),
+                name="sessions_one_live_per_cookie",
+            ),
+            models.UniqueConstraint(fields=["id", "organisation"], name="sessions_organisation"),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=models.F("started_at")), name="sessions_period"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["user", "-started_at"], name="sessions_by_user"),
+            models.Index(fields=["expires_at"], condition=Q(ended_at=None), name="sessions_live"),
+        ]
+
+    @property
+    def level(self) -> Level:
+        return Level.from_acr(self.acr)
+
+    @property
+    def assurance(self) -> Assurance:
+        return Assurance(self.level, tuple(self.amr), self.auth_time)
+
+    def idle_ends_at(self) -> datetime:
+        idle: timedelta = settings.SESSION_IDLE_LIFETIME
+        return self.last_used_at + idle
+
+    def ends_at(self) -> datetime:
+        """When it is over if nobody uses it any more."""
+        return min(self.expires_at, self.idle_ends_at())
+
+    def is_live(self, now: datetime) -> bool:
+        return self.ended_at is None and now < self.ends_at()
+
+    def __str__(self) -> str:
+        return f"{self.id}"
+
+    def describe(self) -> dict[str, Any]:
+        """What audit keeps of it."""
+        return {"acr": self.acr, "amr": list(self.amr)}

@@ -1,0 +1,82 @@
+"""What sessions hear from below: sign-in, sign-out, changed credentials."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db import transaction
+from django.dispatch import receiver
+
+from accounts.signals import credentials_changed
+from core import clock
+from core.http import client_address
+from devices.flows import recognise
+from mfa.flows import proven_assurance
+from policy.facts import Trigger
+from sessions import flows
+from sessions.current import current_session_id
+from sessions.evaluation import evaluate
+from sessions.models import EndReason, LoginSession
+from sessions.signals import signed_in
+
+
+@receiver(user_logged_in)
+def start_login_session(sender: Any, *, request: Any, user: Any, **_: Any) -> None:  # noqa: ARG001
+    """Every path that signs a browser in ends here, with what was really proven on the way."""
+    now = clock.now()
+    if request.session.session_key is None:  # flushed: somebody else was signed in before
+        request.session.save()
+    assurance = proven_assurance(request.session.get("account_authentication_methods", []), now=now)
+    address = client_address(request)
+    user_agent = request.headers.get("User-Agent", "")
+    with transaction.atomic():
+        recognised = recognise(
+            user=user,
+            cookie=request.COOKIES.get(settings.DEVICE_COOKIE_NAME),
+            user_agent=user_agent,
+            address=address,
+            now=now,
+        )
+        session = flows.start_session(
+            user=user,
+            session_key=request.session.session_key,
+            assurance=assurance,
+            device=recognised.device,
+            address=address,
+            user_agent=user_agent,
+            now=now,
+        )
+        evaluate(session_id=session.id, trigger=Trigger.LOGIN, now=now)
+    request.device_cookie = recognised.cookie
+    request.login_session = session
+    request.assurance = assurance
+    current_session_id.set(session.id)
+    signed_in.send(
+        LoginSession, user=user, session=session, device_is_new=recognised.is_new, now=now
+    )
+
+
+@receiver(user_logged_out)
+def end_login_session(sender: Any, *, request: Any, user: Any, **_: Any) -> None:  # noqa: ARG001
+    session: LoginSession | None = getattr(request, "login_session", None)
+    if session is not None:
+        flows.end_session(session=session, reason=EndReason.SIGNED_OUT, now=clock.now())
+        request.login_session = None
+
+
+@receiver(credentials_changed)
+def follow_credential_change(sender: Any, *, user: Any, stamp: UUID, **_: Any) -> None:  # noqa: ARG001
+    """The session that changed the credential goes on; every other one ends now.
+
+    Were this never called, the stamps would differ and all of them would end at their next use.
+    """
+    session = LoginSession.unscoped.filter(
+        id=current_session_id.get(), user=user, ended_at=None
+    ).first()
+    now = clock.now()
+    if session is None:
+        for other in LoginSession.unscoped.filter(user=user, ended_at=None):
+            flows.end_session(session=other, reason=EndReason.CREDENTIALS_CHANGED, now=now)
+    else:
+        flows.adopt_security_stamp(session=session, stamp=stamp, now=now)
