@@ -33,6 +33,8 @@ class Organisation(models.Model):
 
 
 class UserManager(BaseUserManager["User"], ScopedManager["User"]):
+    use_in_migrations = True  # allauth's data migrations ask for `User.objects`
+
     def create_user(
         self, *, email: str, organisation: Organisation, now: datetime,
         password: str | None = None, **fields: Any,

@@ -36,6 +36,8 @@ class ScopedManager(models.Manager[M]):
         return row
 
     def get_queryset(self) -> "QuerySet[M]":
+        if self.model.__module__ == "__fake__":  # a migration's historical model
+            return super().get_queryset()
         raise Unscoped(f"{self.model.__name__}.objects needs .within(organisation)")
 
 
