@@ -3,10 +3,10 @@
     python -m bench [--seconds 2] [--rounds 3] [--connections 8]
 
 Five works (client credentials, refresh, code exchange, introspection, JWKS) are put on
-Sallyport and on a tuned django-oauth-toolkit, each in turn, round after round, over one PostgreSQL cluster
-with every durability setting on. The result is CPU per request: the server's process tree and
-PostgreSQL's, read from /proc, over the answers that were right. Requests per second stand beside
-it as an illustration, for they move with whatever else the machine does.
+Sallyport and on a tuned django-oauth-toolkit, each in turn, round after round, over one
+PostgreSQL cluster with every durability setting on. The result is CPU per request: the server's
+process tree and PostgreSQL's, read from /proc, over the answers that were right. Requests per
+second stand beside it as an illustration, for they move with whatever else the machine does.
 
 Nothing outside this folder imports it, and it imports the product only in `bench/sallyport.py`
 and `bench/cluster.py`.
