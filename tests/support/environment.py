@@ -1,0 +1,42 @@
+"""Loaded before Django's settings: gives the suite its services and secrets.
+
+Where no URL is configured, the embedded PostgreSQL and Valkey are started once, by the process that
+the user started; workers of pytest-xdist inherit the environment.
+"""
+
+import atexit
+import base64
+import os
+import secrets
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def _configured(name: str) -> bool:
+    return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
+
+
+def prepare() -> None:
+    os.environ["SALLYPORT_ENVIRONMENT"] = "test"
+    var = Path(os.environ.setdefault("SALLYPORT_VAR_DIR", str(ROOT / "var" / "test"))).resolve()
+    os.environ["SALLYPORT_VAR_DIR"] = str(var)
+    var.mkdir(parents=True, exist_ok=True)
+    if not (_configured("SALLYPORT_DATABASE_URL") and _configured("SALLYPORT_REDIS_URL")):
+        from config.embedded import ensure_services
+
+        services = ensure_services(var)
+        atexit.register(services.stop)
+        for name, value in services.environment().items():
+            os.environ.setdefault(name, value)
+        owner = os.environ.pop("SALLYPORT_DATABASE_OWNER_URL_FILE", None)
+        if owner:  # tests make and migrate their own databases
+            os.environ["SALLYPORT_DATABASE_URL_FILE"] = owner
+    if not _configured("SALLYPORT_SECRET_KEY"):
+        os.environ["SALLYPORT_SECRET_KEY"] = secrets.token_urlsafe(48)
+    if not _configured("SALLYPORT_KEY_ENCRYPTION_KEYS"):
+        key = base64.b64encode(secrets.token_bytes(32)).decode()
+        os.environ["SALLYPORT_KEY_ENCRYPTION_KEYS"] = f"k1:{key}"
+
+
+prepare()
