@@ -110,6 +110,7 @@ def attach_services(var: Path) -> Services:
         capture_output=True,
         text=True,
         check=False,
+        start_new_session=True,  # Ctrl-C must not cut a first start in half
     )
     if answer.returncode != 0:
         os.close(claim)
