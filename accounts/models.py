@@ -33,7 +33,16 @@ class Organisation(models.Model):
 
 
 class UserManager(BaseUserManager["User"], ScopedManager["User"]):
+    """Scoped by `.within(organisation)`, but without it open: allauth asks `User.objects`.
+
+    Signing in begins by an address alone. Our own code says `.within(…)` or `User.unscoped`;
+    tests/accounts/test_scope.py reads the source and holds us to it.
+    """
+
     use_in_migrations = True  # allauth's data migrations ask for `User.objects`
+
+    def get_queryset(self) -> "models.QuerySet[User]":
+        return models.QuerySet(self.model, using=self._db)
 
     def create_user(
         self, *, email: str, organisation: Organisation, now: datetime,
@@ -77,8 +86,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         default_manager_name = "unscoped"
         base_manager_name = "unscoped"
         constraints = [
-            models.UniqueConstraint(fields=["id", "organisation"], name="accounts_user_organisation"),
-            models.CheckConstraint(condition=Q(email=Lower("email")), name="accounts_email_is_lower"),
+            models.UniqueConstraint(
+                fields=["id", "organisation"], name="accounts_user_organisation"
+            ),
+            models.CheckConstraint(
+                condition=Q(email=Lower("email")), name="accounts_email_is_lower"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -97,7 +110,9 @@ class Role(ScopedModel):
     class Meta(ScopedModel.Meta):
         constraints = [
             models.UniqueConstraint(fields=["organisation", "name"], name="accounts_role_name"),
-            models.UniqueConstraint(fields=["id", "organisation"], name="accounts_role_organisation"),
+            models.UniqueConstraint(
+                fields=["id", "organisation"], name="accounts_role_organisation"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -154,13 +169,11 @@ class GroupMember(ScopedModel):
 class RoleAssignmentQuerySet(models.QuerySet["RoleAssignment"]):
     def live(self, now: datetime) -> "RoleAssignmentQuerySet":
         """Those that hold at `now`: begun, not ended. Half-open: [starts_at, ends_at)."""
-        return self.filter(
-            Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now, ended_at=None
-        )
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now, ended_at=None)
 
 
 class RoleAssignment(ScopedModel):
-    """A standing role of a user. ends_at: when it stops by itself; ended_at: when it was recorded."""
+    """A standing role of a user. ends_at: when it stops by itself; ended_at: when that was noted."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
