@@ -10,13 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench import load, report
-from bench.cluster import Cluster
+from bench.cluster import Cluster, own_cluster
 from bench.load import Work
 from bench.measure import hardware, memory_megabytes
 from bench.report import Round
 from bench.run import Run
 from bench.servers import REPOSITORY, SHAPE, Peer, Unavailable
 from bench.toolkit import Toolkit
+from config.embedded import Services
 
 OURS = "Sallyport"
 
@@ -27,10 +28,10 @@ def main() -> int:
     folder = REPOSITORY / "var" / "bench"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:
-        cluster = Cluster.at(arguments.database_url)
+        cluster, services = stack.enter_context(own_cluster(folder))
         settings = cluster.settings()
         say_where(settings)
-        peers = start_peers(cluster, folder, stack)
+        peers = start_peers(cluster, services, folder, stack)
         idle = memory(peers)
         run = Run(
             peers=peers,
@@ -49,7 +50,7 @@ def main() -> int:
             "settings": {
                 name: getattr(arguments, name) for name in ("seconds", "rounds", "connections")
             },
-            "server": " ".join(SHAPE),
+            "server": SHAPE,
             "load": load.generator(),
             "hardware": hardware(),
             "postgresql": settings,
@@ -72,16 +73,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="rounds; the median counts")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--works", nargs="+", type=Work, choices=list(Work), default=list(Work))
-    parser.add_argument("--database-url", help="a superuser's URL of a PostgreSQL on this machine")
     return parser.parse_args()
 
 
-def start_peers(cluster: Cluster, folder: Path, stack: ExitStack) -> list[Peer]:
+def start_peers(cluster: Cluster, services: Services, folder: Path, stack: ExitStack) -> list[Peer]:
     """All that can run here, up and idle while another is under load."""
     peers: list[Peer] = []
     for peer in (Toolkit(folder),):
         try:
-            peer.prepare(cluster)
+            peer.prepare(cluster, services)
         except Unavailable as reason:
             print(f"{peer.name} is left out: {reason}", flush=True)
             continue
@@ -100,7 +100,7 @@ def say_where(settings: dict[str, str]) -> None:
     machine = hardware()
     print(f"machine: {machine['cores']} cores, {machine['processor']}, {machine['memory_gib']} GiB")
     print("PostgreSQL: " + ", ".join(f"{name}={value}" for name, value in settings.items()))
-    print(f"servers: granian {' '.join(SHAPE)}")
+    print(f"servers: {SHAPE}")
     print(f"load: {load.generator()}", flush=True)
     if shutil.which("wrk") is None:
         print("wrk is not here, so a slower generator asks (CPU per request stays right).")

@@ -1,10 +1,25 @@
-"""The PostgreSQL of a run: one cluster for all peers, a database each, every durability on."""
+"""The PostgreSQL of a run: one cluster for all peers, a database each, every durability on.
 
+It is the product's embedded server, under var/bench and of nobody else, with the memory that a
+benchmark wants. Each run begins with empty databases.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
+
+from config.embedded import Services, ensure_services
+from config.embedded.postgres import DATABASE, ROOT_ROLE
+
+TUNED = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 
 # What the run states, in the order printed. The first three must be on.
 SHOWN = (
@@ -40,6 +55,21 @@ class Cluster:
                 password=connection.info.password,
                 postmaster=int(stat[1]),
             )
+
+    def tune(self) -> bool:
+        """Write the settings of a benchmark; whether a restart is needed for them to hold."""
+        with self.connect() as connection:
+            now = {
+                name: connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+                for name in TUNED
+            }
+            for name, value in TUNED.items():
+                connection.execute(
+                    sql.SQL("ALTER SYSTEM SET {} = {}").format(
+                        sql.Identifier(name), sql.Literal(value)
+                    )
+                )
+        return now != {name: (value,) for name, value in TUNED.items()}
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         return psycopg.connect(
@@ -79,3 +109,38 @@ class Cluster:
         if weak:
             raise RuntimeError(f"PostgreSQL runs with {', '.join(weak)} off; a figure from it lies")
         return shown
+
+
+@contextmanager
+def own_cluster(folder: Path) -> Iterator[tuple[Cluster, Services]]:
+    """Serve a cluster for one run, tuned, the product's database empty; stop it at the end."""
+    with _only_run(folder):
+        for name in [name for name in os.environ if name.startswith("SALLYPORT_")]:
+            del os.environ[name]  # A configured server is somebody's; it is not measured.
+        services = ensure_services(folder)
+        try:
+            cluster = Cluster.at(_root_url(folder))
+            cluster.drop_database(DATABASE)
+            if cluster.tune():
+                services.stop()
+            services = ensure_services(folder)  # Makes the product's database again.
+            yield Cluster.at(_root_url(folder)), services
+        finally:
+            services.stop()
+
+
+@contextmanager
+def _only_run(folder: Path) -> Iterator[None]:
+    """Two runs at once would measure each other."""
+    with (folder / "bench.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit("another benchmark is running here: wait for it to end") from None
+        yield
+
+
+def _root_url(folder: Path) -> str:
+    password = (folder / "secrets" / "postgres_root_password").read_text().strip()
+    sockets = json.loads((folder / "embedded.json").read_text())["sockets"]
+    return f"postgresql://{ROOT_ROLE}:{password}@/postgres?host={quote(sockets)}"

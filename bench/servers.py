@@ -12,12 +12,14 @@ from typing import Protocol
 
 from bench.cluster import Cluster
 from bench.load import Work
+from config.children import web_command
+from config.embedded import Services
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-# The same shape for every peer.
-SHAPE = ("--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--no-ws")
 STARTS_WITHIN_SECONDS = 60
 STOPS_WITHIN_SECONDS = 15
+# Said with the figures: the same for every peer.
+SHAPE = " ".join(web_command(port=0)[2:-1]).replace(" --host 127.0.0.1 --port 0", "")
 
 
 class Unavailable(Exception):  # noqa: N818 - a reason, not a fault
@@ -31,7 +33,7 @@ class Peer(Protocol):
     @property
     def server(self) -> "Server": ...
 
-    def prepare(self, cluster: Cluster) -> None:
+    def prepare(self, cluster: Cluster, services: Services) -> None:
         """Make database, tables and client. Raises Unavailable."""
 
     def start(self) -> None: ...
@@ -49,21 +51,32 @@ class Peer(Protocol):
         """Make fresh tokens outside the timed part and write them to a file, one on a line."""
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Server:
-    """One granian process tree with its log."""
+    """One granian process tree with its log, in the shape in which the product ships."""
 
     def __init__(
-        self, *, granian: Path, application: str, environment: dict[str, str], log: Path
+        self,
+        *,
+        python: Path,
+        application: str,
+        environment: dict[str, str],
+        log: Path,
+        port: int | None = None,
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self.last_error = ""
+        self.port = port or free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.log = log
+        self.last_error = ""
+        options = web_command(port=self.port)[1:-1]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [granian, *SHAPE, "--port", str(self.port), "--log-level", "warning", application],
+                [python, *options, application],
                 cwd=REPOSITORY,
                 env=environment,
                 stdout=output,

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bench.cluster import Cluster
 from bench.load import REDIRECT_URI, VERIFIER, Work
 from bench.servers import REPOSITORY, Server, Unavailable, clean_environment
+from config.embedded import Services
 
 REQUIREMENTS = REPOSITORY / "bench" / "requirements-dot.txt"
 DATABASE = "bench_dot"
@@ -41,7 +42,7 @@ class Toolkit:
             raise RuntimeError("start() comes first")
         return self._server
 
-    def prepare(self, cluster: Cluster) -> None:
+    def prepare(self, cluster: Cluster, _services: Services) -> None:
         self._install()
         cluster.create_database(DATABASE)
         key_file = self.folder / "dot-signing-key.pem"
@@ -73,7 +74,7 @@ class Toolkit:
 
     def start(self) -> None:
         self._server = Server(
-            granian=self.venv / "bin" / "granian",
+            python=self.venv / "bin" / "python",
             application="bench.dot.wsgi:application",
             environment=self.environment,
             log=self.folder / "dot.log",
