@@ -139,31 +139,20 @@ class Supervisor:
         yield Child(
             "worker", worker_command(var=self.var), self._environment(), logs / "worker.log"
         )
+        demo = self.var / "demo.json"
         if not (PROJECT / "examples" / "demo_client").is_dir():
             self._say("The demo application is not part of this checkout: it is left out.")
-        elif (client := self._demo_client()) is not None:
+        elif not demo.exists():
+            self._say(f"The demo application needs {demo}: it is left out.")
+        else:
             yield Child(
                 "client",
                 [sys.executable, "-m", "examples.demo_client"],
-                self._environment(**client),
+                self._environment(
+                    DEMO_CLIENT_CONFIG=str(demo), DEMO_CLIENT_PORT=str(self.client_port)
+                ),
                 logs / "client.log",
             )
-
-    def _demo_client(self) -> dict[str, str] | None:
-        """What the demo application must know, from the demo's own file."""
-        redirect = f"http://localhost:{self.client_port}/"
-        for client in _read_json(self.var / "demo.json").get("clients", []):
-            for uri in client["redirect_uris"]:
-                if uri.startswith(redirect):
-                    return {
-                        "DEMO_CLIENT_PORT": str(self.client_port),
-                        "DEMO_CLIENT_ISSUER": self.base_url,
-                        "DEMO_CLIENT_ID": client["client_id"],
-                        "DEMO_CLIENT_SECRET": client["client_secret"] or "",
-                        "DEMO_CLIENT_REDIRECT_URI": uri,
-                    }
-        self._say(f"No demo client has a redirect URI below {redirect}: it is left out.")
-        return None
 
     def _needs_demo(self) -> bool:
         if os.environ["SALLYPORT_ENVIRONMENT"] != "development":
