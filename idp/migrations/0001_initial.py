@@ -130,7 +130,6 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=core.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('scope', models.CharField(max_length=500)),
-                ('nonce', models.CharField(blank=True, max_length=512)),
                 ('issues_refresh', models.BooleanField(default=True)),
                 ('current', models.BinaryField(max_length=32)),
                 ('previous', models.BinaryField(max_length=32, null=True)),

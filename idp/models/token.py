@@ -32,7 +32,6 @@ class RefreshFamily(ScopedModel):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     session = models.ForeignKey("idp_sessions.LoginSession", models.CASCADE, related_name="+")
     scope = models.CharField(max_length=500)
-    nonce = models.CharField(max_length=512, blank=True)
     issues_refresh = models.BooleanField(default=True)
     current = models.BinaryField(max_length=32)
     previous = models.BinaryField(max_length=32, null=True)
