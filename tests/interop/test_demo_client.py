@@ -1,0 +1,214 @@
+"""The demo client against the product: what it refuses, and the journey that it shows."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+
+from examples.demo_client.settings import Settings, SettingsError, read_settings
+from examples.demo_client.web import DemoClient
+from tests.support.instance import Instance
+
+pytestmark = pytest.mark.instance
+PORT = 18010
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[Instance]:
+    with Instance(with_demo=True) as running:
+        yield running
+
+
+@pytest.fixture
+def browser(instance: Instance) -> "DemoBrowser":
+    (client,) = (each for each in instance.demo["clients"] if each["name"] == "demo")
+    settings = Settings(
+        issuer=instance.base_url,
+        client_id=client["client_id"],
+        client_secret=client["client_secret"],
+        port=PORT,
+    )
+    return DemoBrowser(DemoClient(settings))
+
+
+class DemoBrowser:
+    """Calls the WSGI application as a browser would, with one cookie and no JavaScript."""
+
+    def __init__(self, application: DemoClient) -> None:
+        self.application = application
+        self.cookie = ""
+        self.status = 0
+        self.headers: dict[str, str] = {}
+
+    def get(self, path: str, **query: str) -> str:
+        return self._call("GET", path, query=urlencode(query))
+
+    def press(self, path: str, *, csrf_token: str | None = None) -> str:
+        """Press the button of a form; its hidden token is read from the start page."""
+        if csrf_token is None:
+            csrf_token = _hidden(self.get("/"), "csrf_token")
+        return self._call("POST", path, form=urlencode({"csrf_token": csrf_token}))
+
+    def _call(self, method: str, path: str, *, query: str = "", form: str = "") -> str:
+        from io import BytesIO
+
+        def start(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
+            self.status = int(status.split(maxsplit=1)[0])
+            self.headers = dict(headers)
+
+        environ = {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "HTTP_HOST": f"localhost:{PORT}",
+            "HTTP_COOKIE": self.cookie,
+            "CONTENT_LENGTH": str(len(form)),
+            "wsgi.input": BytesIO(form.encode()),
+        }
+        body = b"".join(self.application(environ, start)).decode()
+        if "Set-Cookie" in self.headers:
+            self.cookie = self.headers["Set-Cookie"].split(";")[0]
+        return body
+
+
+def _hidden(html: str, name: str) -> str:
+    found: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            fields = dict(attrs)
+            if tag == "input" and fields.get("name") == name:
+                found.append(fields["value"] or "")
+
+    Reader().feed(html)
+    return found[0]
+
+
+def _begin(browser: DemoBrowser) -> dict[str, str]:
+    """Press "Sign in"; the parameters with which the browser is sent away."""
+    browser.press("/sign-in")
+    assert browser.status == 303
+    query = parse_qs(urlsplit(browser.headers["Location"]).query)
+    return {name: values[0] for name, values in query.items()}
+
+
+def test_it_asks_with_pkce_state_and_nonce(browser: DemoBrowser) -> None:
+    asked = _begin(browser)
+
+    assert asked["response_type"] == "code"
+    assert asked["code_challenge_method"] == "S256"
+    assert len(asked["code_challenge"]) == 43
+    assert len(asked["state"]) >= 43
+    assert len(asked["nonce"]) >= 43
+    assert "client_secret" not in asked
+    assert "code_verifier" not in asked
+
+
+def test_it_never_asks_the_same_way_twice(browser: DemoBrowser) -> None:
+    first, second = _begin(browser), _begin(browser)
+
+    assert not {first[name] for name in ("state", "nonce", "code_challenge")} & set(second.values())
+
+
+def test_it_refuses_a_state_of_another_browser(browser: DemoBrowser, instance: Instance) -> None:
+    victim = DemoBrowser(browser.application)
+    asked = _begin(browser)
+    victim.get("/")
+
+    page = victim.get("/callback", state=asked["state"], code="c", iss=instance.base_url)
+
+    assert victim.status == 400
+    assert "not one we began" in page
+
+
+def test_it_takes_an_answer_once(browser: DemoBrowser, instance: Instance) -> None:
+    asked = _begin(browser)
+    browser.get("/callback", state=asked["state"], error="access_denied", iss=instance.base_url)
+
+    browser.get("/callback", state=asked["state"], code="c", iss=instance.base_url)
+
+    assert browser.status == 400
+
+
+@pytest.mark.parametrize("iss", [{"iss": "https://evil.example"}, {}], ids=["another", "none"])
+def test_it_refuses_an_answer_of_another_issuer(browser: DemoBrowser, iss: dict[str, str]) -> None:
+    asked = _begin(browser)
+
+    page = browser.get("/callback", state=asked["state"], code="c", **iss)
+
+    assert browser.status == 400
+    assert "another provider" in page
+
+
+def test_it_says_kindly_that_nothing_was_shared(browser: DemoBrowser, instance: Instance) -> None:
+    asked = _begin(browser)
+
+    page = browser.get(
+        "/callback", state=asked["state"], error="access_denied", iss=instance.base_url
+    )
+
+    assert browser.status == 403
+    assert "Nothing was shared" in page
+
+
+def test_it_says_kindly_that_a_code_was_refused(browser: DemoBrowser, instance: Instance) -> None:
+    asked = _begin(browser)
+
+    page = browser.get("/callback", state=asked["state"], code="nonsense", iss=instance.base_url)
+
+    assert browser.status == 401
+    assert "Sign in again" in page
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/refresh", "/userinfo", "/sign-out"])
+def test_it_refuses_a_button_of_another_page(browser: DemoBrowser, path: str) -> None:
+    browser.get("/")
+
+    browser.press(path, csrf_token="guessed")
+
+    assert browser.status == 403
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/refresh", "/userinfo", "/sign-out"])
+def test_it_changes_nothing_by_a_link(browser: DemoBrowser, path: str) -> None:
+    browser.get(path)
+
+    assert browser.status == 405
+    assert browser.headers["Allow"] == "POST"
+
+
+def test_its_pages_allow_nothing_inline(browser: DemoBrowser) -> None:
+    page = browser.get("/")
+
+    policy = browser.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert policy.startswith("default-src 'none'")
+    assert "style=" not in page
+    assert "HttpOnly" in browser.headers["Set-Cookie"]
+    assert browser.headers["Cache-Control"] == "no-store"
+
+
+def test_it_says_that_the_provider_is_away(instance: Instance) -> None:
+    away = Settings(issuer="http://localhost:9", client_id="x", client_secret="x", port=PORT)
+    browser = DemoBrowser(DemoClient(away))
+
+    page = browser.press("/sign-in")
+
+    assert browser.status == 502
+    assert "cannot reach the sign-in service" in page
+
+
+def test_it_refuses_an_issuer_without_tls_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    monkeypatch.delenv("DEMO_CLIENT_CONFIG", raising=False)
+    monkeypatch.setenv("DEMO_CLIENT_ISSUER", "http://id.example.org")
+    monkeypatch.setenv("DEMO_CLIENT_ID", "x")
+    monkeypatch.setenv("DEMO_CLIENT_SECRET_FILE", str(secret))
+
+    with pytest.raises(SettingsError, match="https"):
+        read_settings()
