@@ -15,11 +15,10 @@ from bench.load import Work
 from bench.measure import hardware, memory_megabytes
 from bench.report import Round
 from bench.run import Run
+from bench.sallyport import variants
 from bench.servers import REPOSITORY, SHAPE, Peer, Unavailable
 from bench.toolkit import Toolkit
 from config.embedded import Services
-
-OURS = "Sallyport"
 
 
 def main() -> int:
@@ -58,10 +57,10 @@ def main() -> int:
             "web_memory_mb": {"idle": idle, "after_load": memory(peers)},
         }
     names = [peer.name for peer in peers]
-    print("\n" + report.render(rounds, ours=OURS, peers=names) + "\n")
+    print("\n" + report.render(rounds, baseline=Toolkit.name, peers=names) + "\n")
     say_peers(result)
     path = folder / f"result-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
-    result |= report.as_json(rounds, ours=OURS, peers=names)
+    result |= report.as_json(rounds, baseline=Toolkit.name, peers=names)
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(f"every round: {path.relative_to(REPOSITORY)}")
     return 1 if result["void"] else 0
@@ -79,7 +78,7 @@ def parse() -> argparse.Namespace:
 def start_peers(cluster: Cluster, services: Services, folder: Path, stack: ExitStack) -> list[Peer]:
     """All that can run here, up and idle while another is under load."""
     peers: list[Peer] = []
-    for peer in (Toolkit(folder),):
+    for peer in (*variants(folder), Toolkit(folder)):
         try:
             peer.prepare(cluster, services)
         except Unavailable as reason:

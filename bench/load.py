@@ -48,7 +48,8 @@ class Job:
     def body(self) -> str:
         """The form, up to the token that the generator appends."""
         return {
-            Work.CLIENT_CREDENTIALS: f"grant_type=client_credentials&scope={quote(self.scope)}",
+            Work.CLIENT_CREDENTIALS: "grant_type=client_credentials"
+            + (f"&scope={quote(self.scope)}" if self.scope else ""),
             Work.REFRESH: "grant_type=refresh_token&refresh_token=",
             Work.CODE: (
                 f"grant_type=authorization_code&redirect_uri={quote(REDIRECT_URI, safe='')}"

@@ -62,16 +62,16 @@ def cells(rounds: list[Round]) -> dict[tuple[Work, str], Cell]:
 
 
 def ratio(
-    table: dict[tuple[Work, str], Cell], *, work: Work, ours: str, theirs: str
+    table: dict[tuple[Work, str], Cell], *, work: Work, peer: str, baseline: str
 ) -> float | None:
-    """How many of our requests fit into the CPU of one of theirs; None where a cell is void."""
-    us, them = table.get((work, ours)), table.get((work, theirs))
-    if us is None or them is None or us.trouble or them.trouble:
+    """How many of a peer's requests fit into the CPU of one of the baseline's; None if void."""
+    cell, base = table.get((work, peer)), table.get((work, baseline))
+    if cell is None or base is None or cell.trouble or base.trouble or not cell.cpu_ms:
         return None
-    return them.cpu_ms / us.cpu_ms
+    return base.cpu_ms / cell.cpu_ms
 
 
-def render(rounds: list[Round], *, ours: str, peers: list[str]) -> str:
+def render(rounds: list[Round], *, baseline: str, peers: list[str]) -> str:
     """The table in Markdown, one line for each work and peer."""
     table = cells(rounds)
     lines = [
@@ -82,7 +82,7 @@ def render(rounds: list[Round], *, ours: str, peers: list[str]) -> str:
         for peer in peers:
             cell = table.get((work, peer))
             if cell is not None:
-                beside = None if peer == ours else ratio(table, work=work, ours=ours, theirs=peer)
+                beside = ratio(table, work=work, peer=peer, baseline=baseline)
                 lines.append(f"| {TITLES[work]} | {peer} | {figures(cell, beside=beside)} |")
     return aligned(lines)
 
@@ -100,7 +100,7 @@ def figures(cell: Cell, *, beside: float | None) -> str:
         f"{1000 / cell.cpu_ms:,.0f}",
         f"{median(r.outcome.p50_ms for r in of):.1f}",
         f"{median(r.outcome.p99_ms for r in of):.1f}",
-        f"**{beside:.1f}x**" if beside else "",
+        f"{beside:.1f}x" if beside else "",
     )
     return " | ".join(words)
 
@@ -124,7 +124,7 @@ def spread(values: list[float], *, digits: int) -> str:
     return f"{median(values):,.{digits}f} ({min(values):,.{digits}f}-{max(values):,.{digits}f})"
 
 
-def as_json(rounds: list[Round], *, ours: str, peers: list[str]) -> dict[str, object]:
+def as_json(rounds: list[Round], *, baseline: str, peers: list[str]) -> dict[str, object]:
     """Every round as it was, and the ratios per CPU."""
     table = cells(rounds)
     return {
@@ -134,9 +134,9 @@ def as_json(rounds: list[Round], *, ours: str, peers: list[str]) -> dict[str, ob
             peer: {
                 work: round(value, 2)
                 for work in Work
-                if (value := ratio(table, work=work, ours=ours, theirs=peer)) is not None
+                if (value := ratio(table, work=work, peer=peer, baseline=baseline)) is not None
             }
             for peer in peers
-            if peer != ours
+            if peer != baseline
         },
     }
