@@ -354,10 +354,12 @@ def read_port(text: str | None) -> int:
     return port
 
 
-def main() -> int:
-    """Run the product from the environment's folder and port."""
-    _leave_with_make()
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run the product from the environment's folder and port; `stop` ends a run of that folder."""
     var = (PROJECT / os.environ.get("SALLYPORT_VAR_DIR", "var")).resolve()
+    if list(arguments) == ["stop"]:
+        return _stop_other_run(var / "run.json")
+    _leave_with_make()
     return Supervisor(var, read_port(os.environ.get("SALLYPORT_PORT"))).run()
 
 
@@ -386,6 +388,20 @@ def _only_run(record: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _stop_other_run(record: Path) -> int:
+    """Ask the supervisor of a data folder to stop, and wait until it has."""
+    try:
+        with _only_run(record):
+            return 0
+    except Refused:
+        pid = _read_json(record).get("pid")
+    if not isinstance(pid, int):
+        raise Refused("sallyport: it is just starting or stopping: try again.")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    return 0 if processes.wait_for_end([pid], seconds=sum(PATIENCE_SECONDS.values()) + 30) else 1
 
 
 def _sweep_leftovers(record: Path) -> None:
@@ -432,6 +448,6 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(sys.argv[1:]))
     except Unusable as refusal:
         sys.exit(str(refusal))
