@@ -1,0 +1,130 @@
+"""May this client make this request? An ordered tuple of named checks.
+
+`find_client` and `check_redirect_uri` come first and alone: until both have passed there is nobody
+to redirect to, so what they refuse ends as a page (RFC 9700 §4.11.2). `CHECKS` refuse by redirect.
+RFC 6749 §4.1.2.1; RFC 7636 §4.4.1; OpenID Connect Core 1.0 §3.1.2.2, §3.1.2.6.
+"""
+
+import re
+from collections.abc import Callable
+
+from core.errors import Refusal
+from idp.models import Client
+from idp.requests import AuthorizationParams
+from idp.tokens import verify
+
+CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # base64url of 32 bytes (RFC 7636 §4.2)
+MAX_NONCE_LENGTH = 512
+MAX_SCOPE_LENGTH = 500
+MAX_AGE = re.compile(r"[0-9]{1,9}")
+PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+
+Check = Callable[[AuthorizationParams, Client], None]
+
+
+def find_client(client_id: str) -> Client:
+    """The active client of an active organisation; refuses INVALID_CLIENT for any other."""
+    client = (
+        Client.unscoped.select_related("organisation")
+        .filter(client_id=client_id, is_active=True, organisation__is_active=True)
+        .first()
+    )
+    if client is None:
+        raise Refusal("invalid_client", "We do not know this application.")
+    return client
+
+
+def check_redirect_uri(params: AuthorizationParams, client: Client) -> None:
+    """Compare byte for byte with what is registered; nothing is parsed, nothing is normalised."""
+    if params.redirect_uri not in client.redirect_uris:
+        raise Refusal.invalid_request(
+            "The redirect_uri is not one that is registered for this application."
+        )
+
+
+def check_request_object(params: AuthorizationParams, client: Client) -> None:  # noqa: ARG001
+    if params.has_request:
+        raise Refusal("request_not_supported", "Request objects are not supported.")
+    if params.has_request_uri:
+        raise Refusal("request_uri_not_supported", "Request objects are not supported.")
+
+
+def check_response_type(params: AuthorizationParams, client: Client) -> None:
+    if params.response_type is None:
+        raise Refusal.invalid_request("response_type is missing.")
+    if params.response_type != "code":
+        raise Refusal.unsupported_response_type("The only response_type is code.")
+    if "authorization_code" not in client.grant_types:
+        raise Refusal.unauthorized_client("This client may not use the authorization code.")
+
+
+def check_response_mode(params: AuthorizationParams, client: Client) -> None:  # noqa: ARG001
+    if params.response_mode not in {None, "query"}:
+        raise Refusal.invalid_request("The only response_mode is query.")
+
+
+def check_pkce(params: AuthorizationParams, client: Client) -> None:  # noqa: ARG001
+    """S256 and nothing else, from every client: an absent method would mean plain."""
+    if params.code_challenge is None:
+        raise Refusal.invalid_request("code_challenge is missing (PKCE is required).")
+    if params.code_challenge_method != "S256":
+        raise Refusal.invalid_request("code_challenge_method must be S256.")
+    if not CHALLENGE.fullmatch(params.code_challenge):
+        raise Refusal.invalid_request("code_challenge must be 43 base64url characters.")
+
+
+def check_scope(params: AuthorizationParams, client: Client) -> None:
+    """Each word must be registered for the client; openid is not demanded (RFC 6749 §3.3)."""
+    if not params.scope:
+        raise Refusal.invalid_scope("scope is missing.")
+    if not set(params.scope) <= set(client.scopes):
+        raise Refusal.invalid_scope("A scope is unknown, or not one that this client may ask for.")
+    if len(" ".join(params.scope)) > MAX_SCOPE_LENGTH:
+        raise Refusal.invalid_scope("scope is too long.")
+
+
+def check_nonce(params: AuthorizationParams, client: Client) -> None:  # noqa: ARG001
+    if params.nonce is not None and len(params.nonce) > MAX_NONCE_LENGTH:
+        raise Refusal.invalid_request(f"nonce is longer than {MAX_NONCE_LENGTH} characters.")
+
+
+def check_prompt(params: AuthorizationParams, client: Client) -> None:  # noqa: ARG001
+    if not set(params.prompt) <= PROMPTS:
+        raise Refusal.invalid_request("A value of prompt is unknown.")
+    if "none" in params.prompt and len(params.prompt) > 1:
+        raise Refusal.invalid_request("prompt=none cannot be combined with another value.")
+
+
+def check_max_age(params: AuthorizationParams, client: Client) -> None:  # noqa: ARG001
+    if params.max_age is not None and not MAX_AGE.fullmatch(params.max_age):
+        raise Refusal.invalid_request("max_age must be a whole number of seconds.")
+
+
+CHECKS: tuple[Check, ...] = (
+    check_request_object,
+    check_response_type,
+    check_response_mode,
+    check_pkce,
+    check_scope,
+    check_nonce,
+    check_prompt,
+    check_max_age,
+)
+
+
+def run_checks(params: AuthorizationParams, client: Client) -> AuthorizationParams:
+    """Run every check in order; returns the request with its hint verified."""
+    for check in CHECKS:
+        check(params, client)
+    return params.with_subject(_hinted_subject(params, client))
+
+
+def _hinted_subject(params: AuthorizationParams, client: Client) -> str | None:
+    """Whom an ID token of ours names; it may be expired, but not made for another client."""
+    if params.id_token_hint is None:
+        return None
+    claims = verify.id_token_hint(params.id_token_hint)
+    audience = claims.get("aud")
+    if client.client_id not in (audience if isinstance(audience, list) else [audience]):
+        raise Refusal.invalid_request("The id_token_hint was made for another client.")
+    return str(claims.get("sub", ""))

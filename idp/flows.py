@@ -1,0 +1,331 @@
+"""Clients and consent: registering, changing, allowing, withdrawing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import models, transaction
+from django.db.models import Max, Q
+from django.db.models.functions import Coalesce
+
+from accounts.models import Organisation
+from audit.events import Event
+from audit.recorder import record
+from core.errors import Refusal
+from core.ids import digest, new_token
+from idp import registration
+from idp.models import AuthorizationCode, Client, Consent, RefreshFamily
+from idp.models.token import RevokeReason
+
+DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
+DEFAULT_SCOPES = ("openid", "profile", "email")
+CHANGEABLE = frozenset(
+    {
+        "name", "redirect_uris", "post_logout_redirect_uris", "grant_types", "scopes",
+        "signing_alg", "is_first_party", "required_acr", "audience", "token_endpoint_auth_method",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RegisteredClient:
+    """secret: shown once, never kept; None for a public client. 43 base64url characters."""
+
+    client: Client
+    secret: str | None
+
+
+@dataclass(frozen=True)
+class ConnectedApplication:
+    """A client that holds something of a user: a consent, a live refresh token, or both.
+
+    id: the client's. granted_at: when it was first allowed. last_used_at: when it last got tokens.
+    """
+
+    id: UUID
+    client: Client
+    scopes: tuple[str, ...]
+    granted_at: datetime
+    last_used_at: datetime | None
+
+
+@transaction.atomic
+def register_client(
+    *,
+    organisation: Organisation,
+    name: str,
+    kind: str,
+    now: datetime,
+    redirect_uris: Sequence[str] = (),
+    post_logout_redirect_uris: Sequence[str] = (),
+    grant_types: Sequence[str] = DEFAULT_GRANT_TYPES,
+    scopes: Sequence[str] = DEFAULT_SCOPES,
+    signing_alg: str = "ES256",
+    is_first_party: bool = False,
+    required_acr: str = "",
+    audience: str = "",
+    token_endpoint_auth_method: str | None = None,
+    actor: models.Model | None = None,
+) -> RegisteredClient:
+    """Register an application; a confidential one gets a secret of 256 bits.
+
+    actor: the administrator; None at the command line. Refuses INVALID_REQUEST for values that
+    cannot be registered, with a sentence for the administrator.
+    """
+    kind = registration.check_kind(kind)
+    values = _checked(
+        {
+            "name": name,
+            "redirect_uris": redirect_uris,
+            "post_logout_redirect_uris": post_logout_redirect_uris,
+            "grant_types": grant_types,
+            "scopes": scopes,
+            "signing_alg": signing_alg,
+            "is_first_party": is_first_party,
+            "required_acr": required_acr,
+            "audience": audience,
+            "token_endpoint_auth_method": token_endpoint_auth_method,
+        },
+        kind=kind,
+    )
+    _check_code_has_a_way_back(values["grant_types"], values["redirect_uris"])
+    secret = new_token() if kind == Client.Kind.CONFIDENTIAL else None
+    client = Client.objects.create(
+        client_id=f"app_{new_token(16)}",
+        organisation=organisation,
+        kind=kind,
+        secret_digest=digest(secret) if secret else None,
+        created_at=now,
+        changed_at=now,
+        **values,
+    )
+    record(
+        Event.CLIENT_REGISTERED,
+        organisation_id=organisation.id,
+        actor=actor,
+        subject=client,
+        now=now,
+        client_id=client.client_id,
+        kind=kind,
+        **values,
+    )
+    return RegisteredClient(client, secret)
+
+
+@transaction.atomic
+def update_client(
+    *, client: Client, now: datetime, actor: models.Model | None = None, **changes: Any
+) -> Client:
+    """Change what was registered, but never id, kind or organisation.
+
+    Scopes and grant types taken away take effect at the next use of whatever was issued.
+    """
+    unknown = changes.keys() - CHANGEABLE
+    if unknown:
+        raise TypeError(f"these cannot be changed: {', '.join(sorted(unknown))}")
+    locked = _lock(client)
+    checked = _checked(changes, kind=locked.kind)
+    before = {name: getattr(locked, name) for name in checked}
+    changed = {name: value for name, value in checked.items() if before[name] != value}
+    if not changed:
+        return locked
+    for name, value in changed.items():
+        setattr(locked, name, value)
+    _check_code_has_a_way_back(locked.grant_types, locked.redirect_uris)
+    locked.changed_at = now
+    locked.save(update_fields=[*changed, "changed_at"])
+    record(
+        Event.CLIENT_UPDATED,
+        organisation_id=locked.organisation_id,
+        actor=actor,
+        subject=locked,
+        now=now,
+        changed=changed,
+        before={name: before[name] for name in changed},
+    )
+    return locked
+
+
+@transaction.atomic
+def rotate_client_secret(
+    *, client: Client, now: datetime, actor: models.Model | None = None
+) -> RegisteredClient:
+    """Give a confidential client a new secret; the old one stops working at once."""
+    locked = _lock(client)
+    if locked.kind != Client.Kind.CONFIDENTIAL:
+        raise Refusal.invalid_request("A public client has no secret.")
+    secret = new_token()
+    locked.secret_digest = digest(secret)
+    locked.changed_at = now
+    locked.save(update_fields=["secret_digest", "changed_at"])
+    record(
+        Event.CLIENT_SECRET_ROTATED,
+        organisation_id=locked.organisation_id,
+        actor=actor,
+        subject=locked,
+        now=now,
+    )
+    return RegisteredClient(locked, secret)
+
+
+@transaction.atomic
+def deactivate_client(
+    *, client: Client, now: datetime, actor: models.Model | None = None
+) -> Client:
+    """Stop an application: it gets nothing any more, and its refresh families end."""
+    locked = _lock(client)
+    if not locked.is_active:
+        return locked
+    locked.is_active = False
+    locked.changed_at = now
+    locked.save(update_fields=["is_active", "changed_at"])
+    families = RefreshFamily.objects.within_id(locked.organisation_id).filter(client=locked)
+    ended = _revoke(families, RevokeReason.ADMINISTRATOR, now)
+    record(
+        Event.CLIENT_DEACTIVATED,
+        organisation_id=locked.organisation_id,
+        actor=actor,
+        subject=locked,
+        now=now,
+        refresh_families=ended,
+    )
+    return locked
+
+
+@transaction.atomic
+def grant_consent(
+    *, user: Any, client: Client, scopes: Sequence[str], session_id: UUID | None, now: datetime
+) -> Consent:
+    """Remember what a user allows a client; scopes allowed before stay allowed.
+
+    Two answers at once end in one row: the database keeps one live consent for each pair.
+    """
+    if user.organisation_id != client.organisation_id:
+        raise Refusal.access_denied("This application belongs to another organisation.")
+    consent, is_new = Consent.objects.within_id(client.organisation_id).get_or_create(
+        user=user,
+        client=client,
+        revoked_at=None,
+        defaults={
+            "organisation_id": client.organisation_id,
+            "scopes": list(scopes),
+            "granted_at": now,
+        },
+    )
+    if not is_new:
+        consent = Consent.unscoped.select_for_update().get(pk=consent.pk)
+        consent.scopes = list(dict.fromkeys([*consent.scopes, *scopes]))
+        consent.save(update_fields=["scopes"])
+    record(
+        Event.CONSENT_GRANTED,
+        organisation_id=client.organisation_id,
+        actor=user,
+        subject=client,
+        session_id=session_id,
+        now=now,
+        scopes=list(scopes),
+    )
+    return consent
+
+
+@transaction.atomic
+def revoke_consent(*, user: Any, client: Client, session_id: UUID | None, now: datetime) -> int:
+    """Withdraw what a user allowed, and end the refresh families and codes that rest on it.
+
+    Returns how many families ended. Access tokens already out are refused by introspection and
+    userinfo, and die by themselves within their 15 minutes elsewhere.
+    """
+    consents = Consent.objects.within_id(user.organisation_id).filter(
+        user=user, client=client, revoked_at=None
+    )
+    withdrawn = consents.update(revoked_at=now)
+    families = RefreshFamily.objects.within_id(user.organisation_id).filter(
+        user=user, client=client
+    )
+    ended = _revoke(families, RevokeReason.CONSENT_REVOKED, now)
+    AuthorizationCode.objects.within_id(user.organisation_id).filter(
+        user=user, client=client, used_at=None, expires_at__gt=now
+    ).update(expires_at=now)
+    if withdrawn or ended:
+        record(
+            Event.CONSENT_REVOKED,
+            organisation_id=user.organisation_id,
+            actor=user,
+            subject=client,
+            session_id=session_id,
+            now=now,
+            refresh_families=ended,
+        )
+    return ended
+
+
+def connected_applications(user: Any, *, now: datetime) -> list[ConnectedApplication]:
+    """What holds something of this user, the longest known first; three statements."""
+    consents = {
+        consent.client_id: consent
+        for consent in Consent.objects.within_id(user.organisation_id).filter(
+            user=user, revoked_at=None
+        )
+    }
+    mine = RefreshFamily.objects.within_id(user.organisation_id).filter(user=user)
+    families = {
+        row["client_id"]: row
+        for row in mine.values("client_id").annotate(
+            first=models.Min("created_at"),
+            last=Max(Coalesce("rotated_at", "created_at")),
+            live=models.Count(
+                "id", filter=Q(revoked_at=None, expires_at__gt=now, issues_refresh=True)
+            ),
+            live_scopes=models.functions.Coalesce(
+                models.Max("scope", filter=Q(revoked_at=None, expires_at__gt=now)), models.Value("")
+            ),
+        )
+    }
+    wanted = {*consents, *(key for key, row in families.items() if row["live"])}
+    clients = (
+        Client.objects.within_id(user.organisation_id)
+        .filter(id__in=wanted)
+        .select_related("organisation")
+    )
+    applications = []
+    for client in clients:
+        consent, family = consents.get(client.id), families.get(client.id)
+        scopes = consent.scopes if consent else (family["live_scopes"].split() if family else [])
+        started = consent.granted_at if consent else family["first"] if family else now
+        applications.append(
+            ConnectedApplication(
+                client.id, client, tuple(scopes), started, family["last"] if family else None
+            )
+        )
+    return sorted(applications, key=lambda application: application.granted_at)
+
+
+def _checked(values: dict[str, Any], *, kind: str) -> dict[str, Any]:
+    checks: dict[str, Callable[[Any], Any]] = {
+        "name": registration.check_name,
+        "redirect_uris": lambda uris: registration.check_redirect_uris(uris, kind=kind),
+        "post_logout_redirect_uris": lambda uris: registration.check_redirect_uris(uris, kind=kind),
+        "grant_types": lambda names: registration.check_grant_types(names, kind=kind),
+        "scopes": registration.check_scopes,
+        "signing_alg": registration.check_signing_alg,
+        "is_first_party": bool,
+        "required_acr": registration.check_acr,
+        "audience": registration.check_audience,
+        "token_endpoint_auth_method": lambda name: registration.check_auth_method(name, kind=kind),
+    }
+    return {name: checks[name](value) for name, value in values.items()}
+
+
+def _check_code_has_a_way_back(grant_types: Sequence[str], redirect_uris: Sequence[str]) -> None:
+    if "authorization_code" in grant_types and not redirect_uris:
+        raise Refusal.invalid_request("The authorization code needs at least one redirect URI.")
+
+
+def _lock(client: Client) -> Client:
+    return Client.objects.within_id(client.organisation_id).select_for_update().get(id=client.id)
+
+
+def _revoke(families: "models.QuerySet[RefreshFamily]", reason: RevokeReason, now: datetime) -> int:
+    return families.filter(revoked_at=None).update(revoked_at=now, revoke_reason=reason)

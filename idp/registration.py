@@ -1,0 +1,144 @@
+"""What may be registered for a client: pure rules, each refusal with the reason for people.
+
+Redirect URIs are compared byte for byte later on, so nothing is normalised here; what browsers and
+servers read differently is refused instead (RFC 9700 §2.1, §4.1; RFC 8252 §7, §8.4).
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from core.assurance import Level
+from core.errors import Refusal
+from idp.models import Client
+from idp.models.client import GRANT_TYPES
+
+MAX_NAME_LENGTH = 100
+MAX_URI_LENGTH = 500
+MAX_URIS = 20
+MAX_SCOPE_LENGTH = 500
+MAX_AUDIENCE_LENGTH = 200
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+# RFC 6749 §3.3, without the quotes and backslash; a URI's own characters (RFC 3986 §2).
+SCOPE = re.compile(r"[!#-\[\]-~]{1,64}")
+URI = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
+PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")
+DOT_SEGMENT = re.compile(r"(^|/)(\.|%2e){1,2}(/|;|$)", re.IGNORECASE)
+
+
+def check_name(name: str) -> str:
+    """The name as it will be shown; refuses control and direction characters, which could fake."""
+    name = name.strip()
+    if not name or len(name) > MAX_NAME_LENGTH:
+        raise Refusal.invalid_request(f"Give a name of 1 to {MAX_NAME_LENGTH} characters.")
+    if any(unicodedata.category(letter) in {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"} for letter in name):
+        raise Refusal.invalid_request("The name holds characters that cannot be seen.")
+    return name
+
+
+def check_redirect_uris(uris: Sequence[str], *, kind: str) -> list[str]:
+    """The addresses as given; refuses whatever is not plainly one place."""
+    if len(uris) > MAX_URIS:
+        raise Refusal.invalid_request(f"At most {MAX_URIS} addresses can be registered.")
+    for uri in uris:
+        _check_redirect_uri(uri, kind=kind)
+    return list(dict.fromkeys(uris))
+
+
+def _check_redirect_uri(uri: str, *, kind: str) -> None:
+    fault = _fault_of(uri, kind)
+    if fault:
+        raise Refusal.invalid_request(f"{uri[:MAX_URI_LENGTH]}: {fault}")
+
+
+def _fault_of(uri: str, kind: str) -> str:
+    if len(uri) > MAX_URI_LENGTH:
+        return f"is longer than {MAX_URI_LENGTH} characters"
+    if not URI.fullmatch(uri):
+        return "holds characters that a URI may not have"
+    if "*" in uri:
+        return "wildcards do not exist here: give each address"
+    if "#" in uri:
+        return "must have no fragment"
+    try:
+        parts = urlsplit(uri)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not a URI"
+    if "@" in parts.netloc:
+        return "must have no user part"
+    if DOT_SEGMENT.search(parts.path):
+        return "must have no dot segments"
+    if parts.scheme == "https":
+        return "" if host else "must name a host"
+    if parts.scheme == "http":
+        return "" if host in LOOPBACK_HOSTS else "must be https, except on this computer itself"
+    if PRIVATE_SCHEME.fullmatch(parts.scheme):
+        return (
+            ""
+            if kind == Client.Kind.PUBLIC
+            else "only public clients may have a scheme of their own"
+        )
+    return "must begin with https://"
+
+
+def check_grant_types(grant_types: Sequence[str], *, kind: str) -> list[str]:
+    if not grant_types:
+        raise Refusal.invalid_request("Give at least one grant type.")
+    for name in grant_types:
+        if name not in GRANT_TYPES:
+            raise Refusal.invalid_request(f"{name} is not a grant type of this server.")
+    if "refresh_token" in grant_types and "authorization_code" not in grant_types:
+        raise Refusal.invalid_request("refresh_token needs authorization_code beside it.")
+    if "client_credentials" in grant_types and kind != Client.Kind.CONFIDENTIAL:
+        raise Refusal.invalid_request("client_credentials is for confidential clients.")
+    return [name for name in GRANT_TYPES if name in grant_types]
+
+
+def check_scopes(scopes: Sequence[str]) -> list[str]:
+    for scope in scopes:
+        if not SCOPE.fullmatch(scope):
+            raise Refusal.invalid_request(
+                f"{scope[:64]} is not a scope name (RFC 6749 section 3.3)."
+            )
+    kept = list(dict.fromkeys(scopes))
+    if len(" ".join(kept)) > MAX_SCOPE_LENGTH:
+        raise Refusal.invalid_request(f"All scopes together exceed {MAX_SCOPE_LENGTH} characters.")
+    return kept
+
+
+def check_auth_method(method: str | None, *, kind: str) -> str:
+    """How the client authenticates: `none` for public ones, else by its secret."""
+    if kind == Client.Kind.PUBLIC:
+        if method not in {None, "", Client.AuthMethod.NONE}:
+            raise Refusal.invalid_request("A public client cannot authenticate by a secret.")
+        return Client.AuthMethod.NONE.value
+    chosen = method or Client.AuthMethod.BASIC.value
+    if chosen not in {Client.AuthMethod.BASIC, Client.AuthMethod.POST}:
+        raise Refusal.invalid_request("A confidential client authenticates by its secret.")
+    return str(chosen)
+
+
+def check_acr(acr: str) -> str:
+    if acr and Level.from_acr(acr) is Level.NONE:
+        raise Refusal.invalid_request("The required assurance is aal1, aal2, or empty.")
+    return acr
+
+
+def check_audience(audience: str) -> str:
+    if audience and (len(audience) > MAX_AUDIENCE_LENGTH or not URI.fullmatch(audience)):
+        raise Refusal.invalid_request("The audience is a URI or a plain name without spaces.")
+    return audience
+
+
+def check_signing_alg(signing_alg: str) -> str:
+    if signing_alg not in Client.SigningAlg.values:
+        raise Refusal.invalid_request("The signing algorithm is ES256 or RS256.")
+    return signing_alg
+
+
+def check_kind(kind: str) -> str:
+    if kind not in Client.Kind.values:
+        raise Refusal.invalid_request("A client is public or confidential.")
+    return kind

@@ -1,0 +1,183 @@
+"""Requests of the browser-side endpoints as frozen values, parsed once.
+
+After this module the HTTP request's parameters are not read again. Everything here refuses before
+it is known whether there is anybody to redirect to, so a refusal ends as a page.
+RFC 6749 §3.1, §4.1.1 and appendix A; RFC 7636 §4.3; OpenID Connect Core 1.0 §3.1.2.1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+from django.http import HttpRequest, QueryDict
+
+from core.errors import Refusal
+
+MAX_VALUE_LENGTH = 2_000
+MAX_TOTAL_LENGTH = 8_192
+# An ID token is longer than other values, and is never kept.
+MAX_HINT_LENGTH = 4_000
+FORM = "application/x-www-form-urlencoded"
+
+# Read here, and therefore held to the characters of RFC 6749 appendix A (VSCHAR). Those that name
+# people are not: an unknown or foreign login_hint must never be an error (Core §3.1.2.1).
+PROTOCOL = (
+    "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
+    "code_challenge", "code_challenge_method", "prompt", "max_age", "acr_values", "id_token_hint",
+)  # fmt: skip
+TEXT = ("login_hint",)
+LOGOUT = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationParams:
+    """An authorization request as it was sent; None means that a parameter was absent.
+
+    Lists are split at spaces, each word once, in order. `max_age` stays text until it is checked.
+    hinted_subject: `sub` of the verified id_token_hint; the token itself is not kept.
+    has_request, has_request_uri: a request object was sent, which is not supported.
+    """
+
+    client_id: str
+    redirect_uri: str
+    response_type: str | None = None
+    response_mode: str | None = None
+    scope: tuple[str, ...] = ()
+    state: str | None = None
+    nonce: str | None = None
+    code_challenge: str | None = None
+    code_challenge_method: str | None = None
+    prompt: tuple[str, ...] = ()
+    max_age: str | None = None
+    acr_values: tuple[str, ...] = ()
+    login_hint: str = ""
+    id_token_hint: str | None = None
+    hinted_subject: str | None = None
+    has_request: bool = False
+    has_request_uri: bool = False
+
+    @classmethod
+    def parse(cls, parameters: QueryDict) -> Self:
+        """Read the parameters; refuses INVALID_REQUEST for what no client would send.
+
+        That is: a parameter twice, NUL, characters outside VSCHAR in protocol parameters, values
+        over 2,000 characters, no client_id, no redirect_uri. Unknown parameters are ignored.
+        """
+        values = _read(parameters, PROTOCOL, TEXT)
+        return cls(
+            client_id=_required(values, "client_id"),
+            redirect_uri=_required(values, "redirect_uri"),
+            response_type=values.get("response_type"),
+            response_mode=values.get("response_mode"),
+            scope=_words(values, "scope"),
+            state=values.get("state"),
+            nonce=values.get("nonce"),
+            code_challenge=values.get("code_challenge"),
+            code_challenge_method=values.get("code_challenge_method"),
+            prompt=_words(values, "prompt"),
+            max_age=values.get("max_age"),
+            acr_values=_words(values, "acr_values"),
+            login_hint=values.get("login_hint", ""),
+            id_token_hint=values.get("id_token_hint"),
+            has_request=any(parameters.getlist("request")),
+            has_request_uri=any(parameters.getlist("request_uri")),
+        )
+
+    @property
+    def max_age_seconds(self) -> int | None:
+        return None if self.max_age is None else int(self.max_age)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no page may be shown (`prompt=none`)."""
+        return "none" in self.prompt
+
+    def with_subject(self, subject: str | None) -> Self:
+        """The same request with its hint verified; the token is dropped."""
+        return replace(self, id_token_hint=None, hinted_subject=subject)
+
+    def answered(self, prompt: str) -> Self:
+        """The same request after the user has answered one of its prompts."""
+        return replace(self, prompt=tuple(word for word in self.prompt if word != prompt))
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value not in (None, "", ())}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        known = {field.name for field in fields(cls)}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in stored.items()
+            if name in known
+        }
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutParams:
+    """A logout request (RP-Initiated Logout 1.0 §2); None means that a parameter was absent."""
+
+    id_token_hint: str | None = None
+    client_id: str | None = None
+    post_logout_redirect_uri: str | None = None
+    state: str | None = None
+
+    @classmethod
+    def parse(cls, parameters: QueryDict) -> Self:
+        return cls(**_read(parameters, LOGOUT, ()))
+
+    def fields(self) -> list[tuple[str, str]]:
+        """What a confirmation form sends back."""
+        return [(name, value) for name, value in asdict(self).items() if value is not None]
+
+
+def parameters_of(request: HttpRequest) -> QueryDict:
+    """The query and, on POST, the form together, so that a value given in both counts as double.
+
+    Refuses INVALID_REQUEST over 8 kB in all, and for any body but a form.
+    """
+    query = request.META.get("QUERY_STRING", "")
+    if len(query) > MAX_TOTAL_LENGTH:
+        raise Refusal.invalid_request("The request is too long.")
+    parameters = request.GET.copy()
+    if request.method == "POST":
+        if request.content_type != FORM:
+            raise Refusal.invalid_request(f"A request by POST is {FORM}.")
+        if len(request.body) + len(query) > MAX_TOTAL_LENGTH:
+            raise Refusal.invalid_request("The request is too long.")
+        for name, values in request.POST.lists():
+            parameters.setlist(name, [*parameters.getlist(name), *values])
+    return parameters
+
+
+def _read(
+    parameters: QueryDict, protocol: tuple[str, ...], text: tuple[str, ...]
+) -> dict[str, str]:
+    values = {}
+    for name in (*protocol, *text):
+        given = parameters.getlist(name)
+        if len(given) > 1:
+            raise Refusal.invalid_request(f"{name} was sent more than once.")
+        if not given or given[0] == "":  # a parameter without a value counts as absent (§3.1)
+            continue
+        value = given[0]
+        if len(value) > (MAX_HINT_LENGTH if name == "id_token_hint" else MAX_VALUE_LENGTH):
+            raise Refusal.invalid_request(f"{name} is too long.")
+        if name in protocol and not all(" " <= letter <= "~" for letter in value):
+            raise Refusal.invalid_request(f"{name} holds characters that are not allowed.")
+        if not value.isprintable():
+            raise Refusal.invalid_request(f"{name} holds characters that are not allowed.")
+        values[name] = value
+    return values
+
+
+def _required(values: Mapping[str, str], name: str) -> str:
+    try:
+        return values[name]
+    except KeyError:
+        raise Refusal.invalid_request(f"{name} is missing.") from None
+
+
+def _words(values: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values.get(name, "").split()))
