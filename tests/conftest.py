@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 
 from accounts.models import Organisation
 from core import clock
+from idp import client_auth, keys
 from idp.models import Client
 from protection import keyring
 from tests import cast
@@ -38,12 +38,8 @@ def _fresh_process_state() -> Iterator[None]:
     yield
     clock.reset()
     keyring.forget()
-    try:
-        from idp import keys
-
-        keys.forget()
-    except (ImportError, AttributeError):
-        pass
+    keys.forget()
+    client_auth.forget()
 
 
 @pytest.fixture(autouse=True)
@@ -127,20 +123,18 @@ def globex_web(globex: Organisation) -> Client:
 
 
 @pytest.fixture
-def statements() -> Iterator[list[str]]:
-    """Every SQL statement sent through raw psycopg cursors of this connection, as text."""
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every SQL statement that the machine endpoints send, as text."""
     import psycopg
+
+    from idp import storage
 
     seen: list[str] = []
 
     class CountingCursor(psycopg.Cursor):  # type: ignore[type-arg]
         def execute(self, query, params=None, **kwargs):  # type: ignore[no-untyped-def,override]
-            seen.append(str(query))
+            seen.append(str(query).strip())
             return super().execute(query, params, **kwargs)
 
-    connection.ensure_connection()
-    raw = connection.connection
-    original = raw.cursor_factory
-    raw.cursor_factory = CountingCursor
-    yield seen
-    raw.cursor_factory = original
+    monkeypatch.setattr(storage, "ServerCursor", CountingCursor)
+    return seen

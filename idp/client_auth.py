@@ -1,0 +1,137 @@
+"""Clients as the machine endpoints see them, and how they authenticate (RFC 6749 §2.3).
+
+Clients are cached for five seconds. That is safe, since each statement that issues something
+compares `changed_at` with the row's: a client that was switched off or got a new secret is noticed
+in the same transaction (`StaleClient`), and the request is run again with a fresh one.
+"""
+
+import base64
+import binascii
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import unquote_plus
+from uuid import UUID
+
+from core.errors import Refusal
+from core.ids import digest, equal
+from core.limits import Limit
+from idp import storage
+
+CACHE_LIFETIME_SECONDS = 5.0
+MAX_CACHED = 10_000
+MAX_CLIENT_ID_LENGTH = 64
+MAX_BASIC_LENGTH = 1024
+
+FAILURES = Limit(
+    name="client-authentication",
+    burst=60,
+    period=timedelta(minutes=1),
+    why="A client that keeps failing to authenticate is misconfigured or not the client.",
+)
+
+
+class StaleClient(Exception):  # noqa: N818 - names a state
+    """The client's row has changed since it was cached."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineClient:
+    """A client, with the questions that Authlib asks of one."""
+
+    id: UUID
+    client_id: str
+    organisation_id: UUID
+    kind: str
+    secret_digest: bytes | None
+    grant_types: tuple[str, ...]
+    scopes: tuple[str, ...]
+    token_endpoint_auth_method: str
+    signing_alg: str
+    audience: str
+    changed_at: datetime
+    is_active: bool
+
+    @property
+    def is_confidential(self) -> bool:
+        return self.secret_digest is not None
+
+    def check_client_secret(self, secret: str) -> bool:
+        return self.secret_digest is not None and equal(digest(secret), self.secret_digest)
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002
+        return method == self.token_endpoint_auth_method
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return grant_type in self.grant_types
+
+
+_cache: dict[str, tuple[float, MachineClient]] = {}
+
+
+def find_client(client_id: str) -> MachineClient | None:
+    """An active client by its public name, from the cache or by one statement."""
+    known = _cache.get(client_id)
+    if known is not None and time.monotonic() - known[0] < CACHE_LIFETIME_SECONDS:
+        return known[1]
+    if len(client_id) > MAX_CLIENT_ID_LENGTH or "\0" in client_id:
+        return None
+    with storage.reading() as cursor:
+        row = cursor.one(storage.FIND_CLIENT, {"client_id": client_id})
+    if row is None or not row["is_active"]:
+        _cache.pop(client_id, None)
+        return None
+    client = _from_row(row)
+    if len(_cache) >= MAX_CACHED:
+        _cache.clear()
+    _cache[client_id] = (time.monotonic(), client)
+    return client
+
+
+def forget(client_id: str | None = None) -> None:
+    """Drop one cached client, or all."""
+    if client_id is None:
+        _cache.clear()
+    else:
+        _cache.pop(client_id, None)
+
+
+def same_client(client: MachineClient, changed_at: datetime | None) -> None:
+    """Raise StaleClient unless the row is still the one that was authenticated."""
+    if changed_at != client.changed_at:
+        forget(client.client_id)
+        raise StaleClient
+
+
+def read_basic(header: str) -> tuple[str, str] | None:
+    """Client id and secret of a Basic header (RFC 6749 §2.3.1), None for another scheme.
+
+    Refuses invalid_client for one that cannot be read.
+    """
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        if len(encoded) > MAX_BASIC_LENGTH:
+            raise ValueError
+        text = base64.b64decode(encoded.strip(), validate=True).decode("ascii")
+        client_id, colon, secret = text.partition(":")
+        if not colon or not client_id or not secret:
+            raise ValueError
+    except (binascii.Error, ValueError) as error:
+        raise Refusal.invalid_client("The Authorization header cannot be read.") from error
+    return unquote_plus(client_id), unquote_plus(secret)
+
+
+def _from_row(row: storage.Row) -> MachineClient:
+    values: dict[str, Any] = {
+        name: row[name] for name in MachineClient.__dataclass_fields__ if name in row
+    }
+    secret = values["secret_digest"]
+    values |= {
+        "secret_digest": None if secret is None else bytes(secret),
+        "grant_types": tuple(values["grant_types"]),
+        "scopes": tuple(values["scopes"]),
+    }
+    return MachineClient(**values)

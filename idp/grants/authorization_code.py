@@ -1,0 +1,135 @@
+"""grant_type=authorization_code (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
+
+import base64
+import hashlib
+import re
+from typing import Any
+
+from authlib.oauth2.rfc6749 import grants
+from django.conf import settings
+
+from audit import recorder
+from audit.events import Event
+from core import clock
+from core.errors import Refusal
+from core.ids import digest, new_id
+from idp.client_auth import MachineClient
+from idp.grants import proof
+from idp.models.token import RevokeReason
+from idp.server import AUTH_METHODS, Refused, TokenRequest
+from idp.storage import FIND_CODE, REDEEM_CODE, Cursor, Row
+from idp.tokens import refresh_token
+from idp.tokens.mint import mint
+from policy.facts import Trigger
+
+VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636 §4.1
+
+
+class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+    request: TokenRequest
+
+    @classmethod
+    def check_authorization_endpoint(cls, request: Any) -> bool:  # noqa: ARG003
+        """The authorization endpoint is ours alone: `idp.authorization`."""
+        return False
+
+    def query_authorization_code(self, code: str, client: MachineClient) -> "_Redeemed":
+        """Claim the code, its client, redirect_uri and verifier in one statement."""
+        fields = self.request.fields
+        redirect_uri, verifier = fields.get("redirect_uri"), fields.get("code_verifier")
+        if redirect_uri is None or verifier is None:
+            raise Refused(
+                Refusal.invalid_request("redirect_uri and code_verifier are needed.")
+            )
+        if not VERIFIER.fullmatch(verifier):
+            raise Refused(Refusal.invalid_grant("The code_verifier does not fit."))
+        issues_refresh = client.check_grant_type("refresh_token")
+        token = refresh_token.make(new_id(), 0)
+        row = self.request.unit.cursor.one(
+            REDEEM_CODE,
+            {
+                "digest": digest(code),
+                "client": client.id,
+                "redirect_uri": redirect_uri,
+                "challenge": s256(verifier),
+                "family": token.family_id,
+                "current": token.digest,
+                "issues_refresh": issues_refresh,
+                "lifetime": settings.REFRESH_TOKEN_LIFETIME,
+                "clock_offset": clock.offset(),
+            },
+        )
+        if row is None:
+            self.request.traces.append(lambda cursor: _trace_failure(cursor, code, client))
+            raise Refused(
+                Refusal.invalid_grant("The code is unknown, used, expired or not yours.")
+            )
+        return _Redeemed(row, token if issues_refresh else None, redirect_uri)
+
+    def authenticate_user(self, authorization_code: "_Redeemed") -> str:
+        proof.judge(self.request, self.request.client, authorization_code.row, Trigger.TOKEN)
+        return str(authorization_code.row["user_id"])
+
+    def generate_token(self, **_: Any) -> dict[str, Any]:
+        client: MachineClient = self.request.client
+        redeemed: _Redeemed = self.request.authorization_code
+        row = redeemed.row
+        authorization = proof.authorize(client, row, scope=row["scope"], nonce=row["nonce"])
+        proof.record(
+            self.request.unit.cursor, Event.CODE_REDEEMED, client, row, self.request.address,
+            scope=row["scope"],
+        )  # fmt: skip
+        return mint(authorization, redeemed.refresh_token)
+
+    def delete_authorization_code(self, authorization_code: Any) -> None:
+        """The row is kept: a replay must find what the code produced."""
+
+
+class _Redeemed:
+    """What Authlib asks of a code, after it has been claimed."""
+
+    def __init__(
+        self, row: Row, token: refresh_token.RefreshToken | None, redirect_uri: str
+    ) -> None:
+        self.row, self.refresh_token, self._redirect_uri = row, token, redirect_uri
+
+    def get_redirect_uri(self) -> str:
+        return self._redirect_uri
+
+    def get_scope(self) -> str:
+        scope: str = self.row["scope"]
+        return scope
+
+
+def s256(verifier: str) -> str:
+    """The S256 code challenge of a verifier (RFC 7636 §4.2)."""
+    hashed = hashlib.sha256(verifier.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
+
+
+def _trace_failure(cursor: Cursor, code: str, client: MachineClient) -> None:
+    """Tell a replay from a mistake: a used code means that somebody else has it, too."""
+    row = cursor.one(FIND_CODE, {"digest": digest(code)})
+    if row is None:
+        return
+    if row["used_at"] is not None and row["client_id"] == client.id:
+        event = Event.CODE_REPLAYED
+        proof.revoke_family(
+            cursor,
+            row["family_id"],
+            RevokeReason.CODE_REPLAYED,
+            Event.REFRESH_FAMILY_REVOKED,
+        )
+    else:
+        event = Event.CODE_MISUSED
+    recorder.insert(
+        cursor,
+        event,
+        organisation_id=row["organisation_id"],
+        actor=f"idp.Client:{client.id}",
+        subject=f"accounts.User:{row['user_id']}",
+        session_id=row["session_id"],
+        now=clock.now(),
+        facts={"family": row["family_id"], "issued_to": row["client_id"]},
+    )

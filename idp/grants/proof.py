@@ -1,0 +1,123 @@
+"""Phases 4 and 6 for grant types that act for a user: judge what was proven, and write it down."""
+
+from typing import Any
+
+from audit import recorder
+from audit.events import Event
+from core import clock
+from core.errors import Refusal
+from idp.client_auth import MachineClient, same_client
+from idp.models.token import RevokeReason
+from idp.server import Refused, TokenRequest
+from idp.storage import REVOKE_FAMILY, Cursor, Row
+from idp.tokens.claims import Authorization, level_of, session_end
+from policy.decision import Decision, Outcome
+from policy.facts import Trigger
+from sessions import evaluation
+from sessions.evaluation import Resource
+
+
+def judge(request: TokenRequest, client: MachineClient, row: Row, trigger: Trigger) -> None:
+    """Ask the one gate; refuses invalid_grant, its reasons to audit only (RFC 6749 §5.2).
+
+    On revoke, the family goes as well. Raises StaleClient.
+    """
+    same_client(client, row["client_changed_at"])
+    resource = Resource(client_is_active=row["client_is_active"], required_level=level_of(row))
+    decision = evaluation.judge(row, trigger=trigger, resource=resource)
+    if decision.is_allowed:
+        return
+    request.traces.append(lambda cursor: _trace_refusal(cursor, client, row, trigger, decision))
+    raise Refused(Refusal.invalid_grant("The session behind this grant is no longer good enough."))
+
+
+def authorize(
+    client: MachineClient, row: Row, *, scope: str, nonce: str = ""
+) -> Authorization:
+    roles = None
+    if "roles" in scope.split():
+        roles = tuple(row["roles"] or ())
+    return Authorization(
+        client_id=client.client_id,
+        audience=client.audience,
+        alg=client.signing_alg,
+        scope=scope,
+        now=row["now"],
+        ends_at=session_end(row),
+        stem=row["family_id"],
+        subject=str(row["user_id"]),
+        session_id=row["session_id"],
+        acr=row["acr"],
+        amr=tuple(row["amr"]),
+        auth_time=row["auth_time"],
+        nonce=nonce,
+        roles=roles,
+    )
+
+
+def record(
+    cursor: Cursor, event: Event, client: MachineClient, row: Row, address: str, **facts: Any
+) -> None:
+    recorder.insert(
+        cursor,
+        event,
+        organisation_id=row["organisation_id"],
+        actor=f"accounts.User:{row['user_id']}",
+        subject=f"idp.Client:{client.id}",
+        session_id=row["session_id"],
+        address=address,
+        now=row["now"],
+        facts={"family": row["family_id"], **facts},
+    )
+
+
+def revoke_family(
+    cursor: Cursor, family_id: Any, reason: RevokeReason, event: Event, **facts: Any
+) -> bool:
+    """Revoke a family once and write it down; False if it was over already."""
+    row = cursor.one(
+        REVOKE_FAMILY,
+        {"family": family_id, "reason": reason.value, "clock_offset": clock.offset()},
+    )
+    if row is None:
+        return False
+    recorder.insert(
+        cursor,
+        event,
+        organisation_id=row["organisation_id"],
+        actor=f"accounts.User:{row['user_id']}",
+        subject=f"idp.RefreshFamily:{family_id}",
+        session_id=row["session_id"],
+        now=clock.now(),
+        facts={"reason": reason.value, "client": row["client_id"], **facts},
+    )
+    return True
+
+
+def _trace_refusal(
+    cursor: Cursor, client: MachineClient, row: Row, trigger: Trigger, decision: Decision
+) -> None:
+    recorder.insert(
+        cursor,
+        Event.TOKEN_REFUSED,
+        organisation_id=row["organisation_id"],
+        actor=f"accounts.User:{row['user_id']}",
+        subject=f"idp.Client:{client.id}",
+        session_id=row["session_id"],
+        now=row["now"],
+        facts={
+            "trigger": trigger.value,
+            "outcome": decision.outcome.value,
+            "reasons": decision.reasons,
+            "decision_id": decision.decision_id,
+            "policy_revision": decision.revision,
+        },
+    )
+    if decision.outcome is Outcome.REVOKE and trigger is Trigger.REFRESH:
+        revoke_family(
+            cursor,
+            row["family_id"],
+            RevokeReason.POLICY,
+            Event.REFRESH_FAMILY_REVOKED,
+            reasons=decision.reasons,
+        )

@@ -1,0 +1,232 @@
+"""The keys that sign tokens: next → active → retiring → retired.
+
+A key is published as "next" before it is used, so that clients which cache the JWKS know it in
+time; it stays published as "retiring" until all that it signed has expired. Private keys are sealed
+at rest and parsed once per process; what is cached lives five seconds.
+"""
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from django.conf import settings
+from django.db import connection, transaction
+from joserfc.jwk import ECKey, Key, RSAKey
+
+from audit.events import Event
+from audit.recorder import record
+from core import clock
+from core.ids import new_token
+from idp.models import SigningKey
+
+ALGORITHMS = ("ES256", "RS256")
+CACHE_LIFETIME_SECONDS = 5.0
+ROTATION_LOCK = 0x5A11_0001
+State = SigningKey.State
+PUBLISHED = (State.NEXT, State.ACTIVE, State.RETIRING)
+
+
+@dataclass(frozen=True)
+class LoadedKey:
+    kid: str
+    alg: str
+    key: Key
+
+
+@dataclass(frozen=True)
+class Ring:
+    """active: by algorithm. published: by kid. jwks: the body of the JWKS endpoint."""
+
+    active: dict[str, LoadedKey]
+    published: dict[str, LoadedKey]
+    jwks: bytes
+    loaded_at: float
+
+
+class _Cache:
+    ring: Ring | None = None
+    parsed: dict[str, Key] = {}
+    lock = threading.Lock()
+
+
+def signing_key(alg: str) -> LoadedKey:
+    """The key that signs with this algorithm now."""
+    return _ring(alg).active[alg]
+
+
+def verification_key(kid: str) -> LoadedKey | None:
+    """A published key by its id."""
+    return _ring().published.get(kid)
+
+
+def jwks() -> bytes:
+    """The JWKS document (RFC 7517 §5)."""
+    return _ring().jwks
+
+
+def forget() -> None:
+    """Drop what this process has cached."""
+    _Cache.ring = None
+    _Cache.parsed = {}
+
+
+def rotate(*, now: datetime) -> list[str]:
+    """Bring every key to the state that its age demands; returns the kids that changed.
+
+    Missing keys are made. When the active key is older than its lifetime and the next one has been
+    published for the overlap, they change roles; a retiring key goes when nothing that it signed
+    can be alive. One process at a time.
+    """
+    with transaction.atomic():
+        _lock()
+        changed = [kid for alg in ALGORITHMS for kid in _rotate(alg, now)]
+    forget()
+    return changed
+
+
+def rotate_now(*, alg: str, now: datetime) -> list[str]:
+    """Change the active key of this algorithm at once, for example after it may have leaked."""
+    with transaction.atomic():
+        _lock()
+        _rotate(alg, now)
+        changed = _promote(alg, now)
+    forget()
+    return changed
+
+
+def _ring(alg: str = "ES256") -> Ring:
+    """What is published, with an active key of `alg`: made here if no task has done so yet."""
+    ring = _Cache.ring
+    if ring is not None and _is_fresh(ring) and alg in ring.active:
+        return ring
+    with _Cache.lock:  # one thread loads, the others of this process wait for it
+        ring = _Cache.ring
+        if ring is None or not _is_fresh(ring) or alg not in ring.active:
+            ring = _load(_published())
+            if alg not in ring.active:
+                with transaction.atomic():
+                    _lock()
+                    _rotate(alg, clock.now())
+                ring = _load(_published())
+            _Cache.ring = ring
+        return ring
+
+
+def _is_fresh(ring: Ring) -> bool:
+    return time.monotonic() - ring.loaded_at < CACHE_LIFETIME_SECONDS
+
+
+def _published() -> list[SigningKey]:
+    return list(SigningKey.objects.filter(state__in=PUBLISHED).order_by("created_at"))
+
+
+def _load(rows: list[SigningKey]) -> Ring:
+    parsed = {row.kid: _Cache.parsed.get(row.kid) or _parse(row) for row in rows}
+    _Cache.parsed = parsed
+    loaded = {row.kid: LoadedKey(row.kid, row.alg, parsed[row.kid]) for row in rows}
+    body = json.dumps({"keys": [row.public_jwk for row in rows]}, separators=(",", ":")).encode()
+    return Ring(
+        active={row.alg: loaded[row.kid] for row in rows if row.state == State.ACTIVE},
+        published=loaded,
+        jwks=body,
+        loaded_at=time.monotonic(),
+    )
+
+
+def _parse(row: SigningKey) -> Key:
+    private = serialization.load_der_private_key(
+        row.private, password=None, unsafe_skip_rsa_key_validation=True
+    )
+    pem = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    parameters: dict[str, Any] = {"kid": row.kid, "use": "sig", "alg": row.alg}
+    if row.alg == "ES256":
+        return ECKey.import_key(pem, parameters)
+    return RSAKey.import_key(pem, parameters)
+
+
+def _rotate(alg: str, now: datetime) -> list[str]:
+    lifetime: timedelta = settings.SIGNING_KEY_LIFETIME
+    overlap: timedelta = settings.SIGNING_KEY_OVERLAP
+    changed = []
+    active = SigningKey.objects.filter(alg=alg, state=State.ACTIVE).first()
+    coming = SigningKey.objects.filter(alg=alg, state=State.NEXT).first()
+    if coming is None:
+        coming = _make(alg, now)
+        changed.append(coming.kid)
+    is_due = active is None or (
+        active.activated_at is not None
+        and now - active.activated_at >= lifetime
+        and now - coming.created_at >= overlap
+    )
+    if is_due:
+        changed += _promote(alg, now)
+    longest: timedelta = max(settings.ACCESS_TOKEN_LIFETIME, settings.ID_TOKEN_LIFETIME)
+    for old in SigningKey.objects.filter(
+        alg=alg, state=State.RETIRING, retiring_at__lte=now - longest - overlap
+    ):
+        old.state, old.retired_at, old.private = State.RETIRED, now, b""
+        old.save(update_fields=["state", "retired_at", "private"])
+        _record(Event.SIGNING_KEY_RETIRED, old, now)
+        changed.append(old.kid)
+    return changed
+
+
+def _promote(alg: str, now: datetime) -> list[str]:
+    """The next key becomes active, the active one retires, a new next one is made."""
+    changed = []
+    active = SigningKey.objects.filter(alg=alg, state=State.ACTIVE).first()
+    if active is not None:
+        active.state, active.retiring_at = State.RETIRING, now
+        active.save(update_fields=["state", "retiring_at"])
+        changed.append(active.kid)
+    coming = SigningKey.objects.get(alg=alg, state=State.NEXT)
+    coming.state, coming.activated_at = State.ACTIVE, now
+    coming.save(update_fields=["state", "activated_at"])
+    _record(Event.SIGNING_KEY_ACTIVATED, coming, now)
+    return [*changed, coming.kid, _make(alg, now).kid]
+
+
+def _make(alg: str, now: datetime) -> SigningKey:
+    private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    if alg == "ES256":
+        private = ec.generate_private_key(ec.SECP256R1())
+    else:
+        private = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
+    kid = new_token(12)
+    pem = private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    parameters: dict[str, Any] = {"kid": kid, "use": "sig", "alg": alg}
+    public = (ECKey if alg == "ES256" else RSAKey).import_key(pem, parameters)
+    key = SigningKey.objects.create(
+        kid=kid,
+        alg=alg,
+        state=State.NEXT,
+        private=private.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+        public_jwk=public.as_dict(private=False),
+        created_at=now,
+    )
+    _record(Event.SIGNING_KEY_CREATED, key, now)
+    return key
+
+
+def _record(event: Event, key: SigningKey, now: datetime) -> None:
+    record(event, organisation_id=None, subject=key, now=now, kid=key.kid, alg=key.alg)
+
+
+def _lock() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROTATION_LOCK])

@@ -1,0 +1,152 @@
+"""The machine endpoints in front of Django's handler: no session, CSRF or template middleware.
+
+One core function serves both doors: `answer(environ)` for WSGI, `respond(request)` for tests and
+for Django's own URLs. Every endpoint runs inside one guard, so whatever happens has the protocol's
+form, and never shows more than a code.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.http.request import split_domain_port, validate_host
+
+from audit import recorder
+from core.errors import Refusal
+from core.http import address_from
+from core.ids import new_id
+from idp import discovery, endpoints, keys
+from idp.client_auth import StaleClient
+from idp.wire import JSON, MAX_BODY_SIZE_BYTES, Answer, Request, error_answer
+from protection.keyring import KeyUnavailable
+
+logger = logging.getLogger(__name__)
+
+PUBLIC = [("Cache-Control", "public, max-age=300"), ("Access-Control-Allow-Origin", "*")]
+ANYWHERE = [("Access-Control-Allow-Origin", "*")]
+PREFLIGHT = [
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Methods", "GET, POST"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type"),
+    ("Access-Control-Max-Age", "3600"),
+]
+
+
+def _jwks(request: Request) -> Answer:  # noqa: ARG001
+    return Answer(200, keys.jwks(), [("Content-Type", "application/jwk-set+json"), *PUBLIC])
+
+
+def _metadata(request: Request) -> Answer:  # noqa: ARG001
+    return Answer(200, discovery.document(settings.ISSUER), [*JSON, *PUBLIC])
+
+
+Endpoint = Callable[[Request], Answer]
+ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
+    "/oauth/token": (frozenset({"POST"}), endpoints.token),
+    "/oauth/introspect": (frozenset({"POST"}), endpoints.introspect),
+    "/oauth/revoke": (frozenset({"POST"}), endpoints.revoke),
+    "/oauth/userinfo": (frozenset({"GET", "POST"}), endpoints.userinfo),
+    "/oauth/jwks": (frozenset({"GET", "HEAD"}), _jwks),
+    "/.well-known/openid-configuration": (frozenset({"GET", "HEAD"}), _metadata),
+    "/.well-known/oauth-authorization-server": (frozenset({"GET", "HEAD"}), _metadata),
+}
+CROSS_ORIGIN = {"/oauth/token", "/oauth/revoke", "/oauth/userinfo"}  # by public clients in browsers
+
+
+def answer(environ: Mapping[str, Any]) -> Answer | None:
+    """Answer a machine endpoint's request; None for every other path."""
+    if environ.get("PATH_INFO", "") not in ROUTES:
+        return None
+    try:
+        request = _read(environ)
+    except Refusal as refusal:
+        return _finish(error_answer(refusal))
+    return respond(request)
+
+
+def respond(request: Request) -> Answer:
+    """Answer one request; never raises."""
+    methods, endpoint = ROUTES[request.path]
+    is_cross_origin = request.path in CROSS_ORIGIN
+    if request.method == "OPTIONS":
+        return _finish(Answer(204, b"", PREFLIGHT if is_cross_origin else []))
+    if request.method not in methods:
+        refusal = Refusal("invalid_request", "The method is not allowed.", 405)
+        refusal.headers = {"Allow": ", ".join(sorted(methods))}
+        return _finish(error_answer(refusal))
+    tokens = (
+        recorder.transaction_id.set(new_id()),
+        recorder.request_address.set(request.address),
+    )
+    try:
+        result = _guarded(endpoint, request)
+    finally:
+        recorder.transaction_id.reset(tokens[0])
+        recorder.request_address.reset(tokens[1])
+    if is_cross_origin:
+        result.headers.extend(ANYWHERE)
+    return _finish(result)
+
+
+def _guarded(endpoint: Endpoint, request: Request) -> Answer:
+    try:
+        try:
+            return endpoint(request)
+        except StaleClient:  # cached before it was changed: once more, with a fresh one
+            return endpoint(request)
+    except Refusal as refusal:
+        return error_answer(refusal)
+    except StaleClient:
+        return error_answer(Refusal.invalid_client())
+    except (psycopg.OperationalError, DatabaseError, KeyUnavailable):
+        logger.exception("a machine endpoint lacks what it needs")
+        if not connection.in_atomic_block:
+            connection.close()
+        return error_answer(Refusal.unavailable())
+    except RecursionError:
+        return error_answer(Refusal.invalid_request("The request is nested too deeply."))
+    except Exception:
+        logger.exception("a machine endpoint failed")
+        return error_answer(Refusal("server_error", "Something went wrong on our side.", 500))
+
+
+def _read(environ: Mapping[str, Any]) -> Request:
+    domain, _ = split_domain_port(str(environ.get("HTTP_HOST", "")))
+    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+        raise Refusal.invalid_request("The Host header is not one of ours.")
+    try:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+    except ValueError as error:
+        raise Refusal.invalid_request("Content-Length is not a number.") from error
+    if not 0 <= length <= MAX_BODY_SIZE_BYTES:
+        raise Refusal("invalid_request", "The body is too large.", 413)
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        path=environ["PATH_INFO"],
+        query=environ.get("QUERY_STRING", ""),
+        content_type=environ.get("CONTENT_TYPE", ""),
+        authorization=environ.get("HTTP_AUTHORIZATION", ""),
+        address=address_from(
+            environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
+        ),
+        body=environ["wsgi.input"].read(length) if length else b"",
+    )
+
+
+def _finish(result: Answer) -> Answer:
+    names = {name for name, _ in result.headers}
+    if "Content-Length" not in names:
+        result.headers.append(("Content-Length", str(len(result.body))))
+    result.headers.append(("X-Content-Type-Options", "nosniff"))
+    if settings.SECURE_HSTS_SECONDS:
+        result.headers.append(
+            (
+                "Strict-Transport-Security",
+                f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload",
+            )
+        )
+    return result

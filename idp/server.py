@@ -1,0 +1,89 @@
+"""The one Authlib authorization server: client authentication and grant types, no storage.
+
+Authlib leads through the phases that every grant type shares; consume-once, expiry, client binding,
+PKCE and tokens are ours. Its own error texts never reach a client.
+"""
+
+from typing import Any
+
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from django.conf import settings
+
+from core.errors import Refusal
+from idp import client_auth
+from idp.client_auth import MachineClient
+from idp.storage import Trace, Unit
+from idp.wire import Answer, Request, error_answer, json_answer
+
+AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
+
+
+class TokenRequest(OAuth2Request):  # type: ignore[misc]
+    """One token request on its way through Authlib.
+
+    traces: what a refusal leaves behind, each in a transaction of its own after the undoing.
+    """
+
+    def __init__(self, request: Request, fields: dict[str, str], unit: Unit) -> None:
+        super().__init__(request.method, f"{settings.ISSUER}{request.path}")
+        self.headers = {"Authorization": request.authorization} if request.authorization else {}
+        self.payload = BasicOAuth2Payload(fields)
+        self.fields = fields
+        self.unit = unit
+        self.address = request.address
+        self.traces: list[Trace] = []
+
+    @property
+    def form(self) -> dict[str, str]:
+        return self.fields
+
+
+class Refused(OAuth2Error):  # type: ignore[misc]
+    """A refusal on its way through Authlib, which knows no others."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__()
+        self.refusal = refusal
+
+
+class Server(AuthorizationServer):  # type: ignore[misc]
+    def query_client(self, client_id: str) -> MachineClient | None:
+        return client_auth.find_client(client_id)
+
+    def create_oauth2_request(self, request: TokenRequest) -> TokenRequest:
+        return request
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Nobody listens: news leave by audit."""
+
+    def save_token(self, token: Any, request: Any) -> None:
+        """Nothing to save: families are written by the statement that proves."""
+
+    def handle_response(self, status: int, body: Any, headers: Any) -> Answer:  # noqa: ARG002
+        return json_answer(body, status=status)
+
+    def handle_error_response(self, request: TokenRequest, error: OAuth2Error) -> Answer:
+        request.unit.refused = True
+        return error_answer(to_refusal(error))
+
+
+def to_refusal(error: OAuth2Error) -> Refusal:
+    """What we say for an error of Authlib's: its code, our words."""
+    if isinstance(error, Refused):
+        return error.refusal
+    refusals = {
+        "invalid_client": Refusal.invalid_client(),
+        "invalid_grant": Refusal.invalid_grant("The grant is not usable."),
+        "invalid_scope": Refusal.invalid_scope("The scope is not allowed."),
+        "unauthorized_client": Refusal.unauthorized_client(
+            "The client may not use this grant type."
+        ),
+        "unsupported_grant_type": Refusal.unsupported_grant_type(
+            "The grant type is not supported."
+        ),
+    }
+    return refusals.get(
+        str(error.error), Refusal.invalid_request("A parameter is missing or wrong.")
+    )

@@ -1,0 +1,226 @@
+"""The statements of the machine endpoints, beside the models that own their tables.
+
+They run on Django's own connection through raw, prepared psycopg cursors, since an ORM update and
+select cost ten times the driver's time. tests/idp/test_storage.py checks the columns.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import psycopg
+from django.db import connection
+from psycopg.rows import dict_row
+
+from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
+
+Row = Mapping[str, Any]
+ServerCursor = psycopg.Cursor  # Django's own binds on the client, which cannot prepare
+
+_AUTHORIZED = f"""
+  a.user_id, a.session_id, a.organisation_id, a.scope, a.family_id, a.family_expires_at,
+  u.email, u.name, o.slug AS organisation,
+  c.is_active AS client_is_active, c.changed_at AS client_changed_at, c.required_acr,
+  CASE WHEN 'roles' = ANY (string_to_array(a.scope, ' ')) THEN ARRAY(
+    SELECT r.name FROM accounts_role r
+     WHERE r.id IN (
+       SELECT ra.role_id FROM accounts_roleassignment ra
+        WHERE ra.user_id = u.id AND ra.ended_at IS NULL
+          AND ra.starts_at <= now() + %(clock_offset)s
+          AND (ra.ends_at IS NULL OR ra.ends_at > now() + %(clock_offset)s)
+       UNION
+       SELECT gr.role_id FROM accounts_groupmember gm
+         JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
+        WHERE gm.user_id = u.id)
+     ORDER BY r.name) END AS roles,
+  {FACT_COLUMNS}
+"""  # noqa: S608 - constants
+
+_AUTHORIZED_JOINS = f"""
+  JOIN idp_sessions_loginsession s ON s.id = a.session_id
+  JOIN idp_client c ON c.id = a.client_id
+  {FACT_JOINS}
+"""
+
+# Using an application is using the session: its idle time begins anew, at most once a minute.
+_TOUCH = """
+touched AS (
+  UPDATE idp_sessions_loginsession t SET last_used_at = now() + %(clock_offset)s
+    FROM a
+   WHERE t.id = a.session_id AND t.ended_at IS NULL
+     AND t.last_used_at < now() + %(clock_offset)s - interval '1 minute')
+"""
+
+# RFC 6749 §4.1.2, RFC 7636 §4.6: single use, client, redirect_uri and verifier in one statement.
+REDEEM_CODE = f"""
+WITH used AS (
+  UPDATE idp_authorizationcode
+     SET used_at = now() + %(clock_offset)s, family_id = %(family)s
+   WHERE digest = %(digest)s AND client_id = %(client)s AND redirect_uri = %(redirect_uri)s
+     AND challenge = %(challenge)s AND used_at IS NULL AND expires_at > now() + %(clock_offset)s
+  RETURNING organisation_id, client_id, user_id, session_id, scope, nonce),
+born AS (
+  INSERT INTO idp_refreshfamily
+    (id, organisation_id, client_id, user_id, session_id, scope, issues_refresh, current,
+     generation, created_at, expires_at, revoke_reason)
+  SELECT %(family)s, organisation_id, client_id, user_id, session_id, scope, %(issues_refresh)s,
+         %(current)s, 0, now() + %(clock_offset)s, now() + %(clock_offset)s + %(lifetime)s, ''
+    FROM used),
+a AS (
+  SELECT used.*, CAST(%(family)s AS uuid) AS family_id,
+         now() + %(clock_offset)s + %(lifetime)s AS family_expires_at
+    FROM used),
+{_TOUCH}
+SELECT {_AUTHORIZED}, a.nonce FROM a {_AUTHORIZED_JOINS}
+"""  # noqa: S608 - constants
+
+FIND_CODE = """
+SELECT client_id, organisation_id, user_id, session_id, used_at, family_id, challenge
+  FROM idp_authorizationcode WHERE digest = %(digest)s
+"""
+
+# RFC 6749 §6, RFC 9700 §4.14.2: rotation, expiry, client binding and revocation in one statement.
+ROTATE = f"""
+WITH a AS (
+  UPDATE idp_refreshfamily
+     SET previous = current, current = %(new)s, successor_sealed = %(sealed)s,
+         generation = generation + 1, rotated_at = now() + %(clock_offset)s
+   WHERE id = %(family)s AND current = %(presented)s AND client_id = %(client)s
+     AND issues_refresh AND revoked_at IS NULL AND expires_at > now() + %(clock_offset)s
+  RETURNING organisation_id, client_id, user_id, session_id, scope, id AS family_id,
+            expires_at AS family_expires_at),
+{_TOUCH}
+SELECT {_AUTHORIZED} FROM a {_AUTHORIZED_JOINS}
+"""  # noqa: S608 - constants
+
+_FAMILY = """
+WITH a AS (
+  SELECT f.organisation_id, f.client_id, f.user_id, f.session_id, f.scope, f.id AS family_id,
+         f.expires_at AS family_expires_at, f.current, f.previous, f.successor_sealed,
+         f.generation, f.rotated_at, f.revoked_at, f.created_at AS family_created_at
+    FROM idp_refreshfamily f WHERE f.id = %(family)s {lock})
+SELECT {columns}, a.client_id, c.client_id AS client_name, a.current, a.previous,
+       a.successor_sealed, a.generation, a.rotated_at, a.revoked_at, a.family_created_at
+       {more}
+  FROM a {joins}
+"""
+# The family of a refresh token that ROTATE did not take, to tell why.
+FIND_FAMILY = _FAMILY.format(
+    columns=_AUTHORIZED, joins=_AUTHORIZED_JOINS, more="", lock="FOR UPDATE"
+)
+
+# RFC 7662, and userinfo: all that an access token of a user stands on, in one statement.
+FIND_TOKEN = _FAMILY.format(
+    columns=_AUTHORIZED,
+    joins=_AUTHORIZED_JOINS,
+    lock="",
+    more=""",
+  EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
+  (SELECT i.changed_at FROM idp_client i WHERE i.id = %(caller)s) AS caller_changed_at""",
+)
+
+FIND_MACHINE_TOKEN = """
+SELECT c.client_id AS client_name, c.is_active AND o.is_active AS client_is_active,
+       c.organisation_id,
+       EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
+       (SELECT i.changed_at FROM idp_client i WHERE i.id = %(caller)s) AS caller_changed_at
+  FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
+ WHERE c.id = %(client)s
+"""
+
+REVOKE_FAMILY = """
+UPDATE idp_refreshfamily SET revoked_at = now() + %(clock_offset)s, revoke_reason = %(reason)s
+ WHERE id = %(family)s AND revoked_at IS NULL
+RETURNING organisation_id, user_id, session_id, client_id
+"""
+
+REVOKE_TOKEN = """
+INSERT INTO idp_revokedtoken (jti, expires_at) VALUES (%(jti)s, %(expires_at)s)
+ON CONFLICT (jti) DO NOTHING RETURNING jti
+"""
+
+FIND_CLIENT = """
+SELECT c.id, c.client_id, c.organisation_id, c.kind, c.secret_digest, c.grant_types, c.scopes,
+       c.token_endpoint_auth_method, c.signing_alg, c.audience, c.changed_at,
+       c.is_active AND o.is_active AS is_active
+  FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
+ WHERE c.client_id = %(client_id)s
+"""
+
+# client_credentials: is the client still the one that was authenticated, and what roles has it?
+CHECK_CLIENT = """
+SELECT c.is_active AND o.is_active AS client_is_active, c.changed_at AS client_changed_at,
+       o.slug AS organisation, now() + %(clock_offset)s AS now
+  FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
+ WHERE c.id = %(client)s
+"""
+
+
+class Cursor:
+    """A raw cursor that prepares every statement and answers rows as dicts."""
+
+    def __init__(self, raw: "psycopg.Cursor[dict[str, Any]]") -> None:
+        self._raw = raw
+
+    def execute(self, query: str, params: Mapping[str, Any]) -> None:
+        self._raw.execute(cast("Any", query), params, prepare=True, binary=True)
+
+    def one(self, query: str, params: Mapping[str, Any]) -> Row | None:
+        self._raw.execute(cast("Any", query), params, prepare=True, binary=True)
+        return self._raw.fetchone()
+
+
+class _NoCursor(Cursor):
+    """Where no statement of the unit may run."""
+
+    def __init__(self) -> None:
+        pass
+
+    def execute(self, query: str, params: Mapping[str, Any]) -> None:
+        raise RuntimeError("no statement belongs here")
+
+    def one(self, query: str, params: Mapping[str, Any]) -> Row | None:
+        raise RuntimeError("no statement belongs here")
+
+
+NO_CURSOR = _NoCursor()
+
+
+class Unit:
+    """One transaction. `refused` undoes it when it ends without an exception."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.refused = False
+
+
+def raw_connection() -> "psycopg.Connection[Any]":
+    """psycopg's own connection of this thread, opened when it has to be."""
+    connection.ensure_connection()
+    raw = connection.connection
+    if raw.closed or raw.broken:
+        connection.close()
+        connection.ensure_connection()
+        raw = connection.connection
+    return cast("psycopg.Connection[Any]", raw)
+
+
+@contextmanager
+def unit() -> Iterator[Unit]:
+    """A transaction on this thread's connection."""
+    raw = raw_connection()
+    with raw.transaction(), ServerCursor(raw, row_factory=dict_row) as cursor:
+        work = Unit(Cursor(cursor))
+        yield work
+        if work.refused:
+            raise psycopg.Rollback
+
+
+@contextmanager
+def reading() -> Iterator[Cursor]:
+    """One statement without a transaction around it."""
+    with ServerCursor(raw_connection(), row_factory=dict_row) as cursor:
+        yield Cursor(cursor)
+
+
+Trace = Callable[[Cursor], None]

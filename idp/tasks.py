@@ -1,0 +1,103 @@
+"""Background work of the provider. Idempotent, safe when doubled, harmless when it never runs.
+
+A worker cannot hand a client a new token: it re-evaluates every live family, retires those that no
+longer pass, closes retry windows, rotates signing keys and deletes what is long over.
+"""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from audit.events import Event
+from audit.recorder import record
+from core import clock
+from idp import keys
+from idp.models import AuthorizationCode, AuthorizationRequest, RefreshFamily, RevokedToken
+from idp.models.token import RevokeReason
+from policy.decision import Outcome
+from policy.facts import Trigger
+from sessions.evaluation import evaluate
+
+BATCH = 200
+KEPT_FOR = timedelta(days=30)
+
+
+@shared_task
+def rotate_signing_keys() -> int:
+    """Make, promote and retire signing keys as their age demands; returns how many changed."""
+    return len(keys.rotate(now=clock.now()))
+
+
+@shared_task
+def retire_refresh_families() -> int:
+    """Judge live families again, and write down as revoked what no longer passes."""
+    now = clock.now()
+    retired = _retire_expired(now)
+    closed = Q(successor_sealed__isnull=False, rotated_at__lt=now - settings.REFRESH_RETRY_WINDOW)
+    RefreshFamily.unscoped.filter(closed).update(successor_sealed=None)
+    last = None
+    while True:
+        with transaction.atomic():
+            batch = RefreshFamily.unscoped.filter(revoked_at=None).order_by("id")
+            if last is not None:
+                batch = batch.filter(id__gt=last)
+            families = list(batch.select_for_update(skip_locked=True)[:BATCH])
+            verdicts = {
+                session_id: evaluate(session_id=session_id, trigger=Trigger.SWEEP, now=now)
+                for session_id in {family.session_id for family in families}
+            }
+            for family in families:
+                if verdicts[family.session_id].outcome in {Outcome.REVOKE, Outcome.DENY}:
+                    _retire(family, RevokeReason.POLICY, now)
+                    retired += 1
+        if len(families) < BATCH:
+            return retired
+        last = families[-1].id
+
+
+@shared_task
+def purge() -> int:
+    """Delete requests, codes, families and revocations that nothing can refer to any more."""
+    now = clock.now()
+    before = now - KEPT_FOR
+    deleted = 0
+    for rows in (
+        AuthorizationRequest.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
+        AuthorizationCode.unscoped.filter(expires_at__lt=before),
+        RefreshFamily.unscoped.filter(expires_at__lt=before),
+        RevokedToken.objects.filter(expires_at__lt=now - timedelta(hours=1)),
+    ):
+        deleted += rows.delete()[0]
+    return deleted
+
+
+def _retire_expired(now: object) -> int:
+    retired = 0
+    while True:
+        with transaction.atomic():
+            families = list(
+                RefreshFamily.unscoped.filter(revoked_at=None, expires_at__lte=now)
+                .order_by("id")
+                .select_for_update(skip_locked=True)[:BATCH]
+            )
+            for family in families:
+                _retire(family, RevokeReason.EXPIRED, now)
+        retired += len(families)
+        if len(families) < BATCH:
+            return retired
+
+
+def _retire(family: RefreshFamily, reason: RevokeReason, now: object) -> None:
+    family.revoked_at, family.revoke_reason = now, reason  # type: ignore[assignment]
+    family.save(update_fields=["revoked_at", "revoke_reason"])
+    record(
+        Event.REFRESH_FAMILY_RETIRED,
+        organisation_id=family.organisation_id,
+        subject=family,
+        session_id=family.session_id,
+        now=now,  # type: ignore[arg-type]
+        reason=reason.value,
+    )

@@ -1,0 +1,142 @@
+"""What tokens say. Registered claims come from here alone; nothing a user can edit overwrites them."""
+
+import base64
+import hashlib
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from core.assurance import Level
+from idp.storage import Row
+
+JTI_ID_SIZE, JTI_RANDOM_SIZE = 16, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What a grant type has proven, and the only thing that tokens are made from.
+
+    ends_at: no token outlives this (session, family and, later, elevated rights).
+    """
+
+    client_id: str
+    audience: str
+    alg: str
+    scope: str
+    now: datetime
+    ends_at: datetime
+    stem: UUID
+    subject: str
+    session_id: UUID | None = None
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    auth_time: datetime | None = None
+    nonce: str = ""
+    roles: tuple[str, ...] | None = None
+    organisation: str = ""
+
+    @property
+    def scopes(self) -> list[str]:
+        return self.scope.split()
+
+
+def session_end(row: Row) -> datetime:
+    """When the session is over if this is its last use, or the family, whichever is first."""
+    idle: timedelta = settings.SESSION_IDLE_LIFETIME
+    end: datetime = min(row["session_expires_at"], row["now"] + idle, row["family_expires_at"])
+    return end
+
+
+def make_jti(stem: UUID) -> str:
+    """A token id that begins with the row the token stands on: its family, or its client."""
+    return _encode(stem.bytes + os.urandom(JTI_RANDOM_SIZE))
+
+
+def stem_of(jti: str) -> UUID | None:
+    """The row that a token of this id stands on."""
+    try:
+        raw = base64.urlsafe_b64decode(jti + "=" * (-len(jti) % 4))
+        return UUID(bytes=raw[:JTI_ID_SIZE]) if len(raw) == JTI_ID_SIZE + JTI_RANDOM_SIZE else None
+    except ValueError:
+        return None
+
+
+def access_token(authorization: Authorization) -> dict[str, Any]:
+    """The claims of an access token (RFC 9068 §2.2)."""
+    lifetime: timedelta = settings.ACCESS_TOKEN_LIFETIME
+    issuer: str = settings.ISSUER
+    audience: Any = authorization.audience or issuer
+    if authorization.audience and "openid" in authorization.scopes:
+        audience = [authorization.audience, issuer]  # userinfo is an audience of its own
+    claims: dict[str, Any] = {
+        "iss": issuer,
+        "sub": authorization.subject,
+        "aud": audience,
+        "client_id": authorization.client_id,
+        "iat": _seconds(authorization.now),
+        "exp": _seconds(min(authorization.now + lifetime, authorization.ends_at)),
+        "jti": make_jti(authorization.stem),
+        "scope": authorization.scope,
+    }
+    return claims | _authentication(authorization)
+
+
+def id_token(authorization: Authorization, access_token_text: str) -> dict[str, Any]:
+    """The claims of an ID token (OpenID Connect Core 1.0 §2, §3.1.3.6)."""
+    lifetime: timedelta = settings.ID_TOKEN_LIFETIME
+    claims: dict[str, Any] = {
+        "iss": settings.ISSUER,
+        "sub": authorization.subject,
+        "aud": authorization.client_id,
+        "azp": authorization.client_id,
+        "iat": _seconds(authorization.now),
+        "exp": _seconds(min(authorization.now + lifetime, authorization.ends_at)),
+        "at_hash": _encode(hashlib.sha256(access_token_text.encode()).digest()[:16]),
+    }
+    if authorization.nonce:
+        claims["nonce"] = authorization.nonce
+    return claims | _authentication(authorization)
+
+
+def userinfo(row: Row, scopes: list[str]) -> dict[str, Any]:
+    """The claims that the scopes allow (OpenID Connect Core 1.0 §5.4)."""
+    claims: dict[str, Any] = {"sub": str(row["user_id"])}
+    if "profile" in scopes:
+        claims |= {"name": row["name"], "organisation": row["organisation"]}
+    if "email" in scopes:
+        claims |= {"email": row["email"], "email_verified": row["email_verified"]}
+    if "roles" in scopes:
+        claims["roles"] = list(row["roles"] or [])
+    return claims
+
+
+def level_of(row: Row) -> Level:
+    return Level.from_acr(row["required_acr"])
+
+
+def _authentication(authorization: Authorization) -> dict[str, Any]:
+    claims: dict[str, Any] = {}
+    if authorization.session_id is not None:
+        claims["sid"] = str(authorization.session_id)
+    if authorization.auth_time is not None:
+        claims |= {
+            "auth_time": _seconds(authorization.auth_time),
+            "acr": authorization.acr,
+            "amr": list(authorization.amr),
+        }
+    if authorization.roles is not None:
+        claims["roles"] = list(authorization.roles)
+    return claims
+
+
+def _seconds(instant: datetime) -> int:
+    """Whole seconds, rounded down: a token may end a moment early, never late."""
+    return int(instant.timestamp())
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

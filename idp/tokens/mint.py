@@ -1,0 +1,37 @@
+"""The one mint: every token of the product is signed here."""
+
+from typing import Any
+
+from joserfc import jwt
+
+from idp import keys
+from idp.keys import LoadedKey
+from idp.tokens import claims
+from idp.tokens.claims import Authorization
+from idp.tokens.refresh_token import RefreshToken
+
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
+ID_TOKEN_TYPE = "JWT"  # noqa: S105
+
+
+def mint(authorization: Authorization, refresh_token: RefreshToken | None) -> dict[str, Any]:
+    """The token endpoint's answer (RFC 6749 §5.1). Lifetimes in whole seconds."""
+    key = keys.signing_key(authorization.alg)
+    access_claims = claims.access_token(authorization)
+    access_text = _sign(access_claims, ACCESS_TOKEN_TYPE, key)
+    answer: dict[str, Any] = {
+        "access_token": access_text,
+        "token_type": "Bearer",
+        "expires_in": access_claims["exp"] - access_claims["iat"],
+        "scope": authorization.scope,
+    }
+    if refresh_token is not None:
+        answer["refresh_token"] = refresh_token.text
+    if authorization.session_id is not None and "openid" in authorization.scopes:
+        answer["id_token"] = _sign(claims.id_token(authorization, access_text), ID_TOKEN_TYPE, key)
+    return answer
+
+
+def _sign(payload: dict[str, Any], kind: str, key: LoadedKey) -> str:
+    header = {"alg": key.alg, "kid": key.kid, "typ": kind}
+    return jwt.encode(header, payload, key.key, algorithms=[key.alg])

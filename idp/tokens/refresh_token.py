@@ -1,0 +1,69 @@
+"""The refresh token on the wire.
+
+68 bytes as base64url: family id (16), generation (4), secret (32), tag (16). The tag is an HMAC
+under a key of this installation: a token we never issued is refused without looking anything up, so
+knowing a family's id is not enough to have it revoked, while a spent token of any age is recognised.
+The database holds SHA-256 of the whole.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from uuid import UUID
+
+from django.conf import settings
+
+from core.ids import digest
+
+ID_SIZE, GENERATION_SIZE, SECRET_SIZE, TAG_SIZE = 16, 4, 32, 16
+BODY_SIZE = ID_SIZE + GENERATION_SIZE + SECRET_SIZE
+TEXT_LENGTH = 91
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    text: str
+    family_id: UUID
+    generation: int
+
+    @property
+    def digest(self) -> bytes:
+        return digest(self.text)
+
+
+def make(family_id: UUID, generation: int) -> RefreshToken:
+    """A new token: generation 0 is the first of its family."""
+    body = family_id.bytes + generation.to_bytes(GENERATION_SIZE) + os.urandom(SECRET_SIZE)
+    text = base64.urlsafe_b64encode(body + _tag(body, settings.SECRET_KEY)).rstrip(b"=").decode()
+    return RefreshToken(text, family_id, generation)
+
+
+def parse(text: str) -> RefreshToken | None:
+    """Read a token, or None if it is none of ours."""
+    if len(text) != TEXT_LENGTH or not text.isascii():
+        return None
+    try:
+        raw = base64.b64decode(text + "=", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    body, tag = raw[:BODY_SIZE], raw[BODY_SIZE:]
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    if not any(hmac.compare_digest(tag, _tag(body, key)) for key in keys):
+        return None
+    family_id = UUID(bytes=body[:ID_SIZE])
+    return RefreshToken(
+        text, family_id, int.from_bytes(body[ID_SIZE : ID_SIZE + GENERATION_SIZE])
+    )
+
+
+def _tag(body: bytes, secret_key: str) -> bytes:
+    return hmac.digest(_tag_key(secret_key), body, "sha256")[:TAG_SIZE]
+
+
+@lru_cache(maxsize=8)
+def _tag_key(secret_key: str) -> bytes:
+    return hashlib.sha256(b"sallyport.refresh-token|" + secret_key.encode()).digest()

@@ -1,0 +1,20 @@
+"""The machine endpoints behind Django's URLs, for servers that run without the WSGI door."""
+
+from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.decorators import login_not_required
+from django.views.decorators.csrf import csrf_exempt
+
+from idp import machine
+
+
+@csrf_exempt
+@login_not_required
+def dispatch(request: HttpRequest) -> HttpResponse:
+    """Answer by the same core function as `config.wsgi`."""
+    result = machine.answer(request.META | {"PATH_INFO": request.path_info, "wsgi.input": request})
+    if result is None:  # pragma: no cover - only machine paths are routed here
+        return HttpResponse(status=404)
+    response = HttpResponse(result.body, status=result.status)
+    for name, value in result.headers:
+        response[name] = value
+    return response

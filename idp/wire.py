@@ -1,0 +1,104 @@
+"""Requests and answers of the machine endpoints, apart from any framework.
+
+A request is parsed once; nothing reads the WSGI environment afterwards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from core.errors import Refusal
+
+MAX_BODY_SIZE_BYTES = 65_536
+MAX_FIELDS = 40
+MAX_VALUE_LENGTH = 16_384
+FORM = "application/x-www-form-urlencoded"
+NO_STORE = [("Cache-Control", "no-store"), ("Pragma", "no-cache")]
+JSON = [("Content-Type", "application/json")]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    path: str
+    query: str
+    content_type: str
+    authorization: str
+    address: str
+    body: bytes
+    origin: str = ""
+
+    def form(self) -> dict[str, str]:
+        """The fields of a form body; refuses invalid_request.
+
+        Parameters in the query, repeated ones, NUL and what is not UTF-8 are refused
+        (RFC 6749 §3.2: parameters must not appear more than once).
+        """
+        if self.query:
+            raise Refusal.invalid_request("Parameters belong into the body.")
+        if self.content_type.partition(";")[0].strip().lower() != FORM:
+            raise Refusal.invalid_request(f"The body must be {FORM}.")
+        try:
+            pairs = parse_qsl(
+                self.body.decode("ascii"),
+                keep_blank_values=True,
+                strict_parsing=bool(self.body),
+                errors="strict",
+                max_num_fields=MAX_FIELDS,
+            )
+        except ValueError as error:
+            raise Refusal.invalid_request("The body cannot be read.") from error
+        fields = dict(pairs)
+        if len(fields) != len(pairs):
+            raise Refusal.invalid_request("A parameter appears more than once.")
+        for value in fields.values():
+            if "\0" in value or len(value) > MAX_VALUE_LENGTH:
+                raise Refusal.invalid_request("A parameter has an impossible value.")
+        # RFC 6749 §3.1: parameters sent without a value are treated as if they were omitted.
+        return {name: value for name, value in fields.items() if value}
+
+    def bearer(self) -> str:
+        """The bearer token (RFC 6750 §2.1, header only); refuses invalid_token."""
+        scheme, _, token = self.authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Refusal(
+                "invalid_token", "A bearer token is needed.", 401, {"WWW-Authenticate": "Bearer"}
+            )
+        return token.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes = b""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def status_line(self) -> str:
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+
+def json_answer(
+    value: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """A JSON answer that nobody may store."""
+    extra = list((headers or {}).items())
+    return Answer(status, orjson.dumps(value), [*JSON, *NO_STORE, *extra])
+
+
+def error_answer(refusal: Refusal) -> Answer:
+    """A refusal in OAuth's own form (RFC 6749 §5.2)."""
+    return json_answer(
+        {"error": refusal.code, "error_description": _printable(refusal.detail)},
+        status=refusal.status,
+        headers=refusal.headers,
+    )
+
+
+def _printable(text: str) -> str:
+    """RFC 6749 §5.2 allows %x20-21 / %x23-5B / %x5D-7E only."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text)
