@@ -4,9 +4,9 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from core.errors import Refusal
-from core.http import render_refusal
 
 
 def render_lockout(
@@ -17,4 +17,10 @@ def render_lockout(
     """429 with Retry-After, alike for addresses that exist and those that do not."""
     cool_off = int(settings.AXES_COOLOFF_TIME.total_seconds())
     refusal = getattr(request, "lockout_refusal", None) or Refusal.too_many_attempts(cool_off)
-    return render_refusal(request, refusal)
+    return render(
+        request,
+        "429.html",
+        {"refusal": refusal, "is_lockout": True},
+        status=refusal.status,
+        headers=dict(refusal.headers),
+    )

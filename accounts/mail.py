@@ -1,19 +1,34 @@
 """The outbox: mail is written down in the transaction of its change, and sent afterwards.
 
 `OutboxBackend` is Django's EMAIL_BACKEND; it only stores. `accounts.tasks.deliver_mail` sends by
-EMAIL_DELIVERY_BACKEND, and again with growing pauses while the mail server
-is down. Messages are sealed: they may hold links that open accounts.
+EMAIL_DELIVERY_BACKEND, and again with growing pauses while the mail server is down. Messages are
+sealed: they may hold links that open accounts.
+
+Links are built from the configured address of this installation alone, never from a request: the
+Host header is a stranger's choice.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
+import structlog
+from celery import current_app
+from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.urls import reverse
 
-from accounts.models import OutgoingMail
+from accounts.models import OutgoingMail, User
+from audit.recorder import request_address
 from core import clock
+
+log = structlog.get_logger(__name__)
 
 
 class OutboxBackend(BaseEmailBackend):
@@ -23,7 +38,48 @@ class OutboxBackend(BaseEmailBackend):
         now = clock.now()
         for message in email_messages:
             OutgoingMail.objects.create(message=pack(message), created_at=now, next_attempt_at=now)
+        transaction.on_commit(_hurry)
         return len(email_messages)
+
+
+def send(template: str, *, to: str, context: Mapping[str, Any]) -> None:
+    """Render `<template>_subject.txt` and `<template>_message.txt` into the outbox."""
+    compose(template, to=to, context=context).send()
+
+
+def notify(
+    user: User, template: str, *, now: datetime, to: str | None = None, **context: Any
+) -> None:
+    """Tell the user of a change to the account. to: another address than the one in use.
+
+    context: what the template names; device_name must be words of ours, never a raw user agent.
+    """
+    facts = {
+        "user": user,
+        "timestamp": now,
+        "ip": request_address.get(),
+        "security_url": here("console:security"),
+    }
+    send(template, to=to or user.email, context=facts | context)
+
+
+def compose(template: str, *, to: str, context: Mapping[str, Any]) -> EmailMessage:
+    facts = {"email": to, "current_site": site()} | dict(context)
+    subject = render_to_string(f"{template}_subject.txt", facts)
+    body = render_to_string(f"{template}_message.txt", facts)
+    return EmailMessage(
+        " ".join(subject.split()), body.strip() + "\n", settings.DEFAULT_FROM_EMAIL, [to]
+    )
+
+
+def site() -> SimpleNamespace:
+    """What templates know as `current_site`."""
+    return SimpleNamespace(domain=urlsplit(settings.ISSUER).netloc, name="Sallyport")
+
+
+def here(url_name: str, *args: str) -> str:
+    """The absolute address of one of our pages."""
+    return urljoin(settings.ISSUER, reverse(url_name, args=args))
 
 
 def pack(message: EmailMessage) -> bytes:
@@ -54,3 +110,11 @@ def unpack(packed: bytes) -> EmailMultiAlternatives:
     for text, kind in content["alternatives"]:
         message.attach_alternative(text, kind)
     return message
+
+
+def _hurry() -> None:
+    """Ask a worker to deliver now. If the broker is away, the beat's next round does it."""
+    try:
+        current_app.send_task("accounts.tasks.deliver_mail", retry=False)
+    except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, mail is kept
+        log.warning("no worker was asked to deliver mail", error=type(error).__name__)

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
+from accounts.passwords import MAX_LENGTH, normalise
 from core.assurance import Level
 from core.ids import new_id
 from core.scope import ScopedManager, ScopedModel
@@ -97,6 +98,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.name or self.email
 
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(None if raw_password is None else normalise(raw_password))
+
+    def check_password(self, raw_password: str) -> bool:
+        """Whether this is the password; one that is too long to be anybody's is not looked at."""
+        if len(raw_password) > MAX_LENGTH:
+            return False
+        return super().check_password(normalise(raw_password))
+
 
 class Role(ScopedModel):
     """A named set of rights. required_acr: how strongly its holder must be signed in."""
@@ -173,7 +183,7 @@ class RoleAssignmentQuerySet(models.QuerySet["RoleAssignment"]):
 
 
 class RoleAssignment(ScopedModel):
-    """A standing role of a user. ends_at: when it stops by itself; ended_at: when that was noted."""
+    """A standing role of a user. ends_at: when it stops by itself; ended_at: when noted."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")

@@ -1,11 +1,13 @@
-"""What accounts hears from Django and allauth: sign-ins that failed or succeeded."""
+"""What accounts hears from Django and allauth: sign-ins, new addresses, resets."""
 
 from typing import Any
 
+from allauth.account.signals import email_changed, email_confirmed, password_reset
+from django.contrib.auth import logout
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.dispatch import receiver
 
-from accounts import budget
+from accounts import budget, flows, mail
 from accounts.models import User
 from audit.events import Event
 from audit.recorder import record
@@ -29,9 +31,8 @@ def count_failure(
         return
     now = clock.now()
     is_locked = getattr(request, "axes_locked_out", False) is True
-    is_reserved = getattr(request, "guess_reserved_for", None) == email
     is_spent = False
-    if is_reserved:
+    if getattr(request, "guess_reserved_for", None) == email:
         request.guess_reserved_for = None
         is_spent = budget.has_just_run_out(email)
     elif not is_locked:
@@ -48,9 +49,51 @@ def count_failure(
     )
     if is_spent:
         record(Event.ACCOUNT_LOCKED, organisation_id=organisation_id, subject=user, now=now)
+        if user is not None and user.is_active:
+            mail.notify(user, "account/email/account_locked", now=now)
 
 
 @receiver(user_logged_in)
 def forget_failures(sender: Any, *, user: User, **_: Any) -> None:  # noqa: ARG001
     """A whole sign-in, all factors included, clears the budget; a right password alone does not."""
     budget.clear(user.email, now=clock.now())
+
+
+@receiver(email_changed)
+def follow_email_change(
+    sender: Any,  # noqa: ARG001
+    *,
+    user: User,
+    from_email_address: Any,
+    to_email_address: Any,
+    **_: Any,
+) -> None:
+    """Allauth says so at the first confirmation as well: then there is no old address."""
+    if from_email_address is not None:
+        flows.note_email_change(
+            user=user,
+            old=from_email_address.email,
+            new=to_email_address.email,
+            now=clock.now(),
+        )
+
+
+@receiver(email_confirmed)
+def note_email_verified(sender: Any, *, email_address: Any, **_: Any) -> None:  # noqa: ARG001
+    user = email_address.user
+    record(
+        Event.EMAIL_VERIFIED,
+        organisation_id=user.organisation_id,
+        actor=user,
+        subject=user,
+        now=clock.now(),
+        email=email_address.email,
+    )
+
+
+@receiver(password_reset)
+def finish_password_reset(sender: Any, *, request: Any, user: User, **_: Any) -> None:  # noqa: ARG001
+    """A reset is the way out of a lock, and the end of every session, this browser's included."""
+    flows.unlock_account(user=user, now=clock.now())
+    if request.user.is_authenticated:
+        logout(request)

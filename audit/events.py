@@ -5,19 +5,30 @@ from enum import StrEnum
 
 class Event(StrEnum):
     ACCOUNT_LOCKED = "accounts.account.locked"
+    ACCOUNT_UNLOCKED = "accounts.account.unlocked"
+    ADMINISTRATOR_MADE = "accounts.administrator.made"
     EMAIL_CHANGED = "accounts.email.changed"
     EMAIL_VERIFIED = "accounts.email.verified"
+    GROUP_CREATED = "accounts.group.created"
+    GROUP_MEMBER_ADDED = "accounts.group.member_added"
+    GROUP_MEMBER_REMOVED = "accounts.group.member_removed"
+    GROUP_ROLE_ADDED = "accounts.group.role_added"
+    GROUP_ROLE_REMOVED = "accounts.group.role_removed"
     INVITATION_ACCEPTED = "accounts.invitation.accepted"
     INVITATION_CREATED = "accounts.invitation.created"
     LOGIN_FAILED = "accounts.login.failed"
     ORGANISATION_CREATED = "accounts.organisation.created"
     ORGANISATION_DEACTIVATED = "accounts.organisation.deactivated"
     PASSWORD_CHANGED = "accounts.password.changed"  # noqa: S105
+    PASSWORD_DISCARDED = "accounts.password.discarded"  # noqa: S105
     PASSWORD_RESET_REQUESTED = "accounts.password.reset_requested"  # noqa: S105
     ROLE_ASSIGNED = "accounts.role.assigned"
+    ROLE_CREATED = "accounts.role.created"
     ROLE_EXPIRED = "accounts.role.expired"
     ROLE_REVOKED = "accounts.role.revoked"
+    ROLE_UPDATED = "accounts.role.updated"
     USER_DEACTIVATED = "accounts.user.deactivated"
+    USER_DISCARDED = "accounts.user.discarded"
     USER_REACTIVATED = "accounts.user.reactivated"
     USER_REGISTERED = "accounts.user.registered"
 

@@ -28,7 +28,7 @@ if ENV.environment == "test":
     ALLOWED_HOSTS += ["testserver", "localhost"]
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "config.admin.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -178,6 +178,12 @@ INVITATION_LIFETIME = ENV.lifetimes.invitation
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "console:security"
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.LoginForm",
+    "signup": "accounts.forms.SignupForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
+}
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.adapter.PasswordResetTokens"  # noqa: S105
 LOGIN_STAGES = ["mfa.stages.SecondFactorStage"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}

@@ -1,5 +1,19 @@
 """Every path of the product."""
 
-from django.urls import URLPattern, URLResolver
+from importlib.util import find_spec
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+from config import celery  # noqa: F401 - so that this process knows the broker
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("console.urls")),
+    path("", include("accounts.urls")),
+    *[
+        path("", include(f"{app}.urls"))
+        for app in ("mfa", "sessions", "idp")
+        if find_spec(f"{app}.urls")
+    ],
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,69 @@
+"""Changes of people, credentials, roles and invitations: one transaction each, ending in audit.
+
+Split by noun; import from here.
+"""
+
+from accounts.flows.credentials import (
+    change_password,
+    forget_password,
+    note_email_change,
+    rotate_security_stamp,
+    unlock_account,
+)
+from accounts.flows.invitations import accept_invitation, find_invitation, invite
+from accounts.flows.outbox import deliver_due_mail, purge_mail
+from accounts.flows.people import (
+    create_organisation,
+    deactivate_organisation,
+    deactivate_user,
+    discard_unverified,
+    make_administrator,
+    note_registration,
+    purge_unverified,
+    reactivate_user,
+)
+from accounts.flows.roles import (
+    add_group_member,
+    assign_role,
+    create_group,
+    create_role,
+    end_role_assignment,
+    expire_due_role_assignments,
+    give_group_role,
+    held_roles,
+    remove_group_member,
+    take_group_role,
+    update_role,
+)
+
+__all__ = [
+    "accept_invitation",
+    "add_group_member",
+    "assign_role",
+    "change_password",
+    "create_group",
+    "create_organisation",
+    "create_role",
+    "deactivate_organisation",
+    "deactivate_user",
+    "deliver_due_mail",
+    "discard_unverified",
+    "end_role_assignment",
+    "expire_due_role_assignments",
+    "find_invitation",
+    "forget_password",
+    "give_group_role",
+    "held_roles",
+    "invite",
+    "make_administrator",
+    "note_email_change",
+    "note_registration",
+    "purge_mail",
+    "purge_unverified",
+    "reactivate_user",
+    "remove_group_member",
+    "rotate_security_stamp",
+    "take_group_role",
+    "unlock_account",
+    "update_role",
+]

@@ -1,0 +1,78 @@
+"""The shape of what browsers send: allauth's forms, where ours differ, and invitations."""
+
+from typing import Any
+
+from allauth.account import forms as allauth_forms
+from allauth.account.adapter import get_adapter
+from allauth.account.fields import PasswordField, SetPasswordField
+from django import forms
+from django.contrib.auth.hashers import make_password
+
+from accounts.models import Invitation, User
+from accounts.passwords import normalise
+
+
+class LoginForm(allauth_forms.LoginForm):  # type: ignore[misc]
+    """allauth's, with a bound on what is read at all."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].max_length = 254
+        self.fields.pop("remember", None)
+
+
+class SignupForm(allauth_forms.SignupForm):  # type: ignore[misc]
+    """allauth's, doing the same work for an address that has an account as for one that has not."""
+
+    def try_save(self, request: Any) -> Any:
+        if self.account_already_exists:
+            make_password(normalise(self.cleaned_data["password1"]))
+        return super().try_save(request)
+
+
+class ChangePasswordForm(allauth_forms.ChangePasswordForm):  # type: ignore[misc]
+    """allauth's, but a guess at the current password costs the account's guess budget."""
+
+    def clean_oldpassword(self) -> str:
+        typed: str = self.cleaned_data.get("oldpassword", "")
+        if not get_adapter().reauthenticate(self.user, typed):
+            raise get_adapter().validation_error("enter_current_password")
+        return typed
+
+
+class InvitationForm(forms.Form):
+    """Name and password of somebody who accepts an invitation."""
+
+    name = forms.CharField(
+        label="Your name",
+        max_length=150,
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    password1 = SetPasswordField(label="Password")
+    password2 = PasswordField(label="Password, once more", autocomplete="new-password")
+
+    def __init__(self, *args: Any, invitation: Invitation, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.invitation = invitation
+        self.fields["password1"].user = User(
+            email=invitation.email, organisation=invitation.organisation
+        )
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"].strip()
+        self.fields["password1"].user.name = name
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if "password1" in cleaned and cleaned["password1"] != cleaned.get("password2"):
+            self.add_error("password2", "Type the same password twice.")
+        return cleaned
+
+
+class InviteForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What an administrator says to invite somebody."""
+
+    class Meta:
+        model = Invitation
+        fields = ("email", "role")
