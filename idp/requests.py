@@ -8,6 +8,7 @@ RFC 6749 §3.1, §4.1.1 and appendix A; RFC 7636 §4.3; OpenID Connect Core 1.0 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
+from urllib.parse import quote, urlencode
 
 from django.http import HttpRequest, QueryDict
 
@@ -149,6 +150,16 @@ def parameters_of(request: HttpRequest) -> QueryDict:
         for name, values in request.POST.lists():
             parameters.setlist(name, [*parameters.getlist(name), *values])
     return parameters
+
+
+def with_query(uri: str, values: dict[str, str]) -> str:
+    """Add to the query of a registered URI; what stands there already survives byte for byte."""
+    if not values:
+        return uri
+    separator = "&" if "?" in uri else "?"
+    if uri.endswith(("?", "&")):
+        separator = ""
+    return f"{uri}{separator}{urlencode(values, quote_via=quote)}"
 
 
 def _read(

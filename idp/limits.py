@@ -1,0 +1,12 @@
+"""This app's limits. They only smooth; single use and expiry are in PostgreSQL."""
+
+from datetime import timedelta
+
+from core.limits import Limit
+
+PENDING_REQUESTS = Limit(
+    name="idp-pending-requests",
+    burst=300,
+    period=timedelta(minutes=1),
+    why="A sign-in that begins leaves a row for half an hour, and beginning one needs no account.",
+)

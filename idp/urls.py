@@ -1,0 +1,30 @@
+"""The OpenID Provider's paths; beside each, where it is specified.
+
+The machine endpoints are answered before Django by config/wsgi.py; here they have their names, and
+an answer for servers that run without that door.
+"""
+
+from django.urls import path
+
+from idp.views import applications, authorize, consent, end_session, machine
+
+app_name = "idp"
+urlpatterns = [
+    path("oauth/authorize", authorize.start, name="authorize"),  # RFC 6749 §3.1
+    path("oauth/authorize/resume", authorize.resume, name="resume"),
+    path("oauth/authorize/account", consent.account, name="account"),
+    path("oauth/consent", consent.consent, name="consent"),
+    path("oauth/end-session", end_session.end, name="end_session"),  # RP-Initiated Logout 1.0 §2
+    path("oauth/token", machine.dispatch, name="token"),  # RFC 6749 §3.2
+    path("oauth/userinfo", machine.dispatch, name="userinfo"),  # OpenID Connect Core 1.0 §5.3
+    path("oauth/introspect", machine.dispatch, name="introspect"),  # RFC 7662 §2
+    path("oauth/revoke", machine.dispatch, name="revoke"),  # RFC 7009 §2
+    path("oauth/jwks", machine.dispatch, name="jwks"),  # RFC 7517 §5
+    path(".well-known/openid-configuration", machine.dispatch, name="discovery"),  # Discovery §4
+    path(
+        ".well-known/oauth-authorization-server",  # RFC 8414 §3
+        machine.dispatch,
+        name="authorization_server_metadata",
+    ),
+    path("applications/<uuid:client>/withdraw/", applications.withdraw, name="revoke_consent"),
+]
