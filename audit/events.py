@@ -19,9 +19,9 @@ class Event(StrEnum):
     LOGIN_FAILED = "accounts.login.failed"
     ORGANISATION_CREATED = "accounts.organisation.created"
     ORGANISATION_DEACTIVATED = "accounts.organisation.deactivated"
-    PASSWORD_CHANGED = "accounts.password.changed"  # noqa: S105
-    PASSWORD_DISCARDED = "accounts.password.discarded"  # noqa: S105
-    PASSWORD_RESET_REQUESTED = "accounts.password.reset_requested"  # noqa: S105
+    PASSWORD_CHANGED = "accounts.password.changed"
+    PASSWORD_DISCARDED = "accounts.password.discarded"
+    PASSWORD_RESET_REQUESTED = "accounts.password.reset_requested"
     ROLE_ASSIGNED = "accounts.role.assigned"
     ROLE_CREATED = "accounts.role.created"
     ROLE_EXPIRED = "accounts.role.expired"
@@ -37,7 +37,7 @@ class Event(StrEnum):
     AUTHORIZATION_DENIED = "idp.authorization.denied"
     CLIENT_DEACTIVATED = "idp.client.deactivated"
     CLIENT_REGISTERED = "idp.client.registered"
-    CLIENT_SECRET_ROTATED = "idp.client.secret_rotated"  # noqa: S105
+    CLIENT_SECRET_ROTATED = "idp.client.secret_rotated"
     CLIENT_UPDATED = "idp.client.updated"
     CODE_ISSUED = "idp.code.issued"
     CODE_MISUSED = "idp.code.misused"
@@ -47,14 +47,14 @@ class Event(StrEnum):
     CONSENT_REVOKED = "idp.consent.revoked"
     REFRESH_FAMILY_RETIRED = "idp.refresh_family.retired"
     REFRESH_FAMILY_REVOKED = "idp.refresh_family.revoked"
-    REFRESH_TOKEN_REPLAYED = "idp.refresh_token.replayed"  # noqa: S105
-    REFRESH_TOKEN_ROTATED = "idp.refresh_token.rotated"  # noqa: S105
+    REFRESH_TOKEN_REPLAYED = "idp.refresh_token.replayed"
+    REFRESH_TOKEN_ROTATED = "idp.refresh_token.rotated"
     SIGNING_KEY_ACTIVATED = "idp.signing_key.activated"
     SIGNING_KEY_CREATED = "idp.signing_key.created"
     SIGNING_KEY_RETIRED = "idp.signing_key.retired"
-    TOKEN_ISSUED = "idp.token.issued"  # noqa: S105
-    TOKEN_REFUSED = "idp.token.refused"  # noqa: S105
-    TOKEN_REVOKED = "idp.token.revoked"  # noqa: S105
+    TOKEN_ISSUED = "idp.token.issued"
+    TOKEN_REFUSED = "idp.token.refused"
+    TOKEN_REVOKED = "idp.token.revoked"
 
     CHALLENGE_FAILED = "mfa.challenge.failed"
     CHALLENGE_PASSED = "mfa.challenge.passed"

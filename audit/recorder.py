@@ -21,7 +21,8 @@ request_address: ContextVar[str | None] = ContextVar("request_address", default=
 
 INSERT = """
 INSERT INTO audit_auditevent
-  (id, at, event, organisation_id, actor, subject, session_id, device_id, address, transaction_id, facts)
+  (id, at, event, organisation_id, actor, subject, session_id, device_id, address,
+   transaction_id, facts)
 VALUES
   (%(id)s, %(at)s, %(event)s, %(organisation_id)s, %(actor)s, %(subject)s,
    %(session_id)s, NULL, %(address)s, %(transaction_id)s, %(facts)s)
@@ -29,7 +30,7 @@ VALUES
 
 
 class Cursor(Protocol):
-    def execute(self, query: Any, params: Any = ..., /) -> Any: ...
+    def execute(self, query: str, params: Mapping[str, Any], /) -> None: ...
 
 
 def ref(row: models.Model) -> str:

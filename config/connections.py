@@ -7,7 +7,9 @@ Celery `redis+socket://`.
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-KEPT_OPTIONS = {"sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "connect_timeout"}
+KEPT_OPTIONS = {
+    "sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "connect_timeout",
+}  # fmt: skip
 
 
 def django_database(url: str) -> dict[str, Any]:

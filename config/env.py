@@ -124,7 +124,7 @@ class Environment(BaseSettings):
                 faults.append(f"{PREFIX}BASE_URL must be an https address in production")
             if os.environ.get("SALLYPORT_CLOCK_OFFSET_SECONDS"):
                 faults.append("SALLYPORT_CLOCK_OFFSET_SECONDS is for tests only")
-        if self.base_url and (urlsplit(self.base_url).path.rstrip("/") or self.base_url.endswith("/")):
+        if urlsplit(self.base_url).path:
             faults.append(f"{PREFIX}BASE_URL must have no path and no trailing slash")
         faults += _key_faults(self.key_encryption_keys.get_secret_value(), self.is_production)
         return faults
@@ -169,7 +169,7 @@ def read_environment() -> Environment:
         except ValidationError as error:
             faults = _sentences(error)
         finally:
-            for name in values.keys() - saved.keys():  # secrets from files never stay in the environment
+            for name in values.keys() - saved.keys():  # secrets from files do not stay there
                 del os.environ[name]
     raise Misconfigured("\n".join(f"sallyport: {fault}" for fault in faults))
 

@@ -31,7 +31,8 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
 
     @staticmethod
     def invalid_client(detail: str = "Client authentication failed.") -> "Refusal":
-        return Refusal("invalid_client", detail, 401, {"WWW-Authenticate": 'Basic realm="sallyport"'})
+        challenge = {"WWW-Authenticate": 'Basic realm="sallyport"'}
+        return Refusal("invalid_client", detail, 401, challenge)
 
     @staticmethod
     def invalid_grant(detail: str) -> "Refusal":
@@ -119,5 +120,5 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
         return Refusal("conflict", detail, 409)
 
     @staticmethod
-    def unavailable(detail: str = "This cannot be decided right now. Please try again.") -> "Refusal":
+    def unavailable(detail: str = "This is not possible now. Please try again.") -> "Refusal":
         return Refusal("temporarily_unavailable", detail, 503, {"Retry-After": "5"})

@@ -71,7 +71,8 @@ def require_assurance(
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not request.user.is_authenticated:
-                return redirect(f"{reverse('account_login')}?{urlencode({'next': request.get_full_path()})}")
+                query = {"next": request.get_full_path()}
+                return redirect(f"{reverse('account_login')}?{urlencode(query)}")
             wanted: Level = (
                 getattr(request, "reachable_level", Level.AAL2) if level == REACHABLE else level
             )

@@ -1,4 +1,4 @@
-"""The OpenID Provider: clients, authorization, grant types, tokens, keys, consent, logout, discovery.
+"""The OpenID Provider: clients, authorization, grant types, tokens, keys, consent, logout.
 
 OAuth 2.1, OpenID Connect Core 1.0, RFC 7009, 7636, 7662, 9068, 9207. Authlib gives grant types,
 client authentication and protocol errors; this layer owns consume-once, expiry, client binding,

@@ -133,7 +133,7 @@ def _authenticated(request: Request) -> tuple[MachineClient, dict[str, str]]:
         if not hasattr(error, "error"):
             raise
         _count_failure(request, fields)
-        raise to_refusal(error) from error  # type: ignore[arg-type]
+        raise to_refusal(error) from error
     return client, fields
 
 

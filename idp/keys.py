@@ -10,13 +10,12 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.conf import settings
 from django.db import connection, transaction
-from joserfc.jwk import ECKey, Key, RSAKey
+from joserfc.jwk import ECKey, Key, KeyParameters, RSAKey
 
 from audit.events import Event
 from audit.recorder import record
@@ -147,7 +146,7 @@ def _parse(row: SigningKey) -> Key:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    parameters: dict[str, Any] = {"kid": row.kid, "use": "sig", "alg": row.alg}
+    parameters: KeyParameters = {"kid": row.kid, "use": "sig", "alg": row.alg}
     if row.alg == "ES256":
         return ECKey.import_key(pem, parameters)
     return RSAKey.import_key(pem, parameters)
@@ -205,7 +204,7 @@ def _make(alg: str, now: datetime) -> SigningKey:
     pem = private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    parameters: dict[str, Any] = {"kid": kid, "use": "sig", "alg": alg}
+    parameters: KeyParameters = {"kid": kid, "use": "sig", "alg": alg}
     public = (ECKey if alg == "ES256" else RSAKey).import_key(pem, parameters)
     key = SigningKey.objects.create(
         kid=kid,

@@ -40,7 +40,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
         return self.fields
 
 
-class Refused(OAuth2Error):  # type: ignore[misc]
+class Refused(OAuth2Error):  # type: ignore[misc]  # noqa: N818 - carries an answer
     """A refusal on its way through Authlib, which knows no others."""
 
     def __init__(self, refusal: Refusal) -> None:

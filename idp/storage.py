@@ -176,10 +176,10 @@ class _NoCursor(Cursor):
     def __init__(self) -> None:
         pass
 
-    def execute(self, query: str, params: Mapping[str, Any]) -> None:
+    def execute(self, query: str, params: Mapping[str, Any]) -> None:  # noqa: ARG002
         raise RuntimeError("no statement belongs here")
 
-    def one(self, query: str, params: Mapping[str, Any]) -> Row | None:
+    def one(self, query: str, params: Mapping[str, Any]) -> Row | None:  # noqa: ARG002
         raise RuntimeError("no statement belongs here")
 
 
@@ -195,7 +195,7 @@ class Unit:
 
 
 def raw_connection() -> "psycopg.Connection[Any]":
-    """psycopg's own connection of this thread, opened when it has to be."""
+    """The psycopg connection of this thread, opened when it has to be."""
     connection.ensure_connection()
     raw = connection.connection
     if raw.closed or raw.broken:

@@ -1,4 +1,4 @@
-"""Everything policy may look at, as plain values, resolved and narrowed by whoever collects them."""
+"""Everything policy may look at, as plain values, narrowed by whoever collects them."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ class Trigger(StrEnum):
 
     LOGIN = "login"
     AUTHORIZE = "authorize"
-    TOKEN = "token"  # noqa: S105
+    TOKEN = "token"
     REFRESH = "refresh"
     INTROSPECT = "introspect"
     USERINFO = "userinfo"

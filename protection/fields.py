@@ -61,14 +61,18 @@ class SealedField(models.BinaryField):  # type: ignore[type-arg]
         return name, path, args, kwargs
 
     def contribute_to_class(
-        self, cls: type[models.Model], name: str, private_only: bool = False  # noqa: FBT001, FBT002
+        self,
+        cls: type[models.Model],
+        name: str,
+        private_only: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         super().contribute_to_class(cls, name, private_only)
         setattr(cls, self.attname, _SealedAttribute(self))
 
     def context(self, instance: models.Model) -> str:
         label = instance._meta.label  # noqa: SLF001 - Django's documented model API
-        return f"{self._organisation_id(instance)}|{label}|{self.attname}|{getattr(instance, self.bound_to)}"
+        row = getattr(instance, self.bound_to)
+        return f"{self._organisation_id(instance)}|{label}|{self.attname}|{row}"
 
     def from_db_value(self, value: Any, *_: Any) -> _Sealed | None:
         return None if value is None else _Sealed(value)

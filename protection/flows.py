@@ -33,8 +33,8 @@ def rewrap_data_keys(*, now: datetime) -> int:
     """Wrap every data key by the active key-encryption key; returns how many changed.
 
     To rotate the key-encryption key: put the new one first in SALLYPORT_KEY_ENCRYPTION_KEYS, run
-    this, then drop the old one. Sealed values stay as they are. Each key is a transaction of its own,
-    so the run may be interrupted and repeated.
+    this, then drop the old one. Sealed values stay as they are. Each key is a transaction of its
+    own, so the run may be interrupted and repeated.
     """
     changed = 0
     stale = DataKey.objects.exclude(kek_id=keyring.active_kek_id())

@@ -1,4 +1,4 @@
-"""Who is signed in, how strongly, and is it still true?
+"""Who is signed in, how strongly, and whether it is still true.
 
 `LoginSession` rows stand beside Django's cookie sessions; `evaluation.evaluate` is the one gate
 that judges them: facts → policy → decision → audit. The label is `idp_sessions`, since Django's own

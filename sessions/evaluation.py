@@ -1,4 +1,4 @@
-"""The one gate: is this session still good, and good enough for what is asked?
+"""The one gate: whether a session is still good, and good enough for what is asked.
 
 `evaluate` collects facts by one statement, asks policy, applies the decision and writes it down.
 Machine endpoints collect the same facts inside their own statement: they take `FACT_COLUMNS`,
@@ -93,9 +93,7 @@ def evaluate(
         return decision
 
 
-def judge(
-    row: Mapping[str, Any], *, trigger: Trigger, resource: Resource = ANYTHING
-) -> Decision:
+def judge(row: Mapping[str, Any], *, trigger: Trigger, resource: Resource = ANYTHING) -> Decision:
     """Ask policy about facts that a statement with FACT_COLUMNS collected."""
     return engine.decide(facts_of(row, trigger, resource))
 
@@ -140,7 +138,8 @@ def _remaining(left: timedelta) -> int:
 
 def _collect(session_id: UUID) -> Mapping[str, Any] | None:
     with connection.cursor() as cursor:
-        cursor.execute(COLLECT, {"id": session_id, "clock_offset": clock.offset()})
+        params: dict[str, Any] = {"id": session_id, "clock_offset": clock.offset()}
+        cursor.execute(COLLECT, params)
         values = cursor.fetchone()
         if values is None:
             return None

@@ -68,10 +68,17 @@ def start_session(
 
 @transaction.atomic
 def raise_assurance(*, session: LoginSession, assurance: Assurance, now: datetime) -> LoginSession:
-    """Take over what a step-up has proven: the level never falls, the time is renewed."""
+    """Take over what a step-up has proven, and when.
+
+    A proof as strong as the session's adds to it. A weaker one replaces it: what was not proven
+    again is not made fresh.
+    """
     locked = LoginSession.unscoped.select_for_update().get(id=session.id)
-    locked.acr = max(locked.level, assurance.level).acr
-    locked.amr = sorted({*locked.amr, *assurance.methods})
+    methods = set(assurance.methods)
+    if assurance.level >= locked.level:
+        methods |= set(locked.amr)
+    locked.acr = assurance.level.acr
+    locked.amr = sorted(methods)
     locked.auth_time = assurance.authenticated_at or now
     locked.last_used_at = now
     locked.save(update_fields=["acr", "amr", "auth_time", "last_used_at"])
@@ -118,7 +125,9 @@ def end_session(
 @transaction.atomic
 def end_other_sessions(*, user: Any, keep: UUID | None, now: datetime) -> int:
     """End every live session of the user but one; returns how many."""
-    others = LoginSession.unscoped.filter(user=user, ended_at=None).exclude(id=keep)
+    others = LoginSession.unscoped.filter(user=user, ended_at=None)
+    if keep is not None:
+        others = others.exclude(id=keep)
     return sum(
         end_session(session=session, reason=EndReason.ENDED_BY_USER, now=now)
         for session in others.select_for_update()

@@ -13,6 +13,7 @@ from core import clock
 from core.http import client_address
 from devices.flows import recognise
 from mfa.flows import proven_assurance
+from mfa.stages import authentication_records
 from policy.facts import Trigger
 from sessions import flows
 from sessions.current import current_session_id
@@ -27,7 +28,7 @@ def start_login_session(sender: Any, *, request: Any, user: Any, **_: Any) -> No
     now = clock.now()
     if request.session.session_key is None:  # flushed: somebody else was signed in before
         request.session.save()
-    assurance = proven_assurance(request.session.get("account_authentication_methods", []), now=now)
+    assurance = proven_assurance(authentication_records(request, user), now=now)
     address = client_address(request)
     user_agent = request.headers.get("User-Agent", "")
     with transaction.atomic():
@@ -71,12 +72,12 @@ def follow_credential_change(sender: Any, *, user: Any, stamp: UUID, **_: Any) -
 
     Were this never called, the stamps would differ and all of them would end at their next use.
     """
-    session = LoginSession.unscoped.filter(
-        id=current_session_id.get(), user=user, ended_at=None
-    ).first()
     now = clock.now()
+    live = LoginSession.unscoped.filter(user=user, ended_at=None)
+    current = current_session_id.get()
+    session = live.filter(id=current).first() if current is not None else None
     if session is None:
-        for other in LoginSession.unscoped.filter(user=user, ended_at=None):
+        for other in live:
             flows.end_session(session=other, reason=EndReason.CREDENTIALS_CHANGED, now=now)
     else:
         flows.adopt_security_stamp(session=session, stamp=stamp, now=now)

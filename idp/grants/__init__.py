@@ -1,7 +1,9 @@
-"""Grant types. The token endpoint's phases, the same for all:
+"""Grant types.
+
+The token endpoint's phases are the same for all:
 
 1. authenticate the client (Authlib, `client_auth`)   2. may it use this grant type?
-3. prove: one statement that claims what is single-use   4. judge the session (`sessions.evaluation`)
+3. prove: one statement claims what is single-use   4. judge the session (`sessions.evaluation`)
 5. mint (`tokens.mint`)   6. audit, in the same transaction   7. JSON, no-store.
 
 A grant type fills in phase 3 and cannot forget the others.

@@ -39,9 +39,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         fields = self.request.fields
         redirect_uri, verifier = fields.get("redirect_uri"), fields.get("code_verifier")
         if redirect_uri is None or verifier is None:
-            raise Refused(
-                Refusal.invalid_request("redirect_uri and code_verifier are needed.")
-            )
+            raise Refused(Refusal.invalid_request("redirect_uri and code_verifier are needed."))
         if not VERIFIER.fullmatch(verifier):
             raise Refused(Refusal.invalid_grant("The code_verifier does not fit."))
         issues_refresh = client.check_grant_type("refresh_token")
@@ -62,9 +60,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         )
         if row is None:
             self.request.traces.append(lambda cursor: _trace_failure(cursor, code, client))
-            raise Refused(
-                Refusal.invalid_grant("The code is unknown, used, expired or not yours.")
-            )
+            raise Refused(Refusal.invalid_grant("The code is unknown, used, expired or not yours."))
         return _Redeemed(row, token if issues_refresh else None, redirect_uri)
 
     def authenticate_user(self, authorization_code: "_Redeemed") -> str:

@@ -1,6 +1,5 @@
 """grant_type=client_credentials (RFC 6749 §4.4): a client that acts for itself."""
 
-from datetime import timedelta
 from typing import Any
 
 from authlib.oauth2.rfc6749 import grants
@@ -39,7 +38,6 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
         if row is None or not row["client_is_active"]:
             raise Refused(Refusal.invalid_client())
         same_client(client, row["client_changed_at"])
-        lifetime: timedelta = settings.ACCESS_TOKEN_LIFETIME
         recorder.insert(
             cursor,
             Event.TOKEN_ISSUED,
@@ -57,7 +55,7 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
                 alg=client.signing_alg,
                 scope=self.request.scope,
                 now=row["now"],
-                ends_at=row["now"] + lifetime,
+                ends_at=row["now"] + settings.ACCESS_TOKEN_LIFETIME,
                 stem=client.id,
                 subject=client.client_id,
             ),

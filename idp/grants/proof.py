@@ -31,9 +31,7 @@ def judge(request: TokenRequest, client: MachineClient, row: Row, trigger: Trigg
     raise Refused(Refusal.invalid_grant("The session behind this grant is no longer good enough."))
 
 
-def authorize(
-    client: MachineClient, row: Row, *, scope: str, nonce: str = ""
-) -> Authorization:
+def authorize(client: MachineClient, row: Row, *, scope: str, nonce: str = "") -> Authorization:
     roles = None
     if "roles" in scope.split():
         roles = tuple(row["roles"] or ())

@@ -1,4 +1,4 @@
-"""What tokens say. Registered claims come from here alone; nothing a user can edit overwrites them."""
+"""What tokens say: registered claims come from here alone, whatever users may edit."""
 
 import base64
 import hashlib

@@ -10,8 +10,8 @@ from idp.tokens import claims
 from idp.tokens.claims import Authorization
 from idp.tokens.refresh_token import RefreshToken
 
-ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
-ID_TOKEN_TYPE = "JWT"  # noqa: S105
+ACCESS_TOKEN_TYPE = "at+jwt"  # RFC 9068 §2.1
+ID_TOKEN_TYPE = "JWT"
 
 
 def mint(authorization: Authorization, refresh_token: RefreshToken | None) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The refresh token on the wire.
 
 68 bytes as base64url: family id (16), generation (4), secret (32), tag (16). The tag is an HMAC
-under a key of this installation: a token we never issued is refused without looking anything up, so
-knowing a family's id is not enough to have it revoked, while a spent token of any age is recognised.
+under a key of this installation: what we never issued is refused without a look-up, so knowing
+ a family's id is not enough to have it revoked, while a spent token of any age is recognised.
 The database holds SHA-256 of the whole.
 """
 
@@ -55,9 +55,7 @@ def parse(text: str) -> RefreshToken | None:
     if not any(hmac.compare_digest(tag, _tag(body, key)) for key in keys):
         return None
     family_id = UUID(bytes=body[:ID_SIZE])
-    return RefreshToken(
-        text, family_id, int.from_bytes(body[ID_SIZE : ID_SIZE + GENERATION_SIZE])
-    )
+    return RefreshToken(text, family_id, int.from_bytes(body[ID_SIZE : ID_SIZE + GENERATION_SIZE]))
 
 
 def _tag(body: bytes, secret_key: str) -> bytes:

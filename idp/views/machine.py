@@ -1,7 +1,7 @@
 """The machine endpoints behind Django's URLs, for servers that run without the WSGI door."""
 
-from django.http import HttpRequest, HttpResponse
 from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from idp import machine

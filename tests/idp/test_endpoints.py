@@ -377,7 +377,8 @@ class TestBadInput:
         assert reply.headers["Cache-Control"] == "no-store"
 
     @pytest.mark.parametrize(
-        "header", ["Basic /w==", "Basic é", "Basic", "Basic " + "A" * 5000, "Digest x", "Basic Og=="]
+        "header",
+        ["Basic /w==", "Basic é", "Basic", "Basic " + "A" * 5000, "Digest x", "Basic Og=="],
     )
     def test_a_malformed_authorization_header_is_an_invalid_client(self, db, header):
         reply = oauth.send(
