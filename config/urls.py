@@ -5,7 +5,10 @@ from importlib.util import find_spec
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from config import celery  # noqa: F401 - so that this process knows the broker
+from config import (
+    celery,  # noqa: F401 - so that this process knows the broker
+    health,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.urls")),
@@ -15,5 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         for app in ("mfa", "sessions", "idp")
         if find_spec(f"{app}.urls")
     ],
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
     path("admin/", admin.site.urls),
 ]

@@ -2,7 +2,7 @@
 
 68 bytes as base64url: family id (16), generation (4), secret (32), tag (16). The tag is an HMAC
 under a key of this installation: what we never issued is refused without a look-up, so knowing
- a family's id is not enough to have it revoked, while a spent token of any age is recognised.
+a family's id is not enough to have it revoked, while a spent token of any age is recognised.
 The database holds SHA-256 of the whole.
 """
 
