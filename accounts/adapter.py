@@ -83,10 +83,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     # Signing in -------------------------------------------------------------------------------
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        response: HttpResponse | None
         if not user.organisation.is_active:
-            return self.respond_user_inactive(request, user)
-        request.session[KNOWN_USER] = str(user.pk)
-        response: HttpResponse | None = super().pre_login(request, user, **kwargs)
+            response = self.respond_user_inactive(request, user)
+        else:
+            request.session[KNOWN_USER] = str(user.pk)
+            response = super().pre_login(request, user, **kwargs)
         return response
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:  # noqa: ARG002

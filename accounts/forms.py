@@ -53,14 +53,13 @@ class InvitationForm(forms.Form):
 
     def __init__(self, *args: Any, invitation: Invitation, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.invitation = invitation
-        self.fields["password1"].user = User(
-            email=invitation.email, organisation=invitation.organisation
-        )
+        password: Any = self.fields["password1"]
+        self.newcomer = User(email=invitation.email, organisation=invitation.organisation)
+        password.user = self.newcomer  # what the password is compared with
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"].strip()
-        self.fields["password1"].user.name = name
+        self.newcomer.name = name
         return name
 
     def clean(self) -> dict[str, Any]:

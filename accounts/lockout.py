@@ -17,10 +17,7 @@ def render_lockout(
     """429 with Retry-After, alike for addresses that exist and those that do not."""
     cool_off = int(settings.AXES_COOLOFF_TIME.total_seconds())
     refusal = getattr(request, "lockout_refusal", None) or Refusal.too_many_attempts(cool_off)
-    return render(
-        request,
-        "429.html",
-        {"refusal": refusal, "is_lockout": True},
-        status=refusal.status,
-        headers=dict(refusal.headers),
-    )
+    context = {"refusal": refusal, "is_lockout": True}
+    response = render(request, "429.html", context, status=refusal.status)
+    response["Retry-After"] = refusal.headers["Retry-After"]
+    return response

@@ -61,7 +61,7 @@ class EveryUserManager(BaseUserManager["User"]):
     """Users of every organisation: signing in begins by an address alone."""
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]
     """A person. email is unique over the installation, so it also names the organisation.
 
     security_stamp: changes with every credential; a session that carries another value is over.
@@ -101,9 +101,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     def set_password(self, raw_password: str | None) -> None:
         super().set_password(None if raw_password is None else normalise(raw_password))
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         """Whether this is the password; one that is too long to be anybody's is not looked at."""
-        if len(raw_password) > MAX_LENGTH:
+        if raw_password is None or len(raw_password) > MAX_LENGTH:
             return False
         return super().check_password(normalise(raw_password))
 
@@ -193,7 +193,7 @@ class RoleAssignment(ScopedModel):
     ends_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    unscoped = models.Manager.from_queryset(RoleAssignmentQuerySet)()
+    unscoped = models.Manager.from_queryset(RoleAssignmentQuerySet)()  # type: ignore[misc]
 
     class Meta(ScopedModel.Meta):
         constraints = [

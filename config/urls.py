@@ -1,7 +1,5 @@
 """Every path of the product."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
@@ -13,11 +11,9 @@ from config import (
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.urls")),
     path("", include("accounts.urls")),
-    *[
-        path("", include(f"{app}.urls"))
-        for app in ("mfa", "sessions", "idp")
-        if find_spec(f"{app}.urls")
-    ],
+    path("", include("mfa.urls")),
+    path("", include("sessions.urls")),
+    path("", include("idp.urls")),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),

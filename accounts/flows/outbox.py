@@ -79,4 +79,5 @@ def _send(message: OutgoingMail, now: datetime) -> int:
 
 
 def _pause(attempts: int) -> timedelta:
-    return min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
+    doublings = min(attempts - 1, 10)
+    return min(FIRST_PAUSE * int(2**doublings), LONGEST_PAUSE)

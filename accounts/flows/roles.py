@@ -198,12 +198,12 @@ def _record(
     event: Event, about: Role | Group, now: datetime, actor: models.Model | None, *,
     subject: models.Model, **facts: Any,
 ) -> None:  # fmt: skip
+    facts[type(about).__name__.lower()] = about.name
     record(
         event,
         organisation_id=about.organisation_id,
         actor=actor,
         subject=subject,
         now=now,
-        **{type(about).__name__.lower(): about.name},
         **facts,
     )

@@ -1,0 +1,332 @@
+"""Administration of people: lists, and actions that go through flows.
+
+Everybody with `is_staff` administers their own organisation; superusers administer all. The door
+(`console.admin_site`) has seen to two factors. Nothing here writes by itself.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from allauth.account.models import EmailAddress, EmailConfirmation
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group as DjangoGroup
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts import flows
+from accounts.models import (
+    Group,
+    GroupMember,
+    GroupRole,
+    Invitation,
+    Organisation,
+    Role,
+    RoleAssignment,
+    User,
+)
+from core import clock
+from core.errors import Refusal
+
+# These would be doors past flows and audit.
+for unguarded in (
+    EmailAddress, EmailConfirmation, AccessAttempt, AccessFailureLog, AccessLog, DjangoGroup,
+):  # fmt: skip
+    if admin.site.is_registered(unguarded):
+        admin.site.unregister(unguarded)
+
+M = TypeVar("M", bound=models.Model)
+
+
+class ScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows of the administrator's organisation, and choices from it; others do not exist."""
+
+    actions_on_bottom = False
+    may_add = False
+    may_change = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return _within_reach(super().get_queryset(request), request)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        choices: QuerySet[Any] = db_field.related_model._default_manager.all()  # noqa: SLF001
+        kwargs["queryset"] = _within_reach(choices, request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Only who reaches several organisations is asked which one."""
+        excluded = [*(super().get_exclude(request, obj) or [])]
+        user: Any = request.user
+        return excluded if user.is_superuser and obj is None else [*excluded, "organisation"]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return _is_administrator(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_administrator(request) and _is_within_reach(obj, request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.may_add and _is_administrator(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may_change and self.has_view_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Django's own log is not kept: audit tells more, and cannot be changed."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """As `log_addition`."""
+
+    def organisation_for(self, request: HttpRequest, row: Any) -> Organisation:
+        user: Any = request.user
+        chosen: Organisation = row.organisation if row.organisation_id else user.organisation
+        return chosen
+
+
+@admin.register(Organisation)
+class OrganisationAdmin(ScopedAdmin):
+    list_display = ("name", "slug", "is_active", "created_at")
+    ordering = ("name",)
+    actions = ("deactivate",)
+
+    @admin.action(description="Close: nobody in it may sign in any more")
+    def deactivate(self, request: HttpRequest, chosen: QuerySet[Organisation]) -> None:
+        user: Any = request.user
+        if not user.is_superuser:
+            raise Refusal.not_allowed("Only an administrator of every organisation may do this.")
+        _each(self, request, chosen, lambda row: flows.deactivate_organisation(
+            organisation=row, now=clock.now(), actor=user
+        ), "closed")  # fmt: skip
+
+
+@admin.register(User)
+class UserAdmin(ScopedAdmin):
+    list_display = ("email", "name", "organisation", "is_active", "is_staff", "last_login")
+    list_filter = ("is_active", "is_staff")
+    search_fields = ("email", "name")
+    ordering = ("email",)
+    fields = ("email", "name", "organisation", "is_active", "is_staff", "created_at", "last_login")
+    actions = ("deactivate", "reactivate", "unlock")
+
+    @admin.action(description="Close accounts: sessions and tokens end now")
+    def deactivate(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
+        _each(self, request, chosen, lambda row: flows.deactivate_user(
+            user=row, now=clock.now(), actor=_actor(request)
+        ), "closed")  # fmt: skip
+
+    @admin.action(description="Open accounts again")
+    def reactivate(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
+        _each(self, request, chosen, lambda row: flows.reactivate_user(
+            user=row, now=clock.now(), actor=_actor(request)
+        ), "opened")  # fmt: skip
+
+    @admin.action(description="Forget failed sign-ins")
+    def unlock(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
+        _each(self, request, chosen, lambda row: flows.unlock_account(
+            user=row, now=clock.now(), actor=_actor(request)
+        ), "unlocked")  # fmt: skip
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ScopedAdmin):
+    list_display = ("email", "organisation", "role", "invited_by", "expires_at", "used_at")
+    ordering = ("-created_at",)
+    may_add = True
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is not None:
+            return ("email", "role", "invited_by", "created_at", "expires_at", "used_at")
+        user: Any = request.user
+        return ("organisation", "email", "role") if user.is_superuser else ("email", "role")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+        organisation = self.organisation_for(request, obj)
+        actor = _actor(request)
+        is_of_it = actor.organisation_id == organisation.pk
+        saved, _ = flows.invite(
+            organisation=organisation,
+            email=obj.email,
+            role=obj.role,
+            invited_by=actor if is_of_it else None,
+            now=clock.now(),
+        )
+        obj.__dict__.update(saved.__dict__)
+
+
+@admin.register(Role)
+class RoleAdmin(ScopedAdmin):
+    list_display = ("name", "organisation", "required_acr", "description")
+    search_fields = ("name",)
+    ordering = ("name",)
+    may_add = may_change = True
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
+        return ("name",) if obj is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+        if change:
+            flows.update_role(
+                role=obj,
+                description=obj.description,
+                required_acr=obj.required_acr,
+                now=clock.now(),
+                actor=_actor(request),
+            )
+            return
+        saved = flows.create_role(
+            organisation=self.organisation_for(request, obj),
+            name=obj.name,
+            description=obj.description,
+            required_acr=obj.required_acr,
+            now=clock.now(),
+            actor=_actor(request),
+        )
+        obj.__dict__.update(saved.__dict__)
+
+
+@admin.register(RoleAssignment)
+class RoleAssignmentAdmin(ScopedAdmin):
+    list_display = ("user", "role", "organisation", "starts_at", "ends_at", "ended_at")
+    list_filter = ("role",)
+    search_fields = ("user__email", "role__name")
+    ordering = ("-starts_at",)
+    fields = ("user", "role", "starts_at", "ends_at")
+    list_select_related = ("user", "role", "organisation")
+    may_add = True
+    actions = ("take_back",)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"starts_at": clock.now()} | super().get_changeform_initial_data(request)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+        saved = flows.assign_role(
+            user=obj.user,
+            role=obj.role,
+            starts_at=obj.starts_at,
+            ends_at=obj.ends_at,
+            now=clock.now(),
+            actor=_actor(request),
+        )
+        obj.__dict__.update(saved.__dict__)
+
+    @admin.action(description="Take roles back now")
+    def take_back(self, request: HttpRequest, chosen: QuerySet[RoleAssignment]) -> None:
+        _each(self, request, chosen, lambda row: flows.end_role_assignment(
+            assignment=row, now=clock.now(), actor=_actor(request)
+        ), "taken back")  # fmt: skip
+
+
+class _ScopedInline(admin.TabularInline):  # type: ignore[type-arg]
+    extra = 1
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        choices: QuerySet[Any] = db_field.related_model._default_manager.all()  # noqa: SLF001
+        kwargs["queryset"] = _within_reach(choices, request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return _is_administrator(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return _is_administrator(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return _is_administrator(request)
+
+
+class _MemberInline(_ScopedInline):
+    model = GroupMember
+    fields = ("user",)
+
+
+class _RoleInline(_ScopedInline):
+    model = GroupRole
+    fields = ("role",)
+
+
+@admin.register(Group)
+class GroupAdmin(ScopedAdmin):
+    list_display = ("name", "organisation")
+    search_fields = ("name",)
+    ordering = ("name",)
+    may_add = may_change = True
+    inlines = (_MemberInline, _RoleInline)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
+        return ("name",) if obj is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+        if change:
+            return
+        saved = flows.create_group(
+            organisation=self.organisation_for(request, obj),
+            name=obj.name,
+            now=clock.now(),
+            actor=_actor(request),
+        )
+        obj.__dict__.update(saved.__dict__)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:  # noqa: FBT001, ARG002
+        added = formset.save(commit=False)
+        common: dict[str, Any] = {"now": clock.now(), "actor": _actor(request)}
+        for row in formset.deleted_objects:
+            if isinstance(row, GroupMember):
+                flows.remove_group_member(group=form.instance, user=row.user, **common)
+            else:
+                flows.take_group_role(group=form.instance, role=row.role, **common)
+        for row in added:
+            if isinstance(row, GroupMember):
+                flows.add_group_member(group=form.instance, user=row.user, **common)
+            else:
+                flows.give_group_role(group=form.instance, role=row.role, **common)
+
+
+def _actor(request: HttpRequest) -> User:
+    user: Any = request.user
+    return User.unscoped.get(pk=user.pk)
+
+
+def _is_administrator(request: HttpRequest) -> bool:
+    user: Any = request.user
+    return bool(user.is_active and user.is_staff)
+
+
+def _is_within_reach(row: Any, request: HttpRequest) -> bool:
+    user: Any = request.user
+    if row is None or user.is_superuser:
+        return True
+    return bool(_organisation_id(row) == user.organisation_id)
+
+
+def _within_reach(rows: QuerySet[M], request: HttpRequest) -> QuerySet[M]:
+    user: Any = request.user
+    if user.is_superuser:
+        return rows
+    key = "pk" if rows.model is Organisation else "organisation_id"
+    return rows.filter(**{key: user.organisation_id})
+
+
+def _organisation_id(row: Any) -> Any:
+    return row.pk if isinstance(row, Organisation) else row.organisation_id
+
+
+def _each(
+    page: ScopedAdmin, request: HttpRequest, rows: QuerySet[M], act: Callable[[M], Any], done: str
+) -> None:
+    """Run a flow for each row; a refusal is told and does not stop the others."""
+    count = 0
+    for row in rows:
+        try:
+            act(row)
+        except Refusal as refusal:
+            page.message_user(request, f"{row}: {refusal.detail}", messages.ERROR)
+        else:
+            count += 1
+    page.message_user(request, f"{count} {done}.")
