@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from bench import load, report
 from bench.cluster import Cluster, own_cluster
@@ -45,7 +46,7 @@ def main() -> int:
             for done in run.rounds(number=number, seconds=arguments.seconds):
                 say_round(done)
                 rounds.append(done)
-        result = {
+        result: dict[str, Any] = {
             "settings": {
                 name: getattr(arguments, name) for name in ("seconds", "rounds", "connections")
             },
@@ -78,7 +79,8 @@ def parse() -> argparse.Namespace:
 def start_peers(cluster: Cluster, services: Services, folder: Path, stack: ExitStack) -> list[Peer]:
     """All that can run here, up and idle while another is under load."""
     peers: list[Peer] = []
-    for peer in (*variants(folder), Toolkit(folder)):
+    candidates: tuple[Peer, ...] = (*variants(folder), Toolkit(folder))
+    for peer in candidates:
         try:
             peer.prepare(cluster, services)
         except Unavailable as reason:
@@ -115,7 +117,7 @@ def say_round(done: Round) -> None:
     )
 
 
-def say_peers(result: dict) -> None:
+def say_peers(result: dict[str, Any]) -> None:
     """How each peer was set up; a figure without it means nothing."""
     for name, facts in result["peers"].items():
         versions = ", ".join(f"{key} {value}" for key, value in facts.items() if key != "notes")

@@ -94,10 +94,10 @@ class Outcome:
     @property
     def trouble(self) -> str:
         """Why this cell counts for nothing; empty if it counts."""
-        if self.starved:
-            return f"{self.starved} requests found no fresh token"
         if self.bad or self.socket_errors:
             return f"{self.bad + self.socket_errors} wrong answers: {self.first_error or 'socket'}"
+        if self.starved:  # Last: wrong answers empty the pool, too.
+            return f"{self.starved} requests found no fresh token"
         return "" if self.good else "no answer at all"
 
 

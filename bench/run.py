@@ -6,14 +6,14 @@ from pathlib import Path
 
 from bench import load
 from bench.cluster import Cluster
-from bench.load import Job, Work
+from bench.load import Job, Outcome, Work
 from bench.measure import cpu_seconds
 from bench.report import Round
 from bench.servers import Peer
 
 WARM_UP_SECONDS = 1
 WARM_UP_CODES = 6000
-# Fresh codes for a timed round: so many times what the warm-up used in a second.
+# Fresh codes: so many times what the last load of the same cell used in a second.
 HEADROOM = 4
 FAMILIES_PER_CONNECTION = 4
 INTROSPECTED = 200
@@ -32,18 +32,32 @@ class Run:
         """One short pass over every cell: lazy imports, prepared statements, caches."""
         for work in self.works:
             for peer in self.peers:
-                warm = self.one(peer, work, number=0, seconds=WARM_UP_SECONDS, codes=WARM_UP_CODES)
-                self.speed[peer.name, work] = warm.rate
+                self._load(peer, work, seconds=WARM_UP_SECONDS)
 
     def rounds(self, *, number: int, seconds: int) -> Iterator[Round]:
         """Every cell once, in the order in which it is measured."""
         for work in self.works:
             for peer in self.peers:
-                codes = int(self.speed[peer.name, work] * seconds * HEADROOM) + 200
-                yield self.one(peer, work, number=number, seconds=seconds, codes=codes)
+                # While others were measured, threads and connections of this peer went to sleep.
+                self._load(peer, work, seconds=WARM_UP_SECONDS)
+                yield self._one(peer, work, number=number, seconds=seconds)
 
-    def one(self, peer: Peer, work: Work, *, number: int, seconds: int, codes: int) -> Round:
-        """Seed, settle, load, and read the CPU before and after."""
+    def _one(self, peer: Peer, work: Work, *, number: int, seconds: int) -> Round:
+        outcome, server, store = self._load(peer, work, seconds=seconds)
+        requests = max(outcome.good, 1)
+        return Round(
+            peer=peer.name,
+            work=work,
+            number=number,
+            outcome=outcome,
+            server_cpu_ms=1000 * server / requests,
+            store_cpu_ms=1000 * store / requests,
+        )
+
+    def _load(self, peer: Peer, work: Work, *, seconds: int) -> tuple[Outcome, float, float]:
+        """Seed, settle, load; what came back, and the CPU seconds of server and PostgreSQL."""
+        speed = self.speed.get((peer.name, work))
+        codes = WARM_UP_CODES if speed is None else int(speed * seconds * HEADROOM) + 200
         tokens = self._fresh_tokens(peer, work, codes=codes)
         self.cluster.settle()
         client_id, client_secret, scope = peer.client(work)
@@ -62,15 +76,8 @@ class Run:
         before = cpu_seconds(server), cpu_seconds(store)
         outcome = load.run(job, folder=self.folder)
         after = cpu_seconds(server), cpu_seconds(store)
-        requests = max(outcome.good, 1)
-        return Round(
-            peer=peer.name,
-            work=work,
-            number=number,
-            outcome=outcome,
-            server_cpu_ms=1000 * (after[0] - before[0]) / requests,
-            store_cpu_ms=1000 * (after[1] - before[1]) / requests,
-        )
+        self.speed[peer.name, work] = outcome.good / outcome.seconds
+        return outcome, after[0] - before[0], after[1] - before[1]
 
     def _fresh_tokens(self, peer: Peer, work: Work, *, codes: int) -> Path | None:
         """Tokens no older than this cell, since a 15-minute token in a long run gets refusals."""

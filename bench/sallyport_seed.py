@@ -22,6 +22,7 @@ from core import clock  # noqa: E402
 from core.assurance import Assurance, Level  # noqa: E402
 from core.ids import digest, new_token  # noqa: E402
 from idp.models import Client  # noqa: E402
+from protection import keyring  # noqa: E402
 from sessions.flows import start_session  # noqa: E402
 
 GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials"]
@@ -49,6 +50,7 @@ def seed() -> dict[str, object]:
         user_agent="bench",
         now=now,
     )
+    keyring.active_key(organisation.id)  # As in any organisation whose people have a factor.
     clients = {}
     for algorithm in ("ES256", "RS256"):
         secret = new_token()
@@ -61,7 +63,7 @@ def seed() -> dict[str, object]:
             redirect_uris=[REDIRECT_URI],
             grant_types=GRANT_TYPES,
             scopes=SCOPES,
-            token_endpoint_auth_method="client_secret_basic",  # noqa: S106 - a method's name
+            token_endpoint_auth_method="client_secret_basic",
             signing_alg=algorithm,
             is_first_party=True,
             created_at=now,

@@ -63,7 +63,7 @@ def base_url() -> Iterator[str]:
 @pytest.fixture(params=["wrk", "python"])
 def _generator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "python":
-        monkeypatch.setattr(load.shutil, "which", lambda _name: None)
+        monkeypatch.setattr(shutil, "which", lambda _name: None)
     elif shutil.which("wrk") is None:
         pytest.skip("wrk is not here")
 
