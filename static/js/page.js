@@ -96,6 +96,11 @@ function localTimes() {
   }
 }
 
+function release(form) {
+  delete form.dataset.sent;
+  form.querySelector("button[type=submit]")?.removeAttribute("aria-busy");
+}
+
 // A second press while the first is under way would spend a one-time code twice.
 function submitOnce() {
   for (const form of document.querySelectorAll("form[data-once]")) {
@@ -103,12 +108,10 @@ function submitOnce() {
       if (form.dataset.sent) event.preventDefault();
       form.dataset.sent = "yes";
       form.querySelector("button[type=submit]")?.setAttribute("aria-busy", "true");
+      window.setTimeout(() => release(form), 5000); // a request that was stopped must not lock the form
     });
     // Coming back by the back button must leave a form that can be sent again.
-    window.addEventListener("pageshow", () => {
-      delete form.dataset.sent;
-      form.querySelector("button[type=submit]")?.removeAttribute("aria-busy");
-    });
+    window.addEventListener("pageshow", () => release(form));
   }
 }
 
