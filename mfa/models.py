@@ -8,11 +8,13 @@ from django.db import models
 from django.db.models import Q
 from django_otp.models import Device, TimestampMixin
 
+from core import clock
 from core.ids import new_id
+from mfa import recovery_codes, totp
 from protection.fields import SealedField
 
 
-class Factor(TimestampMixin, Device):
+class Factor(TimestampMixin, Device):  # type: ignore[misc]
     """row_id: what sealed values are bound to, known before the integer key is."""
 
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
@@ -38,6 +40,16 @@ class TotpFactor(Factor):
             )
         ]
 
+    def verify_token(self, token: str) -> bool:
+        """Accept a code once. Only by `django_otp.verify_token`, which holds this row's lock."""
+        now = clock.now()  # after the lock: whoever waited for it is judged by the present
+        step = totp.matching_step(seed=self.seed, code=token, now=now, after=self.last_step)
+        if step is None:
+            return False
+        self.last_step, self.last_used_at = step, now
+        self.save(update_fields=["last_step", "last_used_at"])
+        return True
+
 
 class PasskeyFactor(Factor):
     """A WebAuthn credential (WebAuthn Level 3 §4, credential record).
@@ -60,9 +72,23 @@ class RecoveryCodesFactor(Factor):
     """A user's sheet of recovery codes; the codes themselves are rows of `RecoveryCode`."""
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["user"], name="mfa_one_sheet_per_user")
-        ]
+        constraints = [models.UniqueConstraint(fields=["user"], name="mfa_one_sheet_per_user")]
+
+    def verify_token(self, token: str) -> bool:
+        """Use one code up, by one conditional update."""
+        if not recovery_codes.is_code(token):
+            return False
+        now = clock.now()
+        digests = recovery_codes.digests_of(token, sheet=self.row_id)
+        used = self.codes.filter(digest__in=digests, used_at=None).update(used_at=now)
+        if not used:
+            return False
+        self.last_used_at = now
+        self.save(update_fields=["last_used_at"])
+        return True
+
+    def codes_left(self) -> int:
+        return RecoveryCode.objects.filter(sheet=self, used_at=None).count()
 
 
 class RecoveryCode(models.Model):
@@ -84,14 +110,15 @@ class WebAuthnHandle(models.Model):
 class PasskeyChallenge(models.Model):
     """A challenge of one ceremony, for one browser, once.
 
-    purpose: "register", "login", "second_factor" or "step_up". browser_digest: of what the
-    challenge was bound to. challenge: 32 random bytes.
+    purpose: a value of `passkeys.Purpose`. user: None when nobody is known yet (login).
+    browser_digest: SHA-256 of a secret in the browser's cookie session. challenge: 32 random bytes,
+    by which the answer finds its row.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     purpose = models.CharField(max_length=16)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True)
     browser_digest = models.BinaryField(max_length=32)
-    challenge = models.BinaryField(max_length=32)
+    challenge = models.BinaryField(max_length=32, unique=True)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)

@@ -74,7 +74,9 @@ def person(
     return Person(user, PASSWORD, seed)
 
 
-def client(client_id: str, of: Organisation, *, kind: str = "confidential", **fields: Any) -> Client:
+def client(
+    client_id: str, of: Organisation, *, kind: str = "confidential", **fields: Any
+) -> Client:
     is_confidential = kind == "confidential"
     now = clock.now()
     values: dict[str, Any] = {
@@ -111,6 +113,7 @@ def sign_in(browser: Browser, who: Person, *, acr: str = "aal2") -> LoginSession
     }  # fmt: skip
     request.session = SessionStore()
     request.session["account_authentication_methods"] = [r | {"at": at} for r in RECORDS[acr]]
+    request.session["account_authentication_methods_user"] = str(who.user.pk)
     login(request, who.user, backend="accounts.backends.PasswordBackend")
     request.session.save()
     browser.cookies[settings.SESSION_COOKIE_NAME] = request.session.session_key
