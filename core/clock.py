@@ -2,8 +2,8 @@
 
 `now()` is read once at the edge (views, tasks, middleware, commands) and passed down as an
 argument. Statements that claim something single-use, or that may have waited for a lock, compare
-with the database's clock inside the statement: `sql_now()` in the ORM, `now() + %(clock_offset)s`
-with `offset()` in raw SQL. All three carry the same offset when a test moves the clock.
+with the database's clock inside the statement: `sql_now()` in the ORM,
+`statement_timestamp() + %(clock_offset)s` with `offset()` in raw SQL. All three carry the same offset when a test moves the clock.
 """
 
 import os

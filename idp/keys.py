@@ -112,6 +112,8 @@ def _ring(alg: str = "ES256") -> Ring:
                     _lock()
                     _rotate(alg, clock.now())
                 ring = _load(_published())
+                if connection.in_atomic_block:  # not committed yet: nothing to remember
+                    return ring
             _Cache.ring = ring
         return ring
 

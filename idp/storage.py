@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import psycopg
-from django.db import connection
+from django.db import connection, transaction
 from psycopg.rows import dict_row
 
 from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
@@ -26,8 +26,8 @@ _AUTHORIZED = f"""
      WHERE r.id IN (
        SELECT ra.role_id FROM accounts_roleassignment ra
         WHERE ra.user_id = u.id AND ra.ended_at IS NULL
-          AND ra.starts_at <= now() + %(clock_offset)s
-          AND (ra.ends_at IS NULL OR ra.ends_at > now() + %(clock_offset)s)
+          AND ra.starts_at <= statement_timestamp() + %(clock_offset)s
+          AND (ra.ends_at IS NULL OR ra.ends_at > statement_timestamp() + %(clock_offset)s)
        UNION
        SELECT gr.role_id FROM accounts_groupmember gm
          JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
@@ -45,30 +45,30 @@ _AUTHORIZED_JOINS = f"""
 # Using an application is using the session: its idle time begins anew, at most once a minute.
 _TOUCH = """
 touched AS (
-  UPDATE idp_sessions_loginsession t SET last_used_at = now() + %(clock_offset)s
+  UPDATE idp_sessions_loginsession t SET last_used_at = statement_timestamp() + %(clock_offset)s
     FROM a
    WHERE t.id = a.session_id AND t.ended_at IS NULL
-     AND t.last_used_at < now() + %(clock_offset)s - interval '1 minute')
+     AND t.last_used_at < statement_timestamp() + %(clock_offset)s - interval '1 minute')
 """
 
 # RFC 6749 §4.1.2, RFC 7636 §4.6: single use, client, redirect_uri and verifier in one statement.
 REDEEM_CODE = f"""
 WITH used AS (
   UPDATE idp_authorizationcode
-     SET used_at = now() + %(clock_offset)s, family_id = %(family)s
+     SET used_at = statement_timestamp() + %(clock_offset)s, family_id = %(family)s
    WHERE digest = %(digest)s AND client_id = %(client)s AND redirect_uri = %(redirect_uri)s
-     AND challenge = %(challenge)s AND used_at IS NULL AND expires_at > now() + %(clock_offset)s
+     AND challenge = %(challenge)s AND used_at IS NULL AND expires_at > statement_timestamp() + %(clock_offset)s
   RETURNING organisation_id, client_id, user_id, session_id, scope, nonce),
 born AS (
   INSERT INTO idp_refreshfamily
     (id, organisation_id, client_id, user_id, session_id, scope, issues_refresh, current,
      generation, created_at, expires_at, revoke_reason)
   SELECT %(family)s, organisation_id, client_id, user_id, session_id, scope, %(issues_refresh)s,
-         %(current)s, 0, now() + %(clock_offset)s, now() + %(clock_offset)s + %(lifetime)s, ''
+         %(current)s, 0, statement_timestamp() + %(clock_offset)s, statement_timestamp() + %(clock_offset)s + %(lifetime)s, ''
     FROM used),
 a AS (
   SELECT used.*, CAST(%(family)s AS uuid) AS family_id,
-         now() + %(clock_offset)s + %(lifetime)s AS family_expires_at
+         statement_timestamp() + %(clock_offset)s + %(lifetime)s AS family_expires_at
     FROM used),
 {_TOUCH}
 SELECT {_AUTHORIZED}, a.nonce FROM a {_AUTHORIZED_JOINS}
@@ -84,9 +84,9 @@ ROTATE = f"""
 WITH a AS (
   UPDATE idp_refreshfamily
      SET previous = current, current = %(new)s, successor_sealed = %(sealed)s,
-         generation = generation + 1, rotated_at = now() + %(clock_offset)s
+         generation = generation + 1, rotated_at = statement_timestamp() + %(clock_offset)s
    WHERE id = %(family)s AND current = %(presented)s AND client_id = %(client)s
-     AND issues_refresh AND revoked_at IS NULL AND expires_at > now() + %(clock_offset)s
+     AND issues_refresh AND revoked_at IS NULL AND expires_at > statement_timestamp() + %(clock_offset)s
   RETURNING organisation_id, client_id, user_id, session_id, scope, id AS family_id,
             expires_at AS family_expires_at),
 {_TOUCH}
@@ -129,7 +129,7 @@ SELECT c.client_id AS client_name, c.is_active AND o.is_active AS client_is_acti
 """
 
 REVOKE_FAMILY = """
-UPDATE idp_refreshfamily SET revoked_at = now() + %(clock_offset)s, revoke_reason = %(reason)s
+UPDATE idp_refreshfamily SET revoked_at = statement_timestamp() + %(clock_offset)s, revoke_reason = %(reason)s
  WHERE id = %(family)s AND revoked_at IS NULL
 RETURNING organisation_id, user_id, session_id, client_id
 """
@@ -150,7 +150,7 @@ SELECT c.id, c.client_id, c.organisation_id, c.kind, c.secret_digest, c.grant_ty
 # client_credentials: is the client still the one that was authenticated, and what roles has it?
 CHECK_CLIENT = """
 SELECT c.is_active AND o.is_active AS client_is_active, c.changed_at AS client_changed_at,
-       o.slug AS organisation, now() + %(clock_offset)s AS now
+       o.slug AS organisation, statement_timestamp() + %(clock_offset)s AS now
   FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
  WHERE c.id = %(client)s
 """
@@ -209,11 +209,11 @@ def raw_connection() -> "psycopg.Connection[Any]":
 def unit() -> Iterator[Unit]:
     """A transaction on this thread's connection."""
     raw = raw_connection()
-    with raw.transaction(), ServerCursor(raw, row_factory=dict_row) as cursor:
+    with transaction.atomic(), ServerCursor(raw, row_factory=dict_row) as cursor:
         work = Unit(Cursor(cursor))
         yield work
         if work.refused:
-            raise psycopg.Rollback
+            transaction.set_rollback(True)
 
 
 @contextmanager

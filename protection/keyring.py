@@ -11,7 +11,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from core import clock
 from protection.models import DataKey
@@ -50,6 +50,8 @@ def active_key(organisation_id: UUID | None) -> tuple[UUID, AESGCM]:
     data_key = DataKey.objects.filter(organisation_id=organisation_id, is_active=True).first()
     if data_key is None:
         data_key = _make_first_key(organisation_id, now)
+        if connection.in_atomic_block:  # not committed yet: nothing to remember
+            return data_key.id, AESGCM(unwrap(data_key))
     _cache.active[organisation_id] = (now, data_key.id)
     return data_key.id, key_by_id(data_key.id)
 

@@ -38,13 +38,13 @@ FACT_COLUMNS = """
     WHERE r.id IN (
       SELECT a.role_id FROM accounts_roleassignment a
        WHERE a.user_id = u.id AND a.ended_at IS NULL
-         AND a.starts_at <= now() + %(clock_offset)s
-         AND (a.ends_at IS NULL OR a.ends_at > now() + %(clock_offset)s)
+         AND a.starts_at <= statement_timestamp() + %(clock_offset)s
+         AND (a.ends_at IS NULL OR a.ends_at > statement_timestamp() + %(clock_offset)s)
       UNION ALL
       SELECT gr.role_id FROM accounts_groupmember gm
         JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
        WHERE gm.user_id = u.id)), 0) AS role_level,
-  now() + %(clock_offset)s AS now
+  statement_timestamp() + %(clock_offset)s AS now
 """
 FACT_JOINS = """
   JOIN accounts_user u ON u.id = s.user_id

@@ -1,0 +1,34 @@
+"""A034: a token is refreshed and revoked at the same time."""
+
+import pytest
+
+from idp.models import RefreshFamily
+from tests.support import oauth
+from tests.support.racing import race
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROUNDS = 40
+
+
+def test_after_a_revoke_no_descendant_lives(acme_web, session):
+    for _ in range(ROUNDS):
+        token = oauth.redeem(acme_web, oauth.issue_code(acme_web, session)).json["refresh_token"]
+
+        def act(number: int, token: str = token) -> oauth.Reply:
+            if number % 2:
+                return oauth.refresh(acme_web, token)
+            return oauth.send(
+                "POST",
+                "/oauth/revoke",
+                form={"token": token},
+                authorization=oauth.basic(acme_web.client_id),
+            )
+
+        replies = race(act, runners=4)
+
+        assert replies[0].status == 200
+        for reply in replies[1::2]:
+            if reply.status == 200:
+                assert oauth.refresh(acme_web, reply.json["refresh_token"]).error == "invalid_grant"
+    assert not RefreshFamily.unscoped.filter(revoked_at=None).exists()

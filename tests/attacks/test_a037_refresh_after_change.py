@@ -1,0 +1,126 @@
+"""A037: a refresh after what it stood on has gone. Every fact is read again at every refresh."""
+
+from uuid import uuid4
+
+import pytest
+
+from accounts.models import Organisation, Role, RoleAssignment, User
+from audit.events import Event
+from audit.models import AuditEvent
+from core import clock
+from idp.models import Client, RefreshFamily
+from sessions.models import LoginSession
+from tests.support import oauth
+
+pytestmark = pytest.mark.django_db
+
+
+def disable_user(user):
+    User.unscoped.filter(pk=user.pk).update(is_active=False)
+
+
+def delete_user(user):
+    user.delete()
+
+
+def disable_organisation(user):
+    Organisation.objects.filter(pk=user.organisation_id).update(is_active=False)
+
+
+def change_credentials(user):
+    User.unscoped.filter(pk=user.pk).update(security_stamp=uuid4())
+
+
+def end_session(user):
+    LoginSession.unscoped.filter(user=user).update(ended_at=clock.now())
+
+
+def disable_client(user):
+    Client.unscoped.update(is_active=False)
+
+
+def demand_more_of_the_role(user):
+    role = Role.objects.create(organisation=user.organisation, name="vault", required_acr="aal2")
+    RoleAssignment.objects.create(
+        organisation=user.organisation, user=user, role=role, starts_at=clock.now()
+    )
+    LoginSession.unscoped.filter(user=user).update(acr="aal1")
+
+
+def demand_more_of_the_client(user):
+    Client.unscoped.update(required_acr="aal2")
+    LoginSession.unscoped.filter(user=user).update(acr="aal1")
+
+
+def unverify_email(user):
+    user.emailaddress_set.update(verified=False)
+
+
+def withdraw_consent(user):
+    RefreshFamily.unscoped.filter(user=user).update(
+        revoked_at=clock.now(), revoke_reason="consent_revoked"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        disable_user,
+        delete_user,
+        disable_organisation,
+        change_credentials,
+        end_session,
+        disable_client,
+        demand_more_of_the_role,
+        demand_more_of_the_client,
+        unverify_email,
+        withdraw_consent,
+    ],
+)
+def test_the_next_refresh_is_refused(acme_web, employee, tokens, change):
+    change(employee.user)
+
+    reply = oauth.refresh(acme_web, tokens["refresh_token"])
+
+    assert reply.error in {"invalid_grant", "invalid_client"}
+    assert reply.status in {400, 401}
+    assert "access_token" not in reply.json
+    assert not AuditEvent.objects.filter(event=Event.REFRESH_TOKEN_ROTATED).exists()
+
+
+@pytest.mark.parametrize(
+    "change", [disable_user, disable_organisation, change_credentials, end_session]
+)
+def test_a_refusal_leaves_its_reasons_and_ends_the_family(acme_web, employee, tokens, change):
+    change(employee.user)
+
+    oauth.refresh(acme_web, tokens["refresh_token"])
+
+    if change is not disable_organisation:  # there the client is gone as well
+        refused = AuditEvent.objects.get(event=Event.TOKEN_REFUSED)
+        assert refused.facts["reasons"]
+        assert refused.facts["policy_revision"]
+        assert RefreshFamily.unscoped.get().revoke_reason == "policy"
+
+
+def test_a_step_up_that_is_owed_does_not_spend_the_token(acme_web, employee, tokens):
+    demand_more_of_the_client(employee.user)
+    assert oauth.refresh(acme_web, tokens["refresh_token"]).error == "invalid_grant"
+
+    LoginSession.unscoped.update(acr="aal2")
+
+    assert oauth.refresh(acme_web, tokens["refresh_token"]).status == 200
+
+
+def test_an_idle_session_ends_its_refresh_tokens(acme_web, tokens, later):
+    later(hours=24, seconds=1)
+
+    assert oauth.refresh(acme_web, tokens["refresh_token"]).error == "invalid_grant"
+
+
+def test_using_an_application_keeps_its_session_alive(acme_web, tokens, later):
+    later(hours=23)
+    token = oauth.refresh(acme_web, tokens["refresh_token"]).json["refresh_token"]
+    later(hours=23)
+
+    assert oauth.refresh(acme_web, token).status == 200
