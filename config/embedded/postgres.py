@@ -113,6 +113,18 @@ def serving_pid(data: Path) -> int | None:
     return pid if pid is not None and _serves(pid, data) else None
 
 
+def said_address(lock: Path) -> tuple[str, int] | None:
+    """Read the folder of the sockets and the port from a server's lock file, once it is ready.
+
+    While it starts the file has gaps: an empty folder would send us to the system's own server.
+    """
+    try:
+        _, _, _, port, sockets, _, _, state, *_ = lock.read_text().splitlines()
+    except (OSError, ValueError):
+        return None
+    return (sockets, int(port)) if sockets and state.strip() == "ready" else None
+
+
 @contextmanager
 def without_libpq_variables() -> Iterator[None]:
     """Hide the shell's PG* variables: they steer every client of libpq, ours included."""
@@ -160,16 +172,16 @@ def _adopt(cluster: Cluster) -> Server | None:
 def _ask(cluster: Cluster, pid: int) -> Server | None:
     import psycopg  # noqa: PLC0415 - see _connect
 
+    address = said_address(cluster.postmaster_file)
+    if address is None:
+        return None
+    sockets, port = address
     try:
-        lines = cluster.postmaster_file.read_text().splitlines()
-        port, sockets = int(lines[3]), lines[4]
         with _connect(cluster, sockets=sockets, port=port) as connection:
             served, version = _row(
                 connection,
                 "SELECT current_setting('data_directory'), current_setting('server_version')",
             )
-    except (OSError, ValueError, IndexError):
-        return None
     except psycopg.OperationalError as error:
         if "authentication failed" in str(error):
             raise Unusable(
