@@ -2,8 +2,8 @@
 
 `now()` is read once at the edge (views, tasks, middleware, commands) and passed down as an
 argument. Statements that claim something single-use, or that may have waited for a lock, compare
-with the database's clock inside the statement: `sql_now()` in the ORM,
-`statement_timestamp() + %(clock_offset)s` with `offset()` in raw SQL. All three carry the same offset when a test moves the clock.
+with the database's clock inside the statement: `sql_now()` in the ORM, `SQL_NOW` with `offset()` in
+raw SQL. All three carry the same offset when a test moves the clock.
 """
 
 import os
@@ -14,6 +14,7 @@ from django.db.models import DateTimeField, Expression, ExpressionWrapper, Value
 from django.db.models.functions import Now
 
 OFFSET_VARIABLE = "SALLYPORT_CLOCK_OFFSET_SECONDS"
+SQL_NOW = "statement_timestamp() + %(clock_offset)s"
 MAX_SKEW = timedelta(seconds=5)
 
 

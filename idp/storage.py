@@ -12,6 +12,7 @@ import psycopg
 from django.db import connection, transaction
 from psycopg.rows import dict_row
 
+from core.clock import SQL_NOW as NOW
 from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
 
 Row = Mapping[str, Any]
@@ -26,15 +27,15 @@ _AUTHORIZED = f"""
      WHERE r.id IN (
        SELECT ra.role_id FROM accounts_roleassignment ra
         WHERE ra.user_id = u.id AND ra.ended_at IS NULL
-          AND ra.starts_at <= statement_timestamp() + %(clock_offset)s
-          AND (ra.ends_at IS NULL OR ra.ends_at > statement_timestamp() + %(clock_offset)s)
+          AND ra.starts_at <= {NOW}
+          AND (ra.ends_at IS NULL OR ra.ends_at > {NOW})
        UNION
        SELECT gr.role_id FROM accounts_groupmember gm
          JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
         WHERE gm.user_id = u.id)
      ORDER BY r.name) END AS roles,
   {FACT_COLUMNS}
-"""  # noqa: S608 - constants
+"""
 
 _AUTHORIZED_JOINS = f"""
   JOIN idp_sessions_loginsession s ON s.id = a.session_id
@@ -43,36 +44,36 @@ _AUTHORIZED_JOINS = f"""
 """
 
 # Using an application is using the session: its idle time begins anew, at most once a minute.
-_TOUCH = """
+_TOUCH = f"""
 touched AS (
-  UPDATE idp_sessions_loginsession t SET last_used_at = statement_timestamp() + %(clock_offset)s
+  UPDATE idp_sessions_loginsession t SET last_used_at = {NOW}
     FROM a
    WHERE t.id = a.session_id AND t.ended_at IS NULL
-     AND t.last_used_at < statement_timestamp() + %(clock_offset)s - interval '1 minute')
+     AND t.last_used_at < {NOW} - interval '1 minute')
 """
 
 # RFC 6749 §4.1.2, RFC 7636 §4.6: single use, client, redirect_uri and verifier in one statement.
 REDEEM_CODE = f"""
 WITH used AS (
   UPDATE idp_authorizationcode
-     SET used_at = statement_timestamp() + %(clock_offset)s, family_id = %(family)s
+     SET used_at = {NOW}, family_id = %(family)s
    WHERE digest = %(digest)s AND client_id = %(client)s AND redirect_uri = %(redirect_uri)s
-     AND challenge = %(challenge)s AND used_at IS NULL AND expires_at > statement_timestamp() + %(clock_offset)s
+     AND challenge = %(challenge)s AND used_at IS NULL AND expires_at > {NOW}
   RETURNING organisation_id, client_id, user_id, session_id, scope, nonce),
 born AS (
   INSERT INTO idp_refreshfamily
     (id, organisation_id, client_id, user_id, session_id, scope, issues_refresh, current,
      generation, created_at, expires_at, revoke_reason)
   SELECT %(family)s, organisation_id, client_id, user_id, session_id, scope, %(issues_refresh)s,
-         %(current)s, 0, statement_timestamp() + %(clock_offset)s, statement_timestamp() + %(clock_offset)s + %(lifetime)s, ''
+         %(current)s, 0, {NOW}, {NOW} + %(lifetime)s, ''
     FROM used),
 a AS (
   SELECT used.*, CAST(%(family)s AS uuid) AS family_id,
-         statement_timestamp() + %(clock_offset)s + %(lifetime)s AS family_expires_at
+         {NOW} + %(lifetime)s AS family_expires_at
     FROM used),
 {_TOUCH}
 SELECT {_AUTHORIZED}, a.nonce FROM a {_AUTHORIZED_JOINS}
-"""  # noqa: S608 - constants
+"""
 
 FIND_CODE = """
 SELECT client_id, organisation_id, user_id, session_id, used_at, family_id, challenge
@@ -84,14 +85,14 @@ ROTATE = f"""
 WITH a AS (
   UPDATE idp_refreshfamily
      SET previous = current, current = %(new)s, successor_sealed = %(sealed)s,
-         generation = generation + 1, rotated_at = statement_timestamp() + %(clock_offset)s
+         generation = generation + 1, rotated_at = {NOW}
    WHERE id = %(family)s AND current = %(presented)s AND client_id = %(client)s
-     AND issues_refresh AND revoked_at IS NULL AND expires_at > statement_timestamp() + %(clock_offset)s
+     AND issues_refresh AND revoked_at IS NULL AND expires_at > {NOW}
   RETURNING organisation_id, client_id, user_id, session_id, scope, id AS family_id,
             expires_at AS family_expires_at),
 {_TOUCH}
 SELECT {_AUTHORIZED} FROM a {_AUTHORIZED_JOINS}
-"""  # noqa: S608 - constants
+"""
 
 _FAMILY = """
 WITH a AS (
@@ -128,8 +129,8 @@ SELECT c.client_id AS client_name, c.is_active AND o.is_active AS client_is_acti
  WHERE c.id = %(client)s
 """
 
-REVOKE_FAMILY = """
-UPDATE idp_refreshfamily SET revoked_at = statement_timestamp() + %(clock_offset)s, revoke_reason = %(reason)s
+REVOKE_FAMILY = f"""
+UPDATE idp_refreshfamily SET revoked_at = {NOW}, revoke_reason = %(reason)s
  WHERE id = %(family)s AND revoked_at IS NULL
 RETURNING organisation_id, user_id, session_id, client_id
 """
@@ -148,9 +149,9 @@ SELECT c.id, c.client_id, c.organisation_id, c.kind, c.secret_digest, c.grant_ty
 """
 
 # client_credentials: is the client still the one that was authenticated, and what roles has it?
-CHECK_CLIENT = """
+CHECK_CLIENT = f"""
 SELECT c.is_active AND o.is_active AS client_is_active, c.changed_at AS client_changed_at,
-       o.slug AS organisation, statement_timestamp() + %(clock_offset)s AS now
+       o.slug AS organisation, {NOW} AS now
   FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
  WHERE c.id = %(client)s
 """

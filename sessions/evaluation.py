@@ -18,6 +18,7 @@ from audit.events import Event
 from audit.recorder import record
 from core import clock
 from core.assurance import Level
+from core.clock import SQL_NOW as NOW
 from policy import engine
 from policy.decision import Decision, Outcome
 from policy.facts import Facts, ResourceFacts, SessionFacts, Trigger, UserFacts
@@ -25,7 +26,7 @@ from sessions import flows
 from sessions.models import EndReason, LoginSession
 
 # Aliases: s = login session, u = user, o = organisation. `%(now)s` stays the database's clock.
-FACT_COLUMNS = """
+FACT_COLUMNS = f"""
   o.is_active AS organisation_is_active,
   u.is_active AS user_is_active,
   (u.security_stamp = s.security_stamp) AS stamp_matches,
@@ -38,19 +39,19 @@ FACT_COLUMNS = """
     WHERE r.id IN (
       SELECT a.role_id FROM accounts_roleassignment a
        WHERE a.user_id = u.id AND a.ended_at IS NULL
-         AND a.starts_at <= statement_timestamp() + %(clock_offset)s
-         AND (a.ends_at IS NULL OR a.ends_at > statement_timestamp() + %(clock_offset)s)
+         AND a.starts_at <= {NOW}
+         AND (a.ends_at IS NULL OR a.ends_at > {NOW})
       UNION ALL
       SELECT gr.role_id FROM accounts_groupmember gm
         JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
        WHERE gm.user_id = u.id)), 0) AS role_level,
-  statement_timestamp() + %(clock_offset)s AS now
+  {NOW} AS now
 """
 FACT_JOINS = """
   JOIN accounts_user u ON u.id = s.user_id
   JOIN accounts_organisation o ON o.id = s.organisation_id
 """
-COLLECT = f"SELECT {FACT_COLUMNS} FROM idp_sessions_loginsession s {FACT_JOINS} WHERE s.id = %(id)s"  # noqa: S608 - constants
+COLLECT = f"SELECT {FACT_COLUMNS} FROM idp_sessions_loginsession s {FACT_JOINS} WHERE s.id = %(id)s"
 
 
 @dataclass(frozen=True, slots=True)
