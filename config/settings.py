@@ -154,6 +154,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
         "manifest-src": [SELF],
+        "require-trusted-types-for": ["'script'"],
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 262_144
