@@ -205,7 +205,7 @@ class Supervisor:
 
     def _drain(self, child: Child) -> None:
         """Pass on the last words of a process that has ended, and let go of its pipe."""
-        if child.process is None or child.process.stdout is None:
+        if child.process is None or child.process.stdout is None or child.process.stdout.closed:
             return
         with contextlib.suppress(KeyError):
             while self._pass_on(child):
@@ -260,15 +260,14 @@ class Supervisor:
         if self.running or self.services:
             self._say("Stopping …")
         self.restart_at.clear()
-        for names in (("migrate", "demo", "worker"), ("web", "client")):
-            self._end([self.running[name] for name in names if name in self.running])
-        if self.services is not None:
-            is_stopped = self.services.stop(hard=self.stop_requests > 1)
-            if not is_stopped:
+        try:
+            for names in (("migrate", "demo", "worker"), ("web", "client")):
+                self._end([self.running[name] for name in names if name in self.running])
+        finally:
+            if self.services is not None and not self.services.stop(hard=self.stop_requests > 1):
                 self._say("PostgreSQL and Valkey go on: somebody else uses or keeps them.")
         self._selector.close()
-        with contextlib.suppress(FileNotFoundError):
-            (self.var / "run.json").unlink()
+        (self.var / "run.json").unlink(missing_ok=True)
 
     def _end(self, children: Sequence[Child]) -> None:
         for child in children:

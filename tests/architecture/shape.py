@@ -1,4 +1,4 @@
-# ruff: noqa: T201 - it speaks on the terminal
+
 """Prints how large the code is, app by app and at its largest, to look at now and then."""
 
 import ast

@@ -1,4 +1,4 @@
-# ruff: noqa: T201 - it speaks on the terminal
+
 """Finds a Chromium for the browser tests, or installs one; prints its path.
 
 Order: $CHROMIUM, the PATH, apt-get as root on Debian, npm's @sparticuz/chromium (which needs neither
