@@ -25,8 +25,9 @@ from core import clock
 from core.errors import Refusal
 from core.http import REACHABLE, require_assurance, safe_next
 from mfa import attempts, ceremonies, flows, passkeys, stages, totp
+from mfa.flows import Proof
 from mfa.forms import NewPasskeyForm, RecoveryCodeForm, RenamePasskeyForm, TotpForm
-from mfa.models import PasskeyFactor
+from mfa.models import PasskeyFactor, TotpFactor
 from mfa.passkeys import Purpose
 from protection import envelope
 
@@ -141,12 +142,14 @@ def totp_enrol(request: HttpRequest) -> HttpResponse:
     form = TotpForm(request.POST or None)
     if form.is_valid():
         try:
-            flows.add_totp(user=user, seed=seed, code=form.cleaned_data["code"], now=clock.now())
+            factor = flows.add_totp(
+                user=user, seed=seed, code=form.cleaned_data["code"], now=clock.now()
+            )
         except Refusal as refusal:
             form.add_error("code", refusal.detail)
         else:
             del request.session[PENDING_TOTP]
-            return _after_first_factor(request, user, "Your authenticator app is on.")
+            return _after_adding(request, user, factor, "Your authenticator app is on.")
     uri = totp.provisioning_uri(seed=seed, account=user.email, issuer=settings.RELYING_PARTY_NAME)
     return render(
         request,
@@ -238,8 +241,8 @@ def passkey_add_finish(request: HttpRequest) -> HttpResponse:
         browser=ceremonies.browser_of(request),
         now=clock.now(),
     )
-    return _after_first_factor(
-        request, user, f"Your passkey was added: {factor.name}.", otherwise="mfa:passkeys"
+    return _after_adding(
+        request, user, factor, f"Your passkey was added: {factor.name}.", otherwise="mfa:passkeys"
     )
 
 
@@ -371,10 +374,17 @@ def _pending_seed(request: HttpRequest, user: User) -> bytes:
     return seed
 
 
-def _after_first_factor(
-    request: HttpRequest, user: User, words: str, *, otherwise: str = ""
+def _after_adding(
+    request: HttpRequest,
+    user: User,
+    factor: TotpFactor | PasskeyFactor,
+    words: str,
+    *,
+    otherwise: str = "",
 ) -> HttpResponse:
     """Go on to where one was bound for; else to recovery codes if there are none yet."""
+    stages.remember_factor(request, Proof(factor))
+    request.session.cycle_key()  # the session may be stronger now than its cookie was
     messages.success(request, words)
     next_url = safe_next(request, "")
     if next_url:

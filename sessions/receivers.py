@@ -1,5 +1,6 @@
 """What sessions hear from below: sign-in, sign-out, changed credentials."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,9 @@ from accounts.signals import credentials_changed
 from core import clock
 from core.http import client_address
 from devices.flows import recognise
-from mfa.flows import proven_assurance
+from mfa.flows import Proof, proofs_to_assurance, proven_assurance
+from mfa.proof import TOGETHER
+from mfa.signals import factor_added
 from mfa.stages import authentication_records
 from policy.facts import Trigger
 from sessions import flows
@@ -81,3 +84,26 @@ def follow_credential_change(sender: Any, *, user: Any, stamp: UUID, **_: Any) -
             flows.end_session(session=other, reason=EndReason.CREDENTIALS_CHANGED, now=now)
     else:
         flows.adopt_security_stamp(session=session, stamp=stamp, now=now)
+
+
+@receiver(factor_added)
+def strengthen_by_new_factor(
+    sender: Any,  # noqa: ARG001
+    *,
+    user: Any,
+    proof: Proof,
+    now: datetime,
+    **_: Any,
+) -> None:
+    """Adding a factor proves it: with the recent proof that let it be added, that makes two.
+
+    Otherwise whoever was sent to add a factor would be asked for it again at once.
+    """
+    session = LoginSession.unscoped.filter(
+        id=current_session_id.get(), user_id=user.pk, ended_at=None
+    ).first()
+    if session is None or now - session.auth_time > TOGETHER:
+        return
+    assurance = proofs_to_assurance(password="pwd" in session.amr, proof=proof, now=now)
+    if assurance.level >= session.level:
+        flows.raise_assurance(session=session, assurance=assurance, now=now)

@@ -16,6 +16,8 @@ from mfa.aaguids import name_of
 from mfa.flows.standing import Factors, factors_of, role_demands_second_factor
 from mfa.models import PasskeyFactor, RecoveryCode, RecoveryCodesFactor, TotpFactor
 from mfa.passkeys import NewPasskey, Purpose
+from mfa.proof import Proof
+from mfa.signals import factor_added
 
 MAX_NAME_LENGTH = 64
 
@@ -191,6 +193,8 @@ def _refuse_what_locks_out(user: User, factors: Factors, now: datetime) -> None:
 
 def _added(user: User, factor: TotpFactor | PasskeyFactor, kind: str, now: datetime) -> None:
     rotate_security_stamp(user=user, now=now)
+    proof = Proof(factor, is_passwordless=isinstance(factor, PasskeyFactor))
+    factor_added.send(type(factor), user=user, proof=proof, now=now)
     notices.send(user=user, notice="factor_added", now=now, factor=kind, factor_name=factor.name)
     _write_down(user, Event.FACTOR_ADDED, factor, now, type=kind, name=factor.name)
 
