@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.forms import EmailAwarePasswordResetTokenGenerator
 from allauth.core import context
 from django.conf import settings
 from django.contrib import messages
@@ -152,13 +151,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         email: str | None = None,
     ) -> None:
         mail.notify(user, template_prefix, now=clock.now(), to=email, **(context or {}))
-
-
-class PasswordResetTokens(EmailAwarePasswordResetTokenGenerator):  # type: ignore[misc]
-    """Reset links die with any change of credentials or addresses, and at sign-in."""
-
-    def _make_hash_value(self, user: User, timestamp: int) -> str:
-        return f"{super()._make_hash_value(user, timestamp)}{user.security_stamp}"
 
 
 def _signup_organisation() -> Organisation:
