@@ -23,9 +23,7 @@ def ask(browser: Browser, email: str):
 
 def reset(browser: Browser, who: Person, password: str = BETTER):
     form = browser.get(mailbox.path(who.email), follow=True)
-    return browser.post(
-        form.redirect_chain[-1][0], {"password1": password, "password2": password}
-    )
+    return browser.post(form.redirect_chain[-1][0], {"password1": password, "password2": password})
 
 
 def test_known_and_unknown_addresses_get_one_answer(client: Browser, newcomer: Person) -> None:
@@ -51,9 +49,7 @@ def test_a_reset_ends_every_session_and_tells_the_owner(newcomer: Person) -> Non
     assert AuditEvent.objects.filter(event=Event.PASSWORD_CHANGED).count() == 1
 
 
-def test_a_reset_clears_a_lock_that_time_does_not(
-    client: Browser, newcomer: Person, later
-) -> None:
+def test_a_reset_clears_a_lock_that_time_does_not(client: Browser, newcomer: Person, later) -> None:
     for _ in range(5):
         for _ in range(20):
             budget.spend(newcomer.email, now=clock.now())
@@ -74,9 +70,7 @@ def test_a_reset_does_not_sign_in_nor_spare_the_second_factor(
     ask(client, employee.email)
     reset(client, employee)
     assert "_auth_user_id" not in client.session
-    response = client.post(
-        reverse("account_login"), {"login": employee.email, "password": BETTER}
-    )
+    response = client.post(reverse("account_login"), {"login": employee.email, "password": BETTER})
     assert response["Location"] == reverse("mfa:challenge")
     assert "_auth_user_id" not in client.session
 

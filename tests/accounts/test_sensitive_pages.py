@@ -24,9 +24,7 @@ def change(browser: Browser, old: str = PASSWORD, new: str = BETTER):
 
 
 @pytest.mark.parametrize("name", SENSITIVE)
-def test_an_old_session_steps_up_first(
-    client: Browser, newcomer: Person, later, name: str
-) -> None:
+def test_an_old_session_steps_up_first(client: Browser, newcomer: Person, later, name: str) -> None:
     cast.sign_in(client, newcomer, acr="aal1")
     later(minutes=11)
     response = client.get(reverse(name))

@@ -15,9 +15,7 @@ WRONG = "not the password of anybody"
 
 
 def sign_in(browser: Browser, email: str, password: str = PASSWORD, **extra):
-    return browser.post(
-        reverse("account_login"), {"login": email, "password": password}, **extra
-    )
+    return browser.post(reverse("account_login"), {"login": email, "password": password}, **extra)
 
 
 def test_a_right_password_goes_on(client: Browser, newcomer: Person) -> None:
@@ -95,8 +93,12 @@ def test_signing_in_twice_at_once_is_not_an_error(client: Browser, newcomer: Per
     assert sign_in(client, newcomer.email).status_code == 302
 
 
-@pytest.mark.parametrize("login", ["", "\x00", "nina", "é@acme.example", "a" * 5000, "nina@acme.example\x00"])
-def test_malformed_addresses_are_a_form_error(client: Browser, newcomer: Person, login: str) -> None:
+@pytest.mark.parametrize(
+    "login", ["", "\x00", "nina", "é@acme.example", "a" * 5000, "nina@acme.example\x00"]
+)
+def test_malformed_addresses_are_a_form_error(
+    client: Browser, newcomer: Person, login: str
+) -> None:
     assert sign_in(client, login).status_code == 200
 
 

@@ -84,7 +84,7 @@ def test_a_taken_address_gets_the_same_answer_and_its_owner_a_mail(
     known = sign_up(client, newcomer.email)
     unknown = sign_up(Browser(), NEW)
     assert (known.status_code, known["Location"]) == (unknown.status_code, unknown["Location"])
-    assert {morsel for morsel in known.cookies} == {morsel for morsel in unknown.cookies}
+    assert set(known.cookies) == set(unknown.cookies)
     assert User.unscoped.filter(email=newcomer.email).count() == 1
     assert mailbox.subjects(newcomer.email) == ["You already have an account"]
 
