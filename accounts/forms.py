@@ -13,11 +13,16 @@ from accounts.passwords import normalise
 
 
 class LoginForm(allauth_forms.LoginForm):  # type: ignore[misc]
-    """allauth's, with a bound on what is read at all."""
+    """allauth's, with a bound on what is read at all.
+
+    `login_hint` in the browser's session is the address that an application expects.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].max_length = 254
+        if self.request is not None:
+            self.fields["login"].initial = self.request.session.get("login_hint", "")
         self.fields.pop("remember", None)
 
 

@@ -475,3 +475,36 @@ def _sign_in_keeping(visitor: Browser, who: Person, *, acr: str = "aal2") -> Non
     session = visitor.session
     session["authorization_browser"] = kept
     session.save()
+
+
+class TestPagesOnTheWay:
+    def test_sign_in_says_where_one_is_going_and_who_is_expected(
+        self, visitor: Browser, acme_web: Client
+    ) -> None:
+        response = authorize(visitor, acme_web, login_hint="alice@acme.example")
+
+        page = visitor.get(response["Location"]).content.decode()
+
+        assert "Acme Web" in page
+        assert 'value="alice@acme.example"' in page
+
+    def test_without_a_request_of_this_browser_it_names_nobody(
+        self, visitor: Browser, acme_web: Client
+    ) -> None:
+        location = authorize(Browser(), acme_web)["Location"]
+
+        assert "Acme Web" not in visitor.get(location).content.decode()
+
+    def test_the_second_factor_page_says_it_too(
+        self, visitor: Browser, acme_web: Client, employee: Person
+    ) -> None:
+        location = authorize(visitor, acme_web)["Location"]
+
+        response = visitor.post(location, {"login": employee.email, "password": employee.password})
+        page = visitor.get(response["Location"]).content.decode()
+
+        assert "Acme Web" in page
+
+    @pytest.mark.parametrize("target", ["//[", "/oauth/authorize/resume?id=\0", "/\0", "http://["])
+    def test_a_broken_next_breaks_nothing(self, visitor: Browser, target: str, db: None) -> None:
+        assert visitor.get(reverse("account_login"), {"next": target}).status_code < 500
