@@ -56,20 +56,15 @@ class Cluster:
                 postmaster=int(stat[1]),
             )
 
-    def tune(self) -> bool:
-        """Write the settings of a benchmark; whether a restart is needed for them to hold."""
+    def tune(self) -> None:
+        """Write the settings of a benchmark; they hold from the next start on."""
         with self.connect() as connection:
-            now = {
-                name: connection.execute("SELECT current_setting(%s)", [name]).fetchone()
-                for name in TUNED
-            }
             for name, value in TUNED.items():
                 connection.execute(
                     sql.SQL("ALTER SYSTEM SET {} = {}").format(
                         sql.Identifier(name), sql.Literal(value)
                     )
                 )
-        return now != {name: (value,) for name, value in TUNED.items()}
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         return psycopg.connect(
@@ -121,9 +116,9 @@ def own_cluster(folder: Path) -> Iterator[tuple[Cluster, Services]]:
         try:
             cluster = Cluster.at(_root_url(folder))
             cluster.drop_database(DATABASE)
-            if cluster.tune():
-                services.stop()
-            services = ensure_services(folder)  # Makes the product's database again.
+            cluster.tune()
+            services.stop()
+            services = ensure_services(folder)  # Tuned, and with the product's database again.
             yield Cluster.at(_root_url(folder)), services
         finally:
             services.stop()
