@@ -41,7 +41,8 @@ class SealedField(models.BinaryField):  # type: ignore[type-arg]
     organisation: attribute that holds the organisation's id; None for what the installation owns.
     bound_to: attribute that names the row and is known before the first save.
     Reading raises KeyUnavailable when the key is gone or the value was moved from another row.
-    Plain text never leaves through the ORM but by this attribute: `values()` gives sealed bytes.
+    Plain text passes the ORM by this attribute alone: `values()` gives sealed bytes, and `update()`
+    with plain ones raises TypeError.
     """
 
     def __init__(
@@ -81,11 +82,18 @@ class SealedField(models.BinaryField):  # type: ignore[type-arg]
         value = model_instance.__dict__.get(self.attname)
         if value is None or isinstance(value, _Sealed):
             return value
-        return envelope.seal(
-            bytes(value),
-            organisation_id=self._organisation_id(model_instance),
-            context=self.context(model_instance),
+        return _Sealed(
+            envelope.seal(
+                bytes(value),
+                organisation_id=self._organisation_id(model_instance),
+                context=self.context(model_instance),
+            )
         )
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: FBT001, FBT002
+        if value is not None and not isinstance(value, _Sealed):
+            raise TypeError(f"{self.name} is sealed by saving its row, never by a query")
+        return super().get_db_prep_value(value, connection, prepared)
 
     def _organisation_id(self, instance: models.Model) -> UUID | None:
         return None if self.organisation is None else getattr(instance, self.organisation)
