@@ -1,6 +1,6 @@
 """Clients and consent: registering, changing, allowing, withdrawing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -75,7 +75,7 @@ def register_client(
     cannot be registered, with a sentence for the administrator.
     """
     kind = registration.check_kind(kind)
-    values = _checked(
+    values = registration.check(
         {
             "name": name,
             "redirect_uris": redirect_uris,
@@ -90,7 +90,7 @@ def register_client(
         },
         kind=kind,
     )
-    _check_code_has_a_way_back(values["grant_types"], values["redirect_uris"])
+    registration.check_way_back(values["grant_types"], values["redirect_uris"])
     secret = new_token() if kind == Client.Kind.CONFIDENTIAL else None
     client = Client.objects.create(
         client_id=f"app_{new_token(16)}",
@@ -126,14 +126,14 @@ def update_client(
     if unknown:
         raise TypeError(f"these cannot be changed: {', '.join(sorted(unknown))}")
     locked = _lock(client)
-    checked = _checked(changes, kind=locked.kind)
+    checked = registration.check(changes, kind=locked.kind)
     before = {name: getattr(locked, name) for name in checked}
     changed = {name: value for name, value in checked.items() if before[name] != value}
     if not changed:
         return locked
     for name, value in changed.items():
         setattr(locked, name, value)
-    _check_code_has_a_way_back(locked.grant_types, locked.redirect_uris)
+    registration.check_way_back(locked.grant_types, locked.redirect_uris)
     locked.changed_at = now
     locked.save(update_fields=[*changed, "changed_at"])
     record(
@@ -300,27 +300,6 @@ def connected_applications(user: Any, *, now: datetime) -> list[ConnectedApplica
             )
         )
     return sorted(applications, key=lambda application: application.granted_at)
-
-
-def _checked(values: dict[str, Any], *, kind: str) -> dict[str, Any]:
-    checks: dict[str, Callable[[Any], Any]] = {
-        "name": registration.check_name,
-        "redirect_uris": lambda uris: registration.check_redirect_uris(uris, kind=kind),
-        "post_logout_redirect_uris": lambda uris: registration.check_redirect_uris(uris, kind=kind),
-        "grant_types": lambda names: registration.check_grant_types(names, kind=kind),
-        "scopes": registration.check_scopes,
-        "signing_alg": registration.check_signing_alg,
-        "is_first_party": bool,
-        "required_acr": registration.check_acr,
-        "audience": registration.check_audience,
-        "token_endpoint_auth_method": lambda name: registration.check_auth_method(name, kind=kind),
-    }
-    return {name: checks[name](value) for name, value in values.items()}
-
-
-def _check_code_has_a_way_back(grant_types: Sequence[str], redirect_uris: Sequence[str]) -> None:
-    if "authorization_code" in grant_types and not redirect_uris:
-        raise Refusal.invalid_request("The authorization code needs at least one redirect URI.")
 
 
 def _lock(client: Client) -> Client:

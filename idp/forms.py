@@ -1,6 +1,15 @@
 """The shape of what people send."""
 
+from typing import Any
+
 from django import forms
+
+from accounts.models import REQUIRED_ACR
+from core.errors import Refusal
+from idp import registration
+from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES
+from idp.models import Client
+from idp.models.client import GRANT_TYPES, SCOPES
 
 
 class ConsentForm(forms.Form):
@@ -13,3 +22,76 @@ class AccountForm(forms.Form):
 
 class LogoutForm(forms.Form):
     decision = forms.ChoiceField(choices=[("logout", "Sign out"), ("stay", "Stay signed in")])
+
+
+class WordsField(forms.CharField):
+    """A list of words: one a line, or parted by spaces."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "cols": 80, "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list | tuple) else value
+
+    def to_python(self, value: Any) -> Any:
+        return value if isinstance(value, list) else (super().to_python(value) or "").split()
+
+
+class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A client as an administrator registers it. Its rules are those of `idp.registration`."""
+
+    redirect_uris = WordsField(
+        required=False,
+        label="Redirect URIs",
+        help_text="One a line. Compared byte for byte: no wildcards, no other path, no other port.",
+    )
+    post_logout_redirect_uris = WordsField(
+        required=False, label="Post-logout redirect URIs", help_text="One a line."
+    )
+    grant_types = forms.MultipleChoiceField(
+        choices=[(name, name) for name in GRANT_TYPES],
+        initial=list(DEFAULT_GRANT_TYPES),
+        widget=forms.CheckboxSelectMultiple,
+    )
+    scopes = WordsField(
+        required=False,
+        initial=list(DEFAULT_SCOPES),
+        help_text=f"Known to us: {', '.join(SCOPES)}. Others are the application's own.",
+    )
+    required_acr = forms.ChoiceField(
+        choices=REQUIRED_ACR, required=False, label="Required assurance"
+    )
+    token_endpoint_auth_method = forms.ChoiceField(
+        choices=[("", "By kind"), *Client.AuthMethod.choices], required=False
+    )
+
+    class Meta:
+        model = Client
+        fields = (
+            "organisation", "name", "kind", "is_first_party", "redirect_uris",
+            "post_logout_redirect_uris", "grant_types", "scopes", "required_acr", "audience",
+            "signing_alg", "token_endpoint_auth_method",
+        )  # fmt: skip
+        help_texts = {
+            "is_first_party": "Belongs to the organisation itself: people are not asked.",
+            "audience": "`aud` of its access tokens; empty means this server.",
+        }
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        kind = cleaned.get("kind") or self.instance.kind
+        for name in registration_fields(cleaned):
+            try:
+                cleaned |= registration.check({name: cleaned[name]}, kind=kind)
+            except Refusal as refusal:
+                self.add_error(name, refusal.detail)
+        if not self.errors:
+            try:
+                registration.check_way_back(cleaned["grant_types"], cleaned["redirect_uris"])
+            except Refusal as refusal:
+                self.add_error("redirect_uris", refusal.detail)
+        return cleaned
+
+
+def registration_fields(cleaned: dict[str, Any]) -> list[str]:
+    """The names among these that a flow may change."""
+    return [name for name in cleaned if name not in {"organisation", "kind"}]

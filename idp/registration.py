@@ -6,7 +6,8 @@ servers read differently is refused instead (RFC 9700 §2.1, §4.1; RFC 8252 §7
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from core.assurance import Level
@@ -25,6 +26,28 @@ SCOPE = re.compile(r"[!#-\[\]-~]{1,64}")
 URI = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")
 DOT_SEGMENT = re.compile(r"(^|/)(\.|%2e){1,2}(/|;|$)", re.IGNORECASE)
+
+
+def check(values: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
+    """Each value as it will be kept, by the name of its column; refuses INVALID_REQUEST."""
+    checks: dict[str, Callable[[Any], Any]] = {
+        "name": check_name,
+        "redirect_uris": lambda uris: check_redirect_uris(uris, kind=kind),
+        "post_logout_redirect_uris": lambda uris: check_redirect_uris(uris, kind=kind),
+        "grant_types": lambda names: check_grant_types(names, kind=kind),
+        "scopes": check_scopes,
+        "signing_alg": check_signing_alg,
+        "is_first_party": bool,
+        "required_acr": check_acr,
+        "audience": check_audience,
+        "token_endpoint_auth_method": lambda name: check_auth_method(name, kind=kind),
+    }
+    return {name: checks[name](value) for name, value in values.items()}
+
+
+def check_way_back(grant_types: Sequence[str], redirect_uris: Sequence[str]) -> None:
+    if "authorization_code" in grant_types and not redirect_uris:
+        raise Refusal.invalid_request("The authorization code needs at least one redirect URI.")
 
 
 def check_name(name: str) -> str:
