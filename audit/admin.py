@@ -22,6 +22,16 @@ class AuditEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return events
         return events.filter(organisation_id=getattr(request.user, "organisation_id", None))
 
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active and request.user.is_staff)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if not self.has_module_permission(request):
+            return False
+        organisation_id = getattr(request.user, "organisation_id", None)
+        is_ours = obj is None or obj.organisation_id == organisation_id
+        return is_ours or bool(request.user.is_superuser)
+
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
 

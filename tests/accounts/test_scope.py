@@ -62,9 +62,12 @@ def test_our_code_never_asks_for_users_of_every_organisation_by_accident() -> No
                 continue
             tree = ast.parse(path.read_text())
             for node in ast.walk(tree):
-                if isinstance(node, ast.Attribute) and _is_user_objects(node.value):
-                    if node.attr not in allowed:
-                        found.append(f"{path.relative_to(ROOT)}:{node.lineno} .{node.attr}")
+                if (
+                    isinstance(node, ast.Attribute)
+                    and _is_user_objects(node.value)
+                    and node.attr not in allowed
+                ):
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno} .{node.attr}")
     assert found == []
 
 
