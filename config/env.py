@@ -79,7 +79,6 @@ class Environment(BaseSettings):
     lifetimes: Lifetimes = Lifetimes()
     policy_dir: Path = Path("policies")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    metrics_port: int = 0
 
     @property
     def is_production(self) -> bool:
