@@ -7,9 +7,9 @@ Celery `redis+socket://`.
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-# Django turns server-side prepared statements off. The machine endpoints ask for them, since planning
-# their statements costs PostgreSQL seven times what running them does; Django's own cursors bind on
-# the client and are not touched. Behind pgbouncer: session mode, or its support for them.
+# Django turns server-side prepared statements off. The machine endpoints ask for them, since
+# planning their statements costs PostgreSQL seven times what running them does; Django's own
+# cursors bind on the client and are not touched. Behind pgbouncer: session mode, or its support.
 PREPARE_THRESHOLD = 5
 KEPT_OPTIONS = {
     "sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "connect_timeout",
