@@ -124,7 +124,7 @@ class TestOneTransaction:
 
     @pytest.fixture
     def broken_audit(self, monkeypatch):
-        class Full(Exception):
+        class Full(Exception):  # noqa: N818
             pass
 
         def fail(**_):
