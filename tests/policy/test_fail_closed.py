@@ -1,0 +1,177 @@
+"""Whatever goes wrong with policy, the answer is no (A145, A146)."""
+
+import json
+import threading
+
+import pytest
+
+from policy import bundle, engine
+from policy.decision import Decision, Outcome
+from policy.rego import QUERY, PolicyUnavailable, RegoEvaluator
+from tests.policy.test_decisions import GOOD
+
+HEAD = "package sallyport\n\nimport rego.v1\n\n"
+ALLOW = '{"outcome": "allow", "reasons": set(), "required_level": 1, "max_age": -1}'
+
+
+@pytest.fixture
+def policy(tmp_path, monkeypatch):
+    """Run the engine on other Rego; gives a function that takes the source."""
+
+    def load(source):
+        (tmp_path / "session.rego").write_text(source)
+        monkeypatch.setattr(engine._Engine, "evaluator", RegoEvaluator(bundle.load(tmp_path)))
+
+    return load
+
+
+def test_the_same_way_lets_a_good_policy_through(policy):
+    policy(f"{HEAD}decision := {ALLOW}")
+
+    assert engine.decide(GOOD).outcome is Outcome.ALLOW
+
+
+BROKEN = {
+    "undefined": f"{HEAD}decision := {ALLOW} if false",
+    "no decision": f"{HEAD}other := true",
+    "another package": HEAD.replace("sallyport", "elsewhere") + f"decision := {ALLOW}",
+    "no Rego": "this is no policy",
+    "two answers": f"{HEAD}decision := {ALLOW}\ndecision := {ALLOW.replace('1', '2')}",
+    "true": f"{HEAD}decision := true",
+    "a string": f'{HEAD}decision := "allow"',
+    "an empty object": f"{HEAD}decision := {{}}",
+    "a list": f"{HEAD}decision := [{ALLOW}]",
+    "null": f"{HEAD}decision := null",
+    "an unknown outcome": f"{HEAD}decision := {ALLOW.replace('allow', 'permit')}",
+    "no reasons": f'{HEAD}decision := {{"outcome": "allow", "required_level": 1, "max_age": -1}}',
+    "no level": f'{HEAD}decision := {{"outcome": "allow", "reasons": set(), "max_age": -1}}',
+    "a level that does not exist": f"{HEAD}decision := {ALLOW.replace('1,', '9,')}",
+    "a max_age of text": f"{HEAD}decision := {ALLOW.replace('-1', chr(34) + 'x' + chr(34))}",
+    "division by zero": f"{HEAD}decision := {ALLOW} if 1 / (input.role_level * 0) > 0",
+}
+
+
+@pytest.mark.parametrize("source", BROKEN.values(), ids=BROKEN.keys())
+def test_anything_but_a_whole_decision_denies(policy, source):
+    policy(source)
+
+    decision = engine.decide(GOOD)
+
+    assert decision.outcome is Outcome.DENY
+    assert decision.reasons in {("policy_undefined",), ("policy_unavailable",)}
+
+
+def test_no_policy_at_all_denies(monkeypatch):
+    monkeypatch.setattr(engine._Engine, "evaluator", None)
+
+    decision = engine.decide(GOOD)
+
+    assert (decision.outcome, decision.reasons) == (Outcome.DENY, ("policy_missing",))
+    assert engine.revision() == "none"
+
+
+def test_a_folder_without_policy_does_not_start(tmp_path):
+    (tmp_path / "session_test.rego").write_text(HEAD)
+
+    with pytest.raises(ValueError, match="no policy"):
+        bundle.load(tmp_path)
+
+
+class Panic(BaseException):
+    """What the engine's native code raises is no Exception."""
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("boom"), ValueError("not JSON"), Panic()])
+def test_an_engine_that_fails_denies_and_is_replaced(monkeypatch, failure):
+    evaluator = RegoEvaluator(bundle.load(engine_folder()))
+    monkeypatch.setattr(engine._Engine, "evaluator", evaluator)
+
+    class Failing:
+        def set_input_json(self, text):
+            raise failure
+
+    evaluator._local.engine = Failing()
+
+    assert engine.decide(GOOD).reasons == ("policy_unavailable",)
+    assert engine.decide(GOOD).outcome is Outcome.ALLOW
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_stop_is_no_denial(monkeypatch, stop):
+    evaluator = RegoEvaluator(bundle.load(engine_folder()))
+
+    class Stopping:
+        def set_input_json(self, text):
+            raise stop
+
+    evaluator._local.engine = Stopping()
+
+    with pytest.raises(stop):
+        evaluator.evaluate(GOOD.document())
+
+
+MISSING = [
+    ("organisation_is_active",), ("user", "is_active"), ("user", "email_verified"),
+    ("user", "stamp_matches"), ("session", "is_ended"), ("session", "idle_remaining"),
+    ("session", "absolute_remaining"), ("session", "level"), ("session", "authentication_age"),
+    ("role_level",), ("resource", "client_is_active"), ("resource", "required_level"),
+    ("resource", "max_age"), ("user",), ("session",), ("resource",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", MISSING, ids=".".join)
+@pytest.mark.parametrize("wrong", ["missing", None, "true", []])
+def test_a_fact_that_is_missing_or_of_another_kind_never_allows(path, wrong):
+    document = json.loads(json.dumps(GOOD.document()))
+    place = document
+    for step in path[:-1]:
+        place = place[step]
+    if wrong == "missing":
+        del place[path[-1]]
+    else:
+        place[path[-1]] = wrong
+    evaluator = RegoEvaluator(bundle.load(engine_folder()))
+
+    try:
+        answer = evaluator.evaluate(document)
+    except PolicyUnavailable:
+        return
+    assert Decision.from_answer(answer, "r").outcome is not Outcome.ALLOW
+
+
+def test_no_input_is_left_over_from_the_previous_question(monkeypatch):
+    evaluator = RegoEvaluator(bundle.load(engine_folder()))
+    assert Decision.from_answer(evaluator.evaluate(GOOD.document()), "r").is_allowed
+
+    with pytest.raises(PolicyUnavailable):
+        evaluator.evaluate({"broken": object()})
+
+    assert not Decision.from_answer(evaluator.evaluate({}), "r").is_allowed
+
+
+def test_every_thread_has_an_engine_of_its_own():
+    evaluator = RegoEvaluator(bundle.load(engine_folder()))
+    engines, all_are_there = set(), threading.Barrier(4)
+
+    def ask():
+        evaluator.evaluate(GOOD.document())
+        engines.add(id(evaluator._local.engine))
+        all_are_there.wait(10)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(engines) == 4
+
+
+def test_the_question_is_the_one_that_the_policy_answers():
+    assert QUERY == "data.sallyport.decision"
+
+
+def engine_folder():
+    from django.conf import settings
+
+    return settings.POLICY_DIR
