@@ -45,15 +45,14 @@ def web_command(*, port: int, workers: int = 2, threads: int = 4) -> list[str]:
     ]
 
 
-def worker_command(*, var: Path, with_beat: bool = True) -> list[str]:
-    """Say how the Celery worker is started: threads with beat inside are the smallest."""
-    beat = ["-B", "--schedule", str(var / "celerybeat-schedule")] if with_beat else []
+def worker_command(*, with_beat: bool = True) -> list[str]:
+    """Say how the Celery worker is started: threads with beat among them are the smallest."""
     return [
         # Under root Celery prints a page of warning; the supervisor's account is its user's choice.
         *(sys.executable, "-W", "ignore:You're running the worker with superuser"),
-        *("-m", "celery", "--quiet", "-A", "config", "worker", "--pool", "threads"),
-        *("--concurrency", "4", "--loglevel", "warning", "--without-gossip", "--without-mingle"),
-        *beat,
+        *("-m", "celery", "--quiet", "-A", "config.worker" if with_beat else "config", "worker"),
+        *("--pool", "threads", "--concurrency", "4", "--loglevel", "warning"),
+        *("--without-gossip", "--without-mingle"),
     ]
 
 

@@ -23,10 +23,10 @@ def main() -> None:
     with (PROJECT / REQUIREMENTS[0]).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = _wanted()
-        if _installed() == wanted and _runs():
+        if _installed() == wanted and _runs("-c", ""):
             return
         STAMP.unlink(missing_ok=True)
-        if not _runs():
+        if not _runs("-m", "pip", "--version"):
             print("Making .venv …", file=sys.stderr, flush=True)
             shutil.rmtree(VENV, ignore_errors=True)
             _do(sys.executable, "-m", "venv", str(VENV))
@@ -53,10 +53,9 @@ def _installed() -> str:
         return ""
 
 
-def _runs() -> bool:
+def _runs(*words: str) -> bool:
     try:
-        probe = [str(PYTHON), "-m", "pip", "--version"]
-        return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+        return subprocess.run([PYTHON, *words], capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 

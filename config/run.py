@@ -136,9 +136,7 @@ class Supervisor:
     def _children(self) -> Iterator[Child]:
         logs = self.var / "log"
         yield Child("web", web_command(port=self.port), self._environment(), logs / "web.log")
-        yield Child(
-            "worker", worker_command(var=self.var), self._environment(), logs / "worker.log"
-        )
+        yield Child("worker", worker_command(), self._environment(), logs / "worker.log")
         demo = self.var / "demo.json"
         if not (PROJECT / "examples" / "demo_client").is_dir():
             self._say("The demo application is not part of this checkout: it is left out.")

@@ -130,7 +130,7 @@ class Instance:
         if self._slot is None:
             self._prepare()
         if self.with_worker and not self.is_running("worker"):
-            self._spawn("worker", worker_command(var=self.var))
+            self._spawn("worker", worker_command())
         if not self.is_running("web"):
             self._spawn(
                 "web", web_command(port=self.port, workers=self.workers, threads=self.threads)
