@@ -14,6 +14,10 @@ from mfa import recovery_codes, totp
 from protection.fields import SealedField
 
 
+# NIST SP 800-63B-4 §3.2.2: no more than 100 failures in a row on one authenticator.
+MAX_FAILURES_IN_A_ROW = 100
+
+
 class Factor(TimestampMixin, Device):  # type: ignore[misc]
     """row_id: what sealed values are bound to, known before the integer key is."""
 
@@ -28,10 +32,13 @@ class TotpFactor(Factor):
     """An authenticator app (RFC 6238: SHA-1, 6 digits, 30 s).
 
     seed: 20 bytes. last_step: the last time step that was accepted; none is accepted twice.
+    failures: wrong codes since the last right one. This bound is the factor's own: a password
+    reset clears the account's budget of guesses, and must not buy new guesses at the code.
     """
 
     seed = SealedField(bound_to="row_id")
     last_step = models.BigIntegerField(default=-1)
+    failures = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [
@@ -42,13 +49,22 @@ class TotpFactor(Factor):
 
     def verify_token(self, token: str) -> bool:
         """Accept a code once. Only by `django_otp.verify_token`, which holds this row's lock."""
+        if self.is_locked:
+            return False
         now = clock.now()  # after the lock: whoever waited for it is judged by the present
         step = totp.matching_step(seed=self.seed, code=token, now=now, after=self.last_step)
         if step is None:
+            self.failures += 1
+            self.save(update_fields=["failures"])
             return False
-        self.last_step, self.last_used_at = step, now
-        self.save(update_fields=["last_step", "last_used_at"])
+        self.last_step, self.last_used_at, self.failures = step, now, 0
+        self.save(update_fields=["last_step", "last_used_at", "failures"])
         return True
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether it takes no code any more: only another factor and a new app help."""
+        return self.failures >= MAX_FAILURES_IN_A_ROW
 
 
 class PasskeyFactor(Factor):

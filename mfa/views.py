@@ -58,7 +58,7 @@ def challenge(request: HttpRequest) -> HttpResponse:
         if proof is not None:
             _warn_of_few_codes(request, user, method)
             return stages.complete(request, user=user, proof=proof)
-        form.add_error("code", _wrong(method))
+        form.add_error("code", _wrong(user, method))
     return render(
         request,
         "mfa/challenge.html",
@@ -342,9 +342,15 @@ def _code_form(method: str, request: HttpRequest) -> TotpForm | RecoveryCodeForm
     return (RecoveryCodeForm if method == "recovery" else TotpForm)(request.POST or None)
 
 
-def _wrong(method: str) -> str:
+def _wrong(user: User, method: str) -> str:
     if method == "recovery":
         return "That code is not right, or has been used."
+    app = flows.factors_of(user).totp
+    if app is not None and app.is_locked:
+        return (
+            "Your app is locked after too many wrong codes. Use a passkey or a recovery code, and"
+            " then add the app anew. Without either, ask your administrator."
+        )
     return "That code is not right, or has been used. Wait for the next one."
 
 

@@ -40,6 +40,7 @@ def prove_code(*, user: User, method: str, code: str, now: datetime) -> Proof | 
     accepted = None if factor is None else django_otp.verify_token(user, factor.persistent_id, code)
     _record(user, method, now, is_passed=accepted is not None)
     if accepted is None:
+        _note_lock(user, factor, now)
         return None
     if isinstance(accepted, RecoveryCodesFactor):
         left = accepted.codes_left()
@@ -95,6 +96,23 @@ def _code_factor(user: User, method: str) -> TotpFactor | RecoveryCodesFactor | 
     if method in kinds:
         found = kinds[method].objects.filter(user_id=user.pk, confirmed=True).first()
     return found
+
+
+def _note_lock(user: User, factor: TotpFactor | RecoveryCodesFactor | None, now: datetime) -> None:
+    """Tell of a lock once: `factor` was read before the try that may have caused it."""
+    if not isinstance(factor, TotpFactor) or factor.is_locked:
+        return
+    factor.refresh_from_db(fields=["failures"])
+    if factor.is_locked:
+        record(
+            Event.FACTOR_LOCKED,
+            organisation_id=user.organisation_id,
+            subject=factor,
+            now=now,
+            user=user.pk,
+            failures=factor.failures,
+        )
+        notices.send(user=user, notice="factor_locked", now=now)
 
 
 def _record(

@@ -90,7 +90,9 @@ def test_a_wrong_code_is_refused_counted_and_written_down(
     assert len(events("accounts.login.failed")) == 1
 
 
-@pytest.mark.parametrize("code", ["", "12345", "1234567", "12_456", "１２３４５６", "abcdef"])
+@pytest.mark.parametrize(
+    "code", ["", "12345", "1234567", "12_456", "\uff11\uff12\uff13\uff14\uff15\uff16", "abcdef"]
+)
 def test_what_is_no_code_costs_nothing(client: Browser, employee: Person, code: str) -> None:
     from accounts.models import GuessBudget
 
@@ -260,7 +262,9 @@ def test_a_seed_that_cannot_be_unsealed_answers_try_again(
     assert not LoginSession.unscoped.filter(user=employee.user).exists()
 
 
-def test_signing_in_by_test_helper_matches_the_real_thing(client: Browser, employee: Person) -> None:
+def test_signing_in_by_test_helper_matches_the_real_thing(
+    client: Browser, employee: Person
+) -> None:
     session = cast.sign_in(client, employee)
 
     assert client.get("/sessions/").status_code == 200

@@ -91,7 +91,9 @@ class TestAuthenticatorApp:
         code = code_for(seed)
         client.post("/mfa/totp/", {"code": code})
 
-        assert flows.prove_code(user=newcomer.user, method="totp", code=code, now=clock.now()) is None
+        assert (
+            flows.prove_code(user=newcomer.user, method="totp", code=code, now=clock.now()) is None
+        )
 
     def test_a_wrong_code_keeps_the_seed_and_says_so(
         self, client: Browser, newcomer: Person

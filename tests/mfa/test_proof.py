@@ -26,7 +26,12 @@ TABLE = [
     ("nothing", [], Level.NONE, ()),
     ("a password", [PASSWORD], Level.AAL1, ("pwd",)),
     ("a password and an app", [PASSWORD, TOTP], Level.AAL2, ("mfa", "otp", "pwd")),
-    ("a password and a recovery code", [PASSWORD, RECOVERY], Level.AAL2, ("mfa", "pwd", "recovery")),
+    (
+        "a password and a recovery code",
+        [PASSWORD, RECOVERY],
+        Level.AAL2,
+        ("mfa", "pwd", "recovery"),
+    ),
     ("a synchronised passkey", [SYNCED], Level.AAL2, ("mfa", "pop", "swk", "user")),
     ("a passkey in hardware", [HARDWARE], Level.AAL2, ("hwk", "mfa", "pop", "user")),
     (

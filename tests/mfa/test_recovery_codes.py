@@ -21,7 +21,9 @@ def test_case_dashes_and_lookalikes_do_not_matter(typed: str) -> None:
     assert recovery_codes.is_code(typed)
 
 
-@pytest.mark.parametrize("typed", ["", "k7mq", "k7mq-x2ra-9fte-w3p", "k7mq-x2ra-9fte-w3p\u0000", "u" * 16])
+@pytest.mark.parametrize(
+    "typed", ["", "k7mq", "k7mq-x2ra-9fte-w3p", "k7mq-x2ra-9fte-w3p\u0000", "u" * 16]
+)
 def test_other_text_is_no_code(typed: str) -> None:
     assert not recovery_codes.is_code(typed)
 

@@ -53,7 +53,18 @@ def test_a_code_of_an_accepted_step_never_matches_again() -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "08180", "0818040", "08_1804", " 81804", "+81804", "0x1804", "０８１８０４", "٠٨١٨٠٤", "08180\n"],
+    [
+        "",
+        "08180",
+        "0818040",
+        "08_1804",
+        " 81804",
+        "+81804",
+        "0x1804",
+        "\uff10\uff18\uff11\uff18\uff10\uff14",
+        "٠٨١٨٠٤",
+        "08180\n",
+    ],
 )
 def test_only_six_ascii_digits_are_a_code(typed: str) -> None:  # OT5
     assert totp.matching_step(seed=SEED, code=typed, now=AT, after=-1) is None
