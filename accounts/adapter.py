@@ -133,6 +133,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         mail.send(template_prefix, to=email, context=_at_home(context))
+        if template_prefix == "account/email/unknown_account":  # the same work as for a known one
+            record(Event.PASSWORD_RESET_REQUESTED, organisation_id=None, now=clock.now())
 
     def render_mail(
         self,

@@ -6,10 +6,11 @@ from allauth.account import forms as allauth_forms
 from allauth.account.adapter import get_adapter
 from allauth.account.fields import PasswordField, SetPasswordField
 from django import forms
-from django.contrib.auth.hashers import make_password
+from django.db import IntegrityError, transaction
 
+from accounts import flows
 from accounts.models import Invitation, User
-from accounts.passwords import normalise
+from core import clock
 
 
 class LoginForm(allauth_forms.LoginForm):  # type: ignore[misc]
@@ -29,10 +30,21 @@ class LoginForm(allauth_forms.LoginForm):  # type: ignore[misc]
 class SignupForm(allauth_forms.SignupForm):  # type: ignore[misc]
     """allauth's, doing the same work for an address that has an account as for one that has not."""
 
+    account_already_exists: bool
+
     def try_save(self, request: Any) -> Any:
-        if self.account_already_exists:
-            make_password(normalise(self.cleaned_data["password1"]))
-        return super().try_save(request)
+        try:
+            with transaction.atomic():
+                if self.account_already_exists:
+                    flows.note_repeated_sign_up(
+                        email=self.cleaned_data["email"],
+                        password=self.cleaned_data["password1"],
+                        now=clock.now(),
+                    )
+                return super().try_save(request)
+        except IntegrityError:  # somebody else signed up with this address meanwhile
+            self.account_already_exists = True
+            return super().try_save(request)
 
 
 class ChangePasswordForm(allauth_forms.ChangePasswordForm):  # type: ignore[misc]

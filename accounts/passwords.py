@@ -20,7 +20,6 @@ from typing import Any
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
-from zxcvbn import zxcvbn
 
 from core.errors import Refusal
 
@@ -91,6 +90,8 @@ class BlocklistValidator:
             return  # LengthValidator says so
         judged = normalise(password)
         self.common.validate(judged, user)
+        from zxcvbn import zxcvbn  # noqa: PLC0415 - 12 MB that most processes never need
+
         result = zxcvbn(judged[:JUDGED_LENGTH], user_inputs=context_words(user))
         if result["score"] < MIN_STRENGTH:
             reason = result["feedback"]["warning"] or "It is easy to guess."

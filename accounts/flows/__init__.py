@@ -19,6 +19,7 @@ from accounts.flows.people import (
     discard_unverified,
     make_administrator,
     note_registration,
+    note_repeated_sign_up,
     purge_unverified,
     reactivate_user,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "make_administrator",
     "note_email_change",
     "note_registration",
+    "note_repeated_sign_up",
     "purge_mail",
     "purge_unverified",
     "reactivate_user",

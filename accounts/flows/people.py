@@ -4,13 +4,14 @@ from datetime import datetime
 
 from allauth.account.models import EmailAddress
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from accounts.flows.credentials import rotate_security_stamp
 from accounts.models import Organisation, User
 from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
+from core.ids import new_id
 
 
 @transaction.atomic
@@ -64,6 +65,36 @@ def note_registration(*, user: User, now: datetime, how: str) -> None:
         subject=user,
         now=now,
         how=how,
+    )
+
+
+@transaction.atomic
+def note_repeated_sign_up(*, email: str, password: str, now: datetime) -> None:
+    """Write down that somebody signed up with an address that has an account.
+
+    Does the work of a registration and undoes it, so that the time it takes tells nothing.
+    """
+    user = (
+        User.unscoped.filter(Q(email=email) | Q(emailaddress__email=email))
+        .select_related("organisation")
+        .first()
+    )
+    if user is None:  # gone since the form was read
+        return
+    with transaction.atomic():
+        rehearsal = User.objects.create_user(
+            email=f"{new_id()}@rehearsal.invalid",
+            organisation=user.organisation,
+            now=now,
+            password=password,
+        )
+        EmailAddress.objects.create(user=rehearsal, email=rehearsal.email, primary=True)
+        transaction.set_rollback(True)
+    record(
+        Event.SIGN_UP_REPEATED,
+        organisation_id=user.organisation_id,
+        subject=user,
+        now=now,
     )
 
 

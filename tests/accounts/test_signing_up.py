@@ -1,7 +1,10 @@
 """Sign-up: open, by invitation or closed; nobody learns who has an account."""
 
+from threading import Barrier, Thread
+
 import pytest
 from allauth.account.models import EmailAddress
+from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -108,3 +111,39 @@ def test_what_nobody_confirmed_is_deleted_after_a_week(
     assert not User.unscoped.filter(email=NEW).exists()
     assert User.unscoped.filter(pk=newcomer.user.pk).exists()
     assert AuditEvent.objects.filter(event=Event.USER_DISCARDED).count() == 1
+
+
+def test_an_address_that_somebody_is_moving_to_is_taken(
+    client: Browser, is_open: None, newcomer: Person
+) -> None:
+    EmailAddress.objects.create(user=newcomer.user, email=NEW)
+    assert sign_up(client)["Location"] == reverse("account_email_verification_sent")
+    assert not User.unscoped.filter(email=NEW).exists()
+    assert AuditEvent.objects.get(event=Event.SIGN_UP_REPEATED).subject.endswith(
+        str(newcomer.user.pk)
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sign_ups_with_one_address_at_once_make_one_account(
+    settings, acme: Organisation
+) -> None:
+    settings.SIGNUP = "open"
+    barrier = Barrier(2)
+    answers: list[int] = []
+
+    def go() -> None:
+        browser = Browser(raise_request_exception=False)
+        barrier.wait()
+        try:
+            answers.append(sign_up(browser).status_code)
+        finally:
+            connection.close()
+
+    threads = [Thread(target=go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [302, 302]
+    assert User.unscoped.filter(email=NEW).count() == 1
