@@ -20,7 +20,7 @@ export class Browser {
     for (let pages = 0; pages < MOST_PAGES; pages += 1) {
       if (this.homes.some((home) => request.url.href.startsWith(home))) return request.url;
       const answer = await this.#send(request);
-      const location = answer.headers.get("location");
+      const location = answer.headers.get("location") ?? refreshOf(answer);
       if (location !== null) {
         request = { url: new URL(location, request.url), method: "GET" };
         continue;
@@ -79,6 +79,11 @@ export class Browser {
     this.lastStep = step;
     return totp(this.person.totp_secret, step);
   }
+}
+
+// Where a page moves on to by itself: the answer to a form never redirects to another origin.
+function refreshOf(answer) {
+  return answer.headers.get("refresh")?.match(/^0;url=(.*)$/)?.[1] ?? null;
 }
 
 // RFC 6238: HMAC-SHA-1, six digits.
