@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -213,18 +214,11 @@ class Instance:
 
     def manage(self, *words: str, as_owner: bool = False) -> str:
         """Run a management command against the instance; gives what it printed."""
-        answer = subprocess.run(
-            manage_command(*words),
-            cwd=PROJECT,
-            env=self.environment(as_owner=as_owner),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if answer.returncode != 0:
-            raise RuntimeError(f"manage.py {' '.join(words)}:\n{answer.stdout}{answer.stderr}")
-        return answer.stdout
+        return self._run(manage_command(*words), as_owner=as_owner)
+
+    def celery(self, *words: str) -> str:
+        """Run a command of Celery against the instance's worker; gives what it printed."""
+        return self._run([sys.executable, "-m", "celery", "-A", "config", *words])
 
     def environment(self, *, as_owner: bool = False) -> dict[str, str]:
         """The variables of the instance's processes."""
@@ -263,6 +257,20 @@ class Instance:
         if self.with_demo:
             self.manage("load_demo")
             self.demo = json.loads((self.var / "demo.json").read_text())
+
+    def _run(self, command: list[str], *, as_owner: bool = False) -> str:
+        answer = subprocess.run(
+            command,
+            cwd=PROJECT,
+            env=self.environment(as_owner=as_owner),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if answer.returncode != 0:
+            raise RuntimeError(f"{' '.join(command[1:])}:\n{answer.stdout}{answer.stderr}")
+        return answer.stdout
 
     def _spawn(self, name: str, command: list[str]) -> None:
         with (self.var / "log" / f"{name}.log").open("ab") as log:
