@@ -45,9 +45,10 @@ def retire_refresh_families() -> int:
             if last is not None:
                 batch = batch.filter(id__gt=last)
             families = list(batch.select_for_update(skip_locked=True)[:BATCH])
+            # In one order, so that two workers who meet at the same sessions do not deadlock.
             verdicts = {
                 session_id: evaluate(session_id=session_id, trigger=Trigger.SWEEP, now=now)
-                for session_id in {family.session_id for family in families}
+                for session_id in sorted({family.session_id for family in families})
             }
             for family in families:
                 if verdicts[family.session_id].outcome in {Outcome.REVOKE, Outcome.DENY}:
