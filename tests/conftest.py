@@ -12,6 +12,7 @@ from core import clock
 from idp import client_auth, keys
 from idp.models import Client
 from protection import keyring
+from sessions.current import current_session_id
 from tests import cast
 from tests.cast import Person
 
@@ -34,8 +35,9 @@ def _tests_may_empty_the_audit_table() -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_process_state() -> Iterator[None]:
-    """No test inherits another's clock, counters or unwrapped keys."""
+    """No test inherits another's clock, counters, unwrapped keys or login session."""
     yield
+    current_session_id.set(None)
     clock.reset()
     keyring.forget()
     keys.forget()
