@@ -72,15 +72,20 @@ def application(instance: Instance) -> Iterator[Application]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     app.port = server.server_port
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    printed = instance.manage(
-        "register_client", "acme", "Far application", "--public",
-        "--redirect-uri", f"{app.home}callback", "--post-logout-redirect-uri", app.home,
-        "--scope", "openid", "--scope", "profile",
-    )  # fmt: skip
-    app.client_id = printed.split("client_id: ")[1].split()[0]
+    app.client_id = register(instance, app, "acme")
     yield app
     server.shutdown()
     server.server_close()
+
+
+def register(instance: Instance, application: Application, organisation: str) -> str:
+    printed = instance.manage(
+        "register_client", organisation, "Far application", "--public",
+        "--redirect-uri", f"{application.home}callback",
+        "--post-logout-redirect-uri", application.home,
+        "--scope", "openid", "--scope", "profile",
+    )  # fmt: skip
+    return printed.split("client_id: ")[1].split()[0]
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +179,25 @@ class TestWayBack:
 
         (arrival,) = application.arrivals()
         assert arrival["error"] == "access_denied"
+
+    def test_from_proving_it_again(
+        self, instance: Instance, application: Application, page: Page
+    ) -> None:
+        carol = person(instance, "carol")
+        application.client_id = register(instance, application, "globex")
+        page.goto(address(instance, application))
+        sign_in(page, carol)
+        page.click("#consent-allow")
+        page.wait_for_url(f"{application.home}callback**")
+
+        page.goto(address(instance, application, prompt="login", state="s-2"))
+        page.fill('[name="password"]', carol["password"])
+        page.click("#step-up-submit")
+        page.wait_for_url(f"{application.home}callback**")
+
+        first, second = application.arrivals()
+        assert second["state"] == "s-2"
+        assert second["code"] != first["code"]
 
     def test_the_back_button_does_not_lead_into_a_trap(
         self, instance: Instance, application: Application, page: Page
