@@ -1,0 +1,57 @@
+"""Chromium's virtual authenticator, over the DevTools protocol."""
+
+from typing import Any
+
+from playwright.sync_api import Page
+
+OPTIONS = {
+    "protocol": "ctap2",
+    "ctap2Version": "ctap2_1",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+    "defaultBackupEligibility": True,
+    "defaultBackupState": True,
+}
+# Runs before the page's scripts: what they would tell the browser is written down instead.
+SPY_ON_SIGNALS = """
+window.signals = [];
+for (const name of ["signalUnknownCredential", "signalAllAcceptedCredentials",
+                    "signalCurrentUserDetails"]) {
+  PublicKeyCredential[name] = async (value) => { window.signals.push([name, value]); };
+}
+"""
+# Autofill would answer before anybody presses a button.
+NO_AUTOFILL = "PublicKeyCredential.isConditionalMediationAvailable = async () => false;"
+
+
+class Authenticator:
+    """A device that keeps passkeys for one page."""
+
+    def __init__(self, page: Page, **changes: Any) -> None:
+        self.session = page.context.new_cdp_session(page)
+        self.session.send("WebAuthn.enable", {"enableUI": False})
+        added = self.session.send(
+            "WebAuthn.addVirtualAuthenticator", {"options": OPTIONS | changes}
+        )
+        self.id = added["authenticatorId"]
+
+    def set_user_verified(self, *, is_verified: bool) -> None:
+        """Whether the device recognises its owner."""
+        self._send("setUserVerified", isUserVerified=is_verified)
+
+    def set_present(self, *, is_present: bool) -> None:
+        """Whether somebody touches the device when it asks."""
+        self._send("setAutomaticPresenceSimulation", enabled=is_present)
+
+    def credentials(self) -> list[dict[str, Any]]:
+        return self._send("getCredentials")["credentials"]
+
+    def hold(self, credential: dict[str, Any]) -> None:
+        """Keep a passkey that another authenticator has made."""
+        self._send("addCredential", credential=credential)
+
+    def _send(self, command: str, **values: Any) -> dict[str, Any]:
+        return self.session.send(f"WebAuthn.{command}", {"authenticatorId": self.id, **values})
