@@ -77,8 +77,9 @@ are, checks the answer, and shows you everything it was told.</p>
 
 def signed_in(session: BrowserSession, tokens: Tokens) -> str:
     claims = tokens.claims
-    name = str(claims.get("name") or claims.get("email") or "friend")
-    address = str(claims.get("email", ""))
+    known = {**claims, **(session.userinfo or {})}
+    name = str(known.get("name") or known.get("email") or "friend")
+    address = str(known.get("email", ""))
     subtitle = f"<p>{escape(address)}</p>" if address and address != name else ""
     return f"""<section class="who">
 <span class="avatar" aria-hidden="true">{escape(initials(name))}</span>

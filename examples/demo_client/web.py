@@ -162,6 +162,8 @@ class DemoClient:
         pending = request.session.pending.pop(request.query.get("state", ""), None)
         tokens = self.party.complete(request.query, pending)
         session = BrowserSession(tokens=tokens, notice=("good", "You are signed in."))
+        with suppress(SignInError):  # A name to greet by; the ID token alone says who it is.
+            session.userinfo = self.party.userinfo(tokens)
         return Answer(
             status=303, location="/", cookie=self.sessions.put(session, instead_of=request.cookie)
         )
