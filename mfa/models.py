@@ -13,7 +13,6 @@ from core.ids import new_id
 from mfa import recovery_codes, totp
 from protection.fields import SealedField
 
-
 # NIST SP 800-63B-4 §3.2.2: no more than 100 failures in a row on one authenticator.
 MAX_FAILURES_IN_A_ROW = 100
 

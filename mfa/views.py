@@ -6,6 +6,7 @@ within the last ten minutes.
 
 import base64
 import json
+from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import urlencode
 from uuid import UUID
@@ -30,6 +31,7 @@ from mfa.forms import NewPasskeyForm, RecoveryCodeForm, RenamePasskeyForm, TotpF
 from mfa.models import PasskeyFactor, TotpFactor
 from mfa.passkeys import Purpose
 from protection import envelope
+from protection.keyring import KeyUnavailable
 
 FRESH = timedelta(minutes=10)
 PENDING_TOTP = "pending_totp"
@@ -370,9 +372,13 @@ def _pending_seed(request: HttpRequest, user: User) -> bytes:
     context = f"mfa.pending_totp|{user.pk}"
     pending = request.session.get(PENDING_TOTP)
     if pending and now.timestamp() - pending["at"] < PENDING_TOTP_LIFETIME.total_seconds():
-        return envelope.unseal(base64.b64decode(pending["sealed"]), context=context)
+        with suppress(KeyUnavailable):  # not this user's, or its key is gone: begin again
+            return envelope.unseal(base64.b64decode(pending["sealed"]), context=context)
     seed = totp.new_seed()
-    sealed = envelope.seal(seed, organisation_id=user.organisation_id, context=context)
+    try:
+        sealed = envelope.seal(seed, organisation_id=user.organisation_id, context=context)
+    except KeyUnavailable as error:
+        raise Refusal.unavailable() from error
     request.session[PENDING_TOTP] = {
         "at": now.timestamp(),
         "sealed": base64.b64encode(sealed).decode(),

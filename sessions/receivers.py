@@ -99,9 +99,9 @@ def strengthen_by_new_factor(
 
     Otherwise whoever was sent to add a factor would be asked for it again at once.
     """
-    session = LoginSession.unscoped.filter(
-        id=current_session_id.get(), user_id=user.pk, ended_at=None
-    ).first()
+    session_id = current_session_id.get()
+    here = LoginSession.unscoped.filter(user_id=user.pk, ended_at=None)
+    session = here.filter(id=session_id).first() if session_id else None
     if session is None or now - session.auth_time > TOGETHER:
         return
     assurance = proofs_to_assurance(password="pwd" in session.amr, proof=proof, now=now)

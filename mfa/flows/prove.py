@@ -100,10 +100,11 @@ def _code_factor(user: User, method: str) -> TotpFactor | RecoveryCodesFactor | 
 
 def _note_lock(user: User, factor: TotpFactor | RecoveryCodesFactor | None, now: datetime) -> None:
     """Tell of a lock once: `factor` was read before the try that may have caused it."""
-    if not isinstance(factor, TotpFactor) or factor.is_locked:
+    if not isinstance(factor, TotpFactor):
         return
+    was_locked = factor.is_locked
     factor.refresh_from_db(fields=["failures"])
-    if factor.is_locked:
+    if factor.is_locked and not was_locked:
         record(
             Event.FACTOR_LOCKED,
             organisation_id=user.organisation_id,
