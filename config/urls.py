@@ -8,6 +8,7 @@ from config import (
     health,
 )
 
+handler500 = "config.faults.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.urls")),
     path("", include("accounts.urls")),

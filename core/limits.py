@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.core.cache import cache
+from redis.exceptions import RedisError
 
 from core.errors import Refusal
 
@@ -26,14 +27,19 @@ class Limit:
 
 
 def spend(limit: Limit, key: str, *, now: datetime) -> None:
-    """Count one event; refuses too_many_attempts when the burst of this period is used up."""
+    """Count one event; refuses too_many_attempts when this period's burst is used up.
+
+    Refuses temporarily_unavailable when there is no cache to count in.
+    """
     period_seconds = int(limit.period.total_seconds())
     window, elapsed = divmod(int(now.timestamp()), period_seconds)
     slot = f"limit:{limit.name}:{key}:{window}"
-    cache.add(slot, 0, timeout=period_seconds)
     try:
+        cache.add(slot, 0, timeout=period_seconds)
         used = cache.incr(slot)
     except ValueError:  # evicted between the two calls
         return
+    except RedisError as error:  # nobody guesses faster because the counters are away
+        raise Refusal.unavailable() from error
     if used > limit.burst:
         raise Refusal.too_many_attempts(period_seconds - elapsed)
