@@ -25,6 +25,10 @@ from core import clock
 from core.errors import Refusal
 from core.http import client_address
 
+CHOOSE_PASSWORD = (
+    "Please choose a password: the one from signing up was typed in another browser, "
+    "and we cannot know that it was you."
+)
 KNOWN_USER = "account_known_user"  # session key: this browser has shown this user's password
 
 
@@ -113,6 +117,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 confirmed: bool = super().confirm_email(request, email_address)
                 if confirmed and is_first and not is_known:
                     flows.forget_password(user=user, now=now)
+                    messages.info(request, CHOOSE_PASSWORD)
         except IntegrityError:  # another account was faster
             confirmed = False
             self.add_message(

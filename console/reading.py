@@ -48,8 +48,9 @@ def standing_of(user: User) -> Standing:
 def activity_of(user: User) -> "QuerySet[AuditEvent]":
     """What this user did, or what was done to this user; latest first."""
     me = ref(user)
+    about_me = Q(subject=me, subject__startswith=f"{user._meta.label}:")  # noqa: SLF001 - as the index says
     return (
-        AuditEvent.objects.filter(Q(actor=me) | Q(subject=me), organisation_id=user.organisation_id)
+        AuditEvent.objects.filter(Q(actor=me) | about_me, organisation_id=user.organisation_id)
         .exclude(event__in=UNINTERESTING)
         .order_by("-at", "-id")
     )
