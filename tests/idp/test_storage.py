@@ -1,0 +1,144 @@
+"""The raw statements fit the tables that migrations made, and find their rows by an index."""
+
+import json
+import re
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.apps import apps
+from django.db import connection
+
+from accounts import budget
+from audit import recorder
+from core import clock
+from idp import storage
+from sessions import evaluation
+
+pytestmark = pytest.mark.django_db
+
+STATEMENTS = {
+    name: text
+    for name, text in vars(storage).items()
+    if isinstance(text, str)
+    and not name.startswith("_")
+    and re.search(r"\b(SELECT|UPDATE|INSERT)\b", text)
+    and name not in {"FACT_COLUMNS", "FACT_JOINS", "NOW"}
+}
+OTHERS = {
+    "sessions.COLLECT": evaluation.COLLECT,
+    "audit.INSERT": recorder.INSERT,
+    "budget.COUNT": budget.COUNT,
+}
+ID = UUID(int=1)
+VALUES = {
+    "address": "203.0.113.7", "at": None, "caller": ID, "challenge": "c" * 43, "client": ID,
+    "client_id": "acme-web", "clock_offset": timedelta(0), "current": b"c", "digest": b"d",
+    "event": "a.b.c", "actor": "", "expires_at": None, "facts": "{}", "failures": 20,
+    "family": ID, "id": ID, "issues_refresh": True, "jti": "j", "key": b"k",
+    "lifetime": timedelta(days=7), "new": b"n", "now": None, "organisation_id": ID,
+    "presented": b"p", "reason": "policy", "redirect_uri": "https://x", "sealed": b"s",
+    "session_id": ID, "subject": "", "total": 100, "transaction_id": ID, "window_began": None,
+}  # fmt: skip
+# Tables that grow with use. The others are small, or read whole.
+LARGE = [
+    "idp_authorizationcode", "idp_refreshfamily", "idp_sessions_loginsession", "accounts_user",
+    "idp_revokedtoken", "account_emailaddress", "accounts_roleassignment",
+]  # fmt: skip
+
+
+def plan(statement: str) -> str:
+    """The plan of a statement that is only looked at, with indexes preferred."""
+    moments = {name: clock.now() for name in ("at", "now", "expires_at", "window_began")}
+    with storage.unit() as unit:
+        unit.cursor._raw.execute("SET LOCAL enable_seqscan = off")
+        unit.cursor._raw.execute(f"EXPLAIN (FORMAT JSON) {statement}", VALUES | moments)
+        return json.dumps(unit.cursor._raw.fetchone())
+
+
+def test_no_statement_is_forgotten():
+    assert set(STATEMENTS) == {
+        "REDEEM_CODE", "FIND_CODE", "ROTATE", "FIND_FAMILY", "FIND_TOKEN", "FIND_MACHINE_TOKEN",
+        "REVOKE_FAMILY", "REVOKE_TOKEN", "FIND_CLIENT", "CHECK_CLIENT",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "statement", [*STATEMENTS.values(), *OTHERS.values()], ids=[*STATEMENTS, *OTHERS]
+)
+def test_every_table_and_column_exists(statement):
+    assert "Plan" in plan(statement)
+
+
+@pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
+def test_rows_are_found_by_an_index(statement):
+    found = json.loads(plan(statement))
+
+    def scans(node):
+        if isinstance(node, dict):
+            if node.get("Node Type") == "Seq Scan":
+                yield node["Relation Name"]
+            for value in node.values():
+                yield from scans(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from scans(value)
+
+    assert not set(scans(found)) & set(LARGE)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_tables_are_ours(name):
+    ours = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
+    named = set(re.findall(r"\b(?:FROM|JOIN|INTO|UPDATE) ([a-z]+_[a-z_]+)", STATEMENTS[name]))
+
+    assert named <= ours
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_nothing_is_compared_with_the_clock_of_the_process(name):
+    """What claims or expires compares with the database's clock, moved by the offset alone."""
+    assert not re.search(r"expires_at [<>=]+ %\(", STATEMENTS[name])
+    assert "CURRENT_TIMESTAMP" not in STATEMENTS[name].upper()
+
+
+class TestUnit:
+    def test_a_refusal_undoes_what_was_done(self, acme):
+        with storage.unit() as unit:
+            unit.cursor.execute("UPDATE accounts_organisation SET name = %(n)s", {"n": "Changed"})
+            unit.refused = True
+
+        acme.refresh_from_db()
+        assert acme.name == "Acme"
+
+    def test_so_does_an_exception(self, acme):
+        with pytest.raises(RuntimeError), storage.unit() as unit:
+            unit.cursor.execute("UPDATE accounts_organisation SET name = %(n)s", {"n": "Changed"})
+            raise RuntimeError
+
+        acme.refresh_from_db()
+        assert acme.name == "Acme"
+
+    def test_else_it_stays(self, acme):
+        with storage.unit() as unit:
+            unit.cursor.execute("UPDATE accounts_organisation SET name = %(n)s", {"n": "Changed"})
+
+        acme.refresh_from_db()
+        assert acme.name == "Changed"
+
+    def test_where_no_statement_belongs_none_runs(self):
+        for ask in (storage.NO_CURSOR.execute, storage.NO_CURSOR.one):
+            with pytest.raises(RuntimeError):
+                ask("SELECT 1", {})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_broke_is_replaced():
+    first = storage.raw_connection()
+    first.close()
+
+    second = storage.raw_connection()
+
+    assert second is not first
+    assert second.execute("SELECT 1").fetchone() == (1,)
+    assert connection.is_usable()
