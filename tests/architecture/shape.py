@@ -1,4 +1,3 @@
-
 """Prints how large the code is, app by app and at its largest, to look at now and then."""
 
 import ast

@@ -1,4 +1,3 @@
-
 """Finds a Chromium for the browser tests, or installs one; prints its path.
 
 Order: $CHROMIUM, the PATH, apt-get as root on Debian, npm's @sparticuz/chromium (which needs neither
