@@ -14,7 +14,7 @@ from celery.beat import EmbeddedService
 from config.celery import app
 
 
-class BeatThread(bootsteps.StartStopStep):  # type: ignore[misc]
+class BeatThread(bootsteps.StartStopStep):
     """Runs the beat schedule for as long as the worker lives."""
 
     requires = ("celery.worker.components:Pool",)
