@@ -7,19 +7,24 @@ production, where missing values and sample secrets refuse to start with one lin
 
 import base64
 import binascii
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 PREFIX = "SALLYPORT_"
 # Read by the launcher, the clock and the test suite; no field of ours.
 OUTSIDE = {"SALLYPORT_CLOCK_OFFSET_SECONDS", "SALLYPORT_DATABASE_OWNER_URL", "SALLYPORT_TEST_RUN"}
 SAMPLE_SECRETS = ("changeme", "change-me", "secret", "example", "insecure", "password", "sample")
+URL_SCHEMES = {
+    "database_url": ("postgresql", "postgres"),
+    "redis_url": ("redis", "rediss", "unix"),
+}
 MIN_SECRET_LENGTH = 32
 KEY_SIZE_BYTES = 32
 
@@ -40,7 +45,7 @@ class Email(BaseModel):
 
 
 class Lifetimes(BaseModel):
-    """How long things live. Durations are ISO 8601 (`PT15M`) or seconds."""
+    """How long things live. Durations are ISO 8601: `PT15M`."""
 
     access_token: timedelta = Field(timedelta(minutes=15), le=timedelta(hours=1))
     refresh_token: timedelta = Field(timedelta(days=7), le=timedelta(days=7))
@@ -126,6 +131,10 @@ class Environment(BaseSettings):
         if urlsplit(self.base_url).path:
             faults.append(f"{PREFIX}BASE_URL must have no path and no trailing slash")
         faults += _key_faults(self.key_encryption_keys.get_secret_value(), self.is_production)
+        for name, schemes in URL_SCHEMES.items():
+            value = getattr(self, name).get_secret_value()
+            if value and urlsplit(value).scheme not in schemes:
+                faults.append(f"{PREFIX}{name.upper()} must begin with {schemes[0]}://")
         return faults
 
 
@@ -140,6 +149,8 @@ def parse_keys(text: str) -> dict[str, bytes]:
             raise ValueError(f"key {key_id} is not base64") from error
         if not key_id or len(key) != KEY_SIZE_BYTES:
             raise ValueError(f"key {key_id or '(no id)'} must be {KEY_SIZE_BYTES} bytes")
+        if key_id in keys:
+            raise ValueError(f"key {key_id} is named twice")
         keys[key_id] = key
     return keys
 
@@ -167,6 +178,8 @@ def read_environment() -> Environment:
             return Environment()
         except ValidationError as error:
             faults = _sentences(error)
+        except SettingsError:  # its text names a field; the cause holds the value
+            faults = [f"{name}: must be JSON" for name in _unreadable_lists(values)]
         finally:
             for name in values.keys() - saved.keys():  # secrets from files do not stay there
                 del os.environ[name]
@@ -184,7 +197,26 @@ def _read_files(values: dict[str, str]) -> list[str]:
             values[target] = Path(path).read_text().strip()
         except OSError as error:
             faults.append(f"{name}: cannot read {path}: {error.strerror}")
+        except UnicodeDecodeError:
+            faults.append(f"{name}: {path} is no UTF-8 text")
     return faults
+
+
+def _unreadable_lists(values: dict[str, str]) -> list[str]:
+    names = [
+        f"{PREFIX}{name.upper()}"
+        for name, field in Environment.model_fields.items()
+        if get_origin(field.annotation) is list
+    ]
+    return [name for name in names if name in values and not _is_json(values[name])]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _names(model: type[BaseModel], prefix: str = PREFIX) -> set[str]:
