@@ -36,7 +36,9 @@ def _tests_may_empty_the_audit_table() -> None:
 @pytest.fixture(autouse=True)
 def _fresh_process_state() -> Iterator[None]:
     """No test inherits another's clock, counters, unwrapped keys or login session."""
+    skew = clock.skew()
     yield
+    clock._Clock.skew = skew
     current_session_id.set(None)
     clock.reset()
     keyring.forget()

@@ -9,13 +9,6 @@ from accounts.models import Organisation
 from core import clock
 
 
-@pytest.fixture(autouse=True)
-def _same_skew():
-    before = clock.skew()
-    yield
-    clock.synchronise(clock.now() - clock.skew() - clock.offset() + before)
-
-
 def database_now() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
