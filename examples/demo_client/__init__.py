@@ -10,7 +10,7 @@ Environment:
     DEMO_CLIENT_CONFIG        a demo.json of Sallyport, for issuer and the client named "demo"
     DEMO_CLIENT_ISSUER        or: the issuer, e.g. http://localhost:8000
     DEMO_CLIENT_ID            and the client's id
-    DEMO_CLIENT_SECRET_FILE   and a file with its secret (or DEMO_CLIENT_SECRET)
+    DEMO_CLIENT_SECRET_FILE   and a file with its secret
     DEMO_CLIENT_PORT          where to listen on this machine; 8010 if not said
 
 Register with the provider: redirect URI http://localhost:<port>/callback and post-logout

@@ -62,9 +62,7 @@ def _from_environment() -> tuple[str, str, str]:
     try:
         issuer = os.environ["DEMO_CLIENT_ISSUER"]
         client_id = os.environ["DEMO_CLIENT_ID"]
-        secret = os.environ.get("DEMO_CLIENT_SECRET") or Path(
-            os.environ["DEMO_CLIENT_SECRET_FILE"]
-        ).read_text(encoding="utf-8")
+        secret = Path(os.environ["DEMO_CLIENT_SECRET_FILE"]).read_text(encoding="utf-8")
     except KeyError as error:
         raise SettingsError(f"set {error.args[0]}, or DEMO_CLIENT_CONFIG") from error
     except OSError as error:
