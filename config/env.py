@@ -47,11 +47,11 @@ class Email(BaseModel):
 class Lifetimes(BaseModel):
     """How long things live. Durations are ISO 8601: `PT15M`."""
 
-    access_token: timedelta = Field(timedelta(minutes=15), le=timedelta(hours=1))
-    refresh_token: timedelta = Field(timedelta(days=7), le=timedelta(days=7))
-    refresh_retry_window: timedelta = Field(timedelta(seconds=10), le=timedelta(seconds=60))
-    authorization_code: timedelta = Field(timedelta(seconds=60), le=timedelta(minutes=10))
-    id_token: timedelta = Field(timedelta(minutes=15), le=timedelta(hours=1))
+    access_token: timedelta = Field(default=timedelta(minutes=15), le=timedelta(hours=1))
+    refresh_token: timedelta = Field(default=timedelta(days=7), le=timedelta(days=7))
+    refresh_retry_window: timedelta = Field(default=timedelta(seconds=10), le=timedelta(seconds=60))
+    authorization_code: timedelta = Field(default=timedelta(seconds=60), le=timedelta(minutes=10))
+    id_token: timedelta = Field(default=timedelta(minutes=15), le=timedelta(hours=1))
     session_idle: timedelta = timedelta(hours=24)
     session_absolute: timedelta = timedelta(days=7)
     invitation: timedelta = timedelta(days=7)
@@ -76,7 +76,7 @@ class Environment(BaseSettings):
     database_url: SecretStr = SecretStr("")
     database_runtime_role: str = "sallyport_app"
     redis_url: SecretStr = SecretStr("")
-    trusted_proxy_count: int = Field(0, ge=0, le=5)
+    trusted_proxy_count: int = Field(default=0, ge=0, le=5)
     allowed_hosts: list[str] = []
     signup: Literal["invitation", "open", "closed"] = "invitation"
     signup_organisation: str = ""

@@ -30,7 +30,7 @@ def _tests_may_empty_the_audit_table() -> None:
         after = [f"ALTER TABLE {AUDIT_TABLE} ENABLE TRIGGER USER"] if guarded else []
         original(self, [*before, *sql_list, *after])
 
-    DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+    DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign,assignment]
 
 
 @pytest.fixture(autouse=True)
@@ -136,8 +136,8 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     seen: list[str] = []
 
-    class CountingCursor(psycopg.Cursor):  # type: ignore[type-arg]
-        def execute(self, query, params=None, **kwargs):  # type: ignore[no-untyped-def,override]
+    class CountingCursor(psycopg.Cursor):
+        def execute(self, query, params=None, **kwargs):
             seen.append(str(query).strip())
             return super().execute(query, params, **kwargs)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.mail import EmailMessage
 from django.db import connection, transaction
+from django.db.models import Model
 
 from accounts.mail import pack
 from accounts.models import OutgoingMail
@@ -19,14 +20,14 @@ from tests.support import oauth
 pytestmark = pytest.mark.django_db
 
 
-def raw(model: type, column: str, pk: Any) -> bytes:
+def raw(model: type[Model], column: str, pk: Any) -> bytes:
     table = model._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {column} FROM {table} WHERE id = %s", [pk])
         return bytes(cursor.fetchone()[0])
 
 
-def overwrite(model: type, column: str, pk: Any, value: bytes) -> None:
+def overwrite(model: type[Model], column: str, pk: Any, value: bytes) -> None:
     table = model._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", [value, pk])
