@@ -9,8 +9,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 # Django turns server-side prepared statements off. The machine endpoints ask for them, since
 # planning their statements costs PostgreSQL seven times what running them does; Django's own
-# cursors bind on the client and are not touched. Behind pgbouncer: session mode, or its support.
+# cursors bind on the client and are not touched. Behind pgbouncer: session mode, or its support for them.
 PREPARE_THRESHOLD = 5
+BOUNDS = (
+    "SET statement_timeout = '15s'; SET lock_timeout = '5s';"
+    " SET idle_in_transaction_session_timeout = '30s'"
+)
 KEPT_OPTIONS = {
     "sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "connect_timeout",
 }  # fmt: skip
@@ -34,6 +38,15 @@ def django_database(url: str) -> dict[str, Any]:
         "OPTIONS": {name: query[name] for name in KEPT_OPTIONS & query.keys()}
         | {"prepare_threshold": PREPARE_THRESHOLD},
     }
+
+
+def bound_statements(sender: Any, *, connection: Any, **_: Any) -> None:  # noqa: ARG001
+    """Give every statement of a serving process an end: no request and no task waits for ever.
+
+    Connected by the web and the worker alone, since a migration may rightly take long.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(BOUNDS)
 
 
 def cache_url(url: str) -> str:

@@ -10,8 +10,10 @@ from typing import Any
 
 from celery import bootsteps
 from celery.beat import EmbeddedService
+from django.db.backends.signals import connection_created
 
 from config.celery import app
+from config.connections import bound_statements
 
 
 class BeatThread(bootsteps.StartStopStep):
@@ -25,4 +27,5 @@ class BeatThread(bootsteps.StartStopStep):
         return EmbeddedService(worker.app, thread=True, schedule_filename=str(schedule))
 
 
+connection_created.connect(bound_statements, dispatch_uid="config.bound_statements")
 app.steps["worker"].add(BeatThread)

@@ -17,7 +17,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 django_application = get_wsgi_application()
 
+from django.db.backends.signals import connection_created  # noqa: E402
+
+from config.connections import bound_statements  # noqa: E402
 from idp import machine  # noqa: E402 - needs the apps to be loaded
+
+connection_created.connect(bound_statements, dispatch_uid="config.bound_statements")
 
 
 def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
