@@ -129,6 +129,25 @@ def test_a_challenge_of_one_user_answers_for_no_other(
     assert attempt.refusal.code == "challenge_over"
 
 
+def test_a_challenge_of_one_purpose_serves_no_other_of_the_same_user(
+    newcomer: Person, key: SoftAuthenticator, now: object
+) -> None:
+    for_second_factor = mechanism.authentication_options(
+        purpose=mechanism.Purpose.SECOND_FACTOR, user=newcomer.user, browser="b", now=now
+    )
+
+    attempt = flows.prove_passkey(
+        raw=key.get(for_second_factor),
+        purpose=mechanism.Purpose.STEP_UP,
+        user=newcomer.user,
+        browser="b",
+        now=now,
+    )
+
+    assert attempt.refusal is not None
+    assert attempt.refusal.code == "challenge_over"
+
+
 def test_a_registration_is_good_once(newcomer: Person, now: object) -> None:
     options = mechanism.registration_options(user=newcomer.user, browser="b", now=now)
     fresh = passkeys.authenticator()
