@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 # Django turns server-side prepared statements off. The machine endpoints ask for them, since
 # planning their statements costs PostgreSQL seven times what running them does; Django's own
-# cursors bind on the client and are not touched. Behind pgbouncer: session mode, or its support for them.
+# cursors bind on the client and are not touched. Behind pgbouncer: session mode, or its support
+# for them.
 PREPARE_THRESHOLD = 5
 BOUNDS = (
     "SET statement_timeout = '15s'; SET lock_timeout = '5s';"
