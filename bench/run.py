@@ -30,17 +30,19 @@ class Run:
 
     def warm_up(self) -> None:
         """One short pass over every cell: lazy imports, prepared statements, caches."""
-        for work in self.works:
-            for peer in self.peers:
-                self._load(peer, work, seconds=WARM_UP_SECONDS)
+        for work, peer in self._cells():
+            self._load(peer, work, seconds=WARM_UP_SECONDS)
 
     def rounds(self, *, number: int, seconds: int) -> Iterator[Round]:
         """Every cell once, in the order in which it is measured."""
+        for work, peer in self._cells():
+            # While others were measured, threads and connections of this peer went to sleep.
+            self._load(peer, work, seconds=WARM_UP_SECONDS)
+            yield self._one(peer, work, number=number, seconds=seconds)
+
+    def _cells(self) -> Iterator[tuple[Work, Peer]]:
         for work in self.works:
-            for peer in self.peers:
-                # While others were measured, threads and connections of this peer went to sleep.
-                self._load(peer, work, seconds=WARM_UP_SECONDS)
-                yield self._one(peer, work, number=number, seconds=seconds)
+            yield from ((work, peer) for peer in self.peers if work in peer.paths())
 
     def _one(self, peer: Peer, work: Work, *, number: int, seconds: int) -> Round:
         outcome, server, store = self._load(peer, work, seconds=seconds)

@@ -103,12 +103,13 @@ class Sallyport:
         return product_versions()
 
     def paths(self) -> Mapping[Work, str]:
-        return {
+        """The key set is the same for both variants, so one of them asks for it."""
+        jwks = {Work.JWKS: "/oauth/jwks"} if self.algorithm == "ES256" else {}
+        return jwks | {
             Work.CLIENT_CREDENTIALS: "/oauth/token",
             Work.REFRESH: "/oauth/token",
             Work.CODE: "/oauth/token",
             Work.INTROSPECTION: "/oauth/introspect",
-            Work.JWKS: "/oauth/jwks",
         }
 
     def client(self, _work: Work) -> tuple[str, str, str]:

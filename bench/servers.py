@@ -42,7 +42,8 @@ class Peer(Protocol):
 
     def versions(self) -> dict[str, str]: ...
 
-    def paths(self) -> Mapping[Work, str]: ...
+    def paths(self) -> Mapping[Work, str]:
+        """Where each work is asked for; a work that is not in it is left out."""
 
     def client(self, work: Work) -> tuple[str, str, str]:
         """The client's id, its secret and the scope it asks for."""

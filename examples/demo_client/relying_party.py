@@ -195,7 +195,7 @@ class RelyingParty:
             client.revoke_token(
                 endpoint,
                 token=tokens.refresh_token,
-                token_type_hint="refresh_token",  # noqa: S106 - a name, no secret
+                token_type_hint="refresh_token",
             )
 
     def logout_url(self, tokens: Tokens, *, state: str) -> str | None:
@@ -310,7 +310,7 @@ class RelyingParty:
         return OAuth2Client(
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
-            token_endpoint_auth_method="client_secret_basic",  # noqa: S106 - a method
+            token_endpoint_auth_method="client_secret_basic",
             redirect_uri=self.settings.redirect_uri,
             scope=self.settings.scope,
             code_challenge_method="S256",
