@@ -17,7 +17,7 @@ MISSING_PARTS = (OperationalError, InterfaceError, RedisError, KeyUnavailable)
 def server_error(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     """Django calls this while the exception is being handled. Neither page says what it was."""
     if isinstance(sys.exc_info()[1], MISSING_PARTS):
-        response = render(None, "503.html", status=503)  # type: ignore[arg-type]
+        response = render(None, "503.html", status=503)
         response["Retry-After"] = "5"
         return response
-    return render(None, "500.html", status=500)  # type: ignore[arg-type]
+    return render(None, "500.html", status=500)

@@ -1,7 +1,7 @@
 """Login sessions: one row for each sign-in of a browser."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -60,7 +60,7 @@ class LoginSession(ScopedModel):
     outcome = models.CharField(max_length=16, blank=True)
     evaluated_at = models.DateTimeField(null=True)
 
-    unscoped = models.Manager.from_queryset(LoginSessionQuerySet)()
+    unscoped: ClassVar = models.Manager.from_queryset(LoginSessionQuerySet)()
 
     class Meta(ScopedModel.Meta):
         constraints = [
