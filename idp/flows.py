@@ -215,7 +215,8 @@ def grant_consent(
         },
     )
     if not is_new:
-        consent = Consent.unscoped.select_for_update().get(pk=consent.pk)
+        mine = Consent.objects.within_id(client.organisation_id).select_for_update()
+        consent = mine.get(pk=consent.pk)
         consent.scopes = list(dict.fromkeys([*consent.scopes, *scopes]))
         consent.save(update_fields=["scopes"])
     record(
