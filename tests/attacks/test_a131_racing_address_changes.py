@@ -11,6 +11,7 @@ from django.urls import reverse
 from accounts.models import User
 from audit.events import Event
 from audit.models import AuditEvent
+from core import clock
 from tests import cast
 from tests.accounts import mailbox
 from tests.cast import Person
@@ -97,3 +98,19 @@ def test_of_two_users_who_claim_one_address_at_once_one_gets_it(
     assert User.unscoped.filter(email=FIRST).count() == 1
     assert EmailAddress.objects.filter(email=FIRST, verified=True).count() == 1
     assert AuditEvent.objects.filter(event=Event.EMAIL_CHANGED).count() == 1
+
+
+def test_the_database_has_the_last_word_and_its_refusal_is_a_page(
+    client: Browser, newcomer: Person, employee: Person
+) -> None:
+    """What a lost race looks like: the address became another account's after the last check."""
+    cast.sign_in(client, newcomer, acr="aal1")
+    ask(client, FIRST)
+    User.unscoped.filter(pk=employee.user.pk).update(email=FIRST, last_login=clock.now())
+    EmailAddress.objects.filter(user=employee.user).delete()
+    response = client.post(mailbox.path(FIRST))
+    assert response.status_code == 302
+    newcomer.user.refresh_from_db()
+    assert newcomer.user.email == "nina@acme.example"
+    assert not EmailAddress.objects.get(email=FIRST).verified
+    assert not AuditEvent.objects.filter(event=Event.EMAIL_CHANGED).exists()
