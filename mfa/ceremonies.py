@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, RawPostDataException
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
@@ -80,10 +80,14 @@ def pay(request: HttpRequest) -> None:
 
 def read_body(request: HttpRequest) -> dict[str, Any]:
     """The JSON object that passkeys.js sends; refuses invalid_request."""
-    if len(request.body) > MAX_BODY_BYTES:
+    try:
+        raw = request.body
+    except RawPostDataException as error:  # a form, and read as one on the way here
+        raise Refusal.invalid_request("This answer cannot be read.") from error
+    if len(raw) > MAX_BODY_BYTES:
         raise Refusal.invalid_request("This answer is too long.")
     try:
-        body = json.loads(request.body)
+        body = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise Refusal.invalid_request("This answer cannot be read.") from error
     if not isinstance(body, dict):
