@@ -1,0 +1,142 @@
+"""What import contracts cannot say: who holds rows, and who may look across organisations."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ROOMS = [
+    "accounts", "audit", "config", "console", "core", "devices", "idp", "mfa", "policy",
+    "protection", "sessions",
+]  # fmt: skip
+
+# Who asks `Model.unscoped`, and why no organisation is known or meant there.
+UNSCOPED = {
+    "accounts/admin.py": "the administration of an installation, narrowed for staff of one",
+    "accounts/flows/credentials.py": "a user's own row, by its id",
+    "accounts/flows/invitations.py": "a link is looked up by its digest",
+    "accounts/flows/people.py": "signing up begins by an address alone",
+    "accounts/flows/roles.py": "rows of a user or a group at hand, and the sweep over all",
+    "accounts/management/commands/make_administrator.py": "a person names an address",
+    "accounts/management/commands/unlock_account.py": "a person names an address",
+    "accounts/receivers.py": "a failed sign-in knows an address alone",
+    "accounts/tasks.py": "tidying over all",
+    "console/management/commands/load_demo.py": "it makes both organisations of the demo",
+    "console/reading.py": "events of the user at hand",
+    "devices/flows.py": "a browser is looked up by user and the digest of its cookie",
+    "idp/authorization/checks.py": "a request begins by a client id alone",
+    "idp/authorization/pending.py": "a request is looked up by its id and its browser",
+    "idp/logout.py": "signing out begins by a token or a client id",
+    "idp/management/commands/rotate_client_secret.py": "a person names a client id",
+    "idp/receivers.py": "families of the session at hand",
+    "idp/tasks.py": "sweeps over all",
+    "mfa/flows/change.py": "factors of the user at hand",
+    "mfa/flows/standing.py": "roles of the user at hand",
+    "sessions/evaluation.py": "a session by its id",
+    "sessions/flows.py": "sessions of the user at hand, by id or by cookie",
+    "sessions/middleware.py": "a session is looked up by the digest of its cookie",
+    "sessions/receivers.py": "sessions of the user at hand",
+    "sessions/tasks.py": "sweeps over all",
+    "sessions/views.py": "sessions of the user at hand",
+}
+
+
+def sources() -> dict[str, ast.Module]:
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text())
+        for room in ROOMS
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if "migrations" not in path.parts
+    }
+
+
+@pytest.mark.parametrize("room", ["policy", "core", "config", "console"])
+def test_rooms_without_rows_have_none(room):
+    assert not list((ROOT / room).rglob("models.py"))
+    assert not list((ROOT / room).rglob("models/"))
+    assert not list((ROOT / room).rglob("migrations/"))
+    if apps.is_installed(room):
+        assert not list(apps.get_app_config(room).get_models())
+
+
+def test_the_label_of_an_app_is_its_folder_unless_django_owns_it():
+    labels = {
+        config.name: config.label for config in apps.get_app_configs() if config.name in ROOMS
+    }
+
+    assert labels.pop("sessions") == "idp_sessions"
+    assert all(name == label for name, label in labels.items())
+
+
+def test_only_those_who_say_why_look_across_organisations():
+    users = {
+        name
+        for name, module in sources().items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Attribute) and node.attr in {"unscoped", "_base_manager"}
+    }
+
+    assert sorted(users - UNSCOPED.keys()) == [], "say why in UNSCOPED, or use .within(…)"
+    assert sorted(UNSCOPED.keys() - users) == [], "no longer needed"
+
+
+def test_one_module_reads_the_clock():
+    """ruff bans the calls it knows by name; this finds the modules that could be asked."""
+    reading = {"now", "time", "time_ns", "utcnow", "today", "localtime", "gmtime"}
+    allowed = {"core/clock.py", "core/ids.py"}
+    found = [
+        f"{name}:{node.lineno}"
+        for name, module in sources().items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in reading
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in {"time", "datetime", "timezone", "date"}
+        and name not in allowed
+    ]
+
+    assert found == []
+
+
+def test_nothing_random_but_from_the_system():
+    found = [
+        name
+        for name, module in sources().items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and "random" in {getattr(node, "module", None), *(alias.name for alias in node.names)}
+    ]
+
+    assert found == []
+
+
+def test_tokens_are_verified_in_one_place():
+    """`jwt.decode` checks neither expiry nor type; `idp.tokens.verify` does."""
+    found = [
+        f"{name}:{node.lineno}"
+        for name, module in sources().items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"decode", "deserialize_compact"}
+        and isinstance(node.value, ast.Name)
+        and node.value.id in {"jwt", "jws"}
+    ]
+
+    assert [where.partition(":")[0] for where in found] == ["idp/tokens/verify.py"]
+
+
+def test_nothing_calls_out():
+    """There is no outbound request yet: the first one makes one module for all (SSRF)."""
+    clients = {"httpx", "requests", "urllib3", "aiohttp", "urllib.request", "http.client"}
+    found = {
+        name
+        for name, module in sources().items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and clients & {getattr(node, "module", None), *(alias.name for alias in node.names)}
+    }
+
+    assert found == set()
