@@ -13,6 +13,7 @@ from idp import client_auth, keys
 from idp.models import Client
 from protection import keyring
 from sessions.current import current_session_id
+from sessions.current import current_session_id
 from tests import cast
 from tests.cast import Person
 
@@ -44,6 +45,7 @@ def _fresh_process_state() -> Iterator[None]:
     keyring.forget()
     keys.forget()
     client_auth.forget()
+    current_session_id.set(None)
 
 
 @pytest.fixture(autouse=True)
