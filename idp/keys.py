@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from joserfc.jwk import ECKey, Key, KeyParameters, RSAKey
 
@@ -22,6 +23,7 @@ from audit.recorder import record
 from core import clock
 from core.ids import new_token
 from idp.models import SigningKey
+from protection.keyring import KeyUnavailable
 
 ALGORITHMS = ("ES256", "RS256")
 CACHE_LIFETIME_SECONDS = 5.0
@@ -64,8 +66,18 @@ def verification_key(kid: str) -> LoadedKey | None:
 
 
 def jwks() -> bytes:
-    """The JWKS document (RFC 7517 §5)."""
-    return _ring().jwks
+    """The JWKS document (RFC 7517 §5); the last one known while the database is away.
+
+    What is published are public keys: others go on verifying what has not expired.
+    """
+    try:
+        return _ring().jwks
+    except (DatabaseError, KeyUnavailable):
+        if not connection.in_atomic_block:
+            connection.close()  # so that the next one finds a server that has come back
+        if _Cache.ring is None:
+            raise
+        return _Cache.ring.jwks
 
 
 def forget() -> None:

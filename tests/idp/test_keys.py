@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
@@ -199,6 +199,26 @@ class TestTheCache:
         monkeypatch.setattr(keys.time, "monotonic", lambda: ring.loaded_at + 5)
         with django_assert_num_queries(1):
             keys.jwks()
+
+    @pytest.mark.parametrize("away", [OperationalError, InterfaceError, KeyUnavailable])
+    def test_without_the_database_public_keys_stay_known_and_nothing_is_signed(
+        self, monkeypatch, away
+    ):
+        keys.rotate(now=clock.now())
+        known, ring = keys.jwks(), keys._Cache.ring
+        monkeypatch.setattr(keys.time, "monotonic", lambda: ring.loaded_at + 3600)
+        monkeypatch.setattr(keys, "_published", lambda: (_ for _ in ()).throw(away))
+
+        assert keys.jwks() == known
+        assert oauth.send("GET", "/oauth/jwks").status == 200
+        with pytest.raises(away):
+            keys.signing_key("ES256")
+
+    def test_a_process_that_never_knew_them_says_so(self, monkeypatch):
+        keys.forget()
+        monkeypatch.setattr(keys, "_published", lambda: (_ for _ in ()).throw(OperationalError))
+
+        assert oauth.send("GET", "/oauth/jwks").status == 503
 
     def test_a_key_whose_encryption_key_is_gone_signs_nothing(self, settings):
         from protection import keyring
