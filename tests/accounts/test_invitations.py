@@ -44,7 +44,7 @@ def test_a_guest_opens_the_link_chooses_a_password_and_is_signed_in(
 ) -> None:
     page = client.get(invitation)
     assert "Join Acme" in page.content.decode()
-    assert page["Referrer-Policy"] == "no-referrer"
+    assert page["Referrer-Policy"] == "same-origin"
     response = client.post(invitation, FORM)
     user = User.unscoped.get(email=GUEST)
     assert response["Location"] == reverse("console:security")
