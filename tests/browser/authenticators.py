@@ -49,9 +49,12 @@ class Authenticator:
     def credentials(self) -> list[dict[str, Any]]:
         return self._send("getCredentials")["credentials"]
 
-    def hold(self, credential: dict[str, Any]) -> None:
-        """Keep a passkey that another authenticator has made."""
-        self._send("addCredential", credential=credential)
+    def ids(self) -> list[str]:
+        """Of its passkeys, as WebAuthn writes them: base64url without padding."""
+        return [
+            each["credentialId"].replace("+", "-").replace("/", "_").rstrip("=")
+            for each in self.credentials()
+        ]
 
     def _send(self, command: str, **values: Any) -> dict[str, Any]:
         return self.session.send(f"WebAuthn.{command}", {"authenticatorId": self.id, **values})

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -75,7 +75,7 @@ class DemoClient:
     def url(self) -> str:
         return f"http://localhost:{self.instance.port + DEMO_CLIENT_DISTANCE}"
 
-    def __enter__(self) -> "DemoClient":
+    def __enter__(self) -> Self:
         log = self.instance.var / "log" / "client.log"
         with log.open("ab") as output:
             self.process = subprocess.Popen(

@@ -1,5 +1,6 @@
 """What people do on the pages, by the words that they read there."""
 
+import re
 from urllib.parse import urlencode
 
 from playwright.sync_api import Locator, Page, expect
@@ -10,14 +11,14 @@ from tests.support.instance import Instance
 
 def give_password(page: Page, who: Person, *, password: str | None = None) -> None:
     """Fill in the sign-in page, which is open."""
-    page.get_by_label("Email").fill(who.email)
-    page.get_by_label("Password", exact=True).fill(password or who.password)
+    field(page, "Email").fill(who.email)
+    field(page, "Password").fill(password or who.password)
     page.get_by_role("button", name="Continue").click()
 
 
 def give_code(page: Page, code: str) -> None:
     """Fill in the second page, which is open."""
-    page.get_by_label("Code", exact=True).fill(code)
+    field(page, "Code").fill(code)
     page.get_by_role("button", name="Continue").click()
 
 
@@ -31,17 +32,22 @@ def sign_in(page: Page, who: Person) -> None:
 
 def confirm(page: Page, who: Person) -> None:
     """Prove it again on the step-up page, which is open."""
-    page.get_by_label("Password", exact=True).fill(who.password)
+    field(page, "Password").fill(who.password)
     if who.totp_secret:
-        page.get_by_label("Code from your authenticator app").fill(who.code())
+        field(page, "Code from your authenticator app").fill(who.code())
     page.get_by_role("button", name="Confirm").click()
 
 
 def enrol_app(page: Page, who: Person) -> None:
     """Add an authenticator app by the key that the page shows as text."""
     who.totp_secret = page.locator("#totp-key").inner_text()
-    page.get_by_label("Code", exact=True).fill(who.code())
+    field(page, "Code").fill(who.code())
     page.get_by_role("button", name="Turn on").click()
+
+
+def field(page: Page, label: str) -> Locator:
+    """The box below this label."""
+    return page.get_by_role("textbox", name=re.compile(rf"^{re.escape(label)}( \(optional\))?$"))
 
 
 def heading(page: Page) -> Locator:

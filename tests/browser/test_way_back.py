@@ -6,9 +6,8 @@ leads to another origin a redirect, the browser would stop there without a word.
 
 import base64
 import hashlib
-import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from django.urls import reverse
 from django_otp.oath import TOTP
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import Page
 
 from core import clock
 from tests.support.instance import Instance
@@ -46,12 +45,6 @@ class Application:
             for visit in self.visits
             if urlsplit(visit).path == path
         ]
-
-
-@pytest.fixture(scope="module")
-def instance() -> Iterator[Instance]:
-    with Instance(with_demo=True) as running:
-        yield running
 
 
 @pytest.fixture
@@ -88,26 +81,9 @@ def register(instance: Instance, application: Application, organisation: str) ->
     return printed.split("client_id: ")[1].split()[0]
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def context(chromium: Any) -> Iterator[BrowserContext]:
-    made = chromium.new_context(java_script_enabled=False)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
+def page(open_browser: Callable[..., Page]) -> Page:
+    return open_browser(java_script_enabled=False)
 
 
 def address(instance: Instance, application: Application, **changes: str) -> str:
@@ -138,8 +114,6 @@ def sign_in(page: Page, who: dict[str, Any]) -> None:
         page.locator('form:has([name="code"]) button[type="submit"]').first.click()
 
 
-@pytest.mark.browser
-@pytest.mark.instance
 class TestWayBack:
     def test_from_sign_in_second_factor_and_consent(
         self, instance: Instance, application: Application, page: Page

@@ -1,0 +1,381 @@
+"""Every page, reached as people reach it, looked at in light and dark, wide and narrow.
+
+`GALLERY` says how each template comes to be shown; a template that nobody shows fails the last test.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from config.children import PROJECT
+from tests.browser.authenticators import Authenticator
+from tests.browser.conftest import Mailbox, Watch
+from tests.browser.looks import look
+from tests.browser.people import Person, Pool
+from tests.browser.steps import authorize_url, field, give_code, give_password, heading
+from tests.support.instance import Instance
+
+# Not pages of their own, not in this configuration, or shown by the story of open sign-up.
+ELSEWHERE = {
+    "base.html": "every page stands on it",
+    "base_door.html": "every page stands on it",
+    "base_house.html": "every page stands on it",
+    "account/signup.html": "test_open_sign_up.py",
+    "account/verification_sent.html": "test_open_sign_up.py",
+    "account/confirm_email_verification_code.html": "confirmation by code is switched off",
+    "account/verified_email_required.html": "nobody unconfirmed gets in",
+}
+
+
+@dataclass
+class Visitor:
+    """Opens pages for the gallery."""
+
+    instance: Instance
+    demo: str
+    pool: Pool
+    mailbox: Mailbox
+    watch: Watch
+    open_browser: Callable[..., Page]
+
+    def stranger(self, path: str = "/accounts/login/") -> Page:
+        page = self.open_browser()
+        page.goto(path)
+        return page
+
+    def inside(self, path: str, kind: str = "strong") -> Page:
+        page = self.open_browser(signed_in=self.pool.take(kind))
+        page.goto(path)
+        return page
+
+    def expect(self, *words: str) -> None:
+        self.watch.expect(*words)
+
+
+def login_with_mistake(visit: Visitor) -> Page:
+    page = visit.stranger(authorize_url(visit.instance))
+    give_password(page, Person("nobody@acme.example", "wrong", None, ""))
+    expect(page.locator(".form .callout")).to_be_visible()
+    return page
+
+
+def challenge(visit: Visitor, path: str = "") -> Page:
+    page = visit.stranger(authorize_url(visit.instance))
+    give_password(page, visit.pool.take("strong"))
+    expect(heading(page)).to_have_text("Enter your code")
+    if path:
+        page.goto(path)
+    return page
+
+
+def challenge_with_mistake(visit: Visitor) -> Page:
+    page = visit.stranger()
+    who = visit.pool.take("strong")
+    give_password(page, who)
+    give_code(page, who.wrong_code())
+    expect(page.locator(".field__error").first).to_be_visible()
+    return page
+
+
+def invitation(visit: Visitor) -> Page:
+    said = visit.instance.manage("invite", "ivy@acme.example", "--organisation", "acme")
+    return visit.stranger(said.strip())
+
+
+def unknown_invitation(visit: Visitor) -> Page:
+    visit.expect("status of 404")
+    return visit.stranger("/invitations/unknown/")
+
+
+def new_password(visit: Visitor) -> Page:
+    who = visit.pool.take("strong")
+    page = visit.stranger("/accounts/password/reset/")
+    field(page, "Email").fill(who.email)
+    page.get_by_role("button", name="Send the link").click()
+    page.goto(visit.mailbox.link(who.email, "/password/reset/key/"))
+    expect(field(page, "New password")).to_be_visible()
+    page.get_by_role("button", name="Set password").wait_for()
+    field(page, "New password").fill("password")
+    field(page, "New password, once more").fill("another")
+    page.get_by_role("button", name="Set password").click()
+    expect(page.locator(".field__error").first).to_be_visible()
+    return page
+
+
+def waiting_address(visit: Visitor) -> Page:
+    page = visit.inside("/accounts/email/")
+    field(page, "New email").fill(f"a-rather-long-new-address-{visit.instance.port}@acme.example")
+    page.get_by_role("button", name="Send the link").click()
+    expect(page.get_by_role("button", name="Cancel change")).to_be_visible()
+    return page
+
+
+def confirm_address(visit: Visitor) -> Page:
+    who = visit.pool.take("strong")
+    page = visit.open_browser(signed_in=who)
+    page.goto("/accounts/email/")
+    field(page, "New email").fill(f"new.{who.email}")
+    page.get_by_role("button", name="Send the link").click()
+    page.goto(visit.mailbox.link(f"new.{who.email}", "/confirm-email/"))
+    return page
+
+
+def no_password(visit: Visitor) -> Page:
+    who = visit.pool.take("strong")
+    with visit.instance.connect() as connection:
+        connection.execute("UPDATE accounts_user SET password = '!' WHERE email = %s", [who.email])
+    page = visit.open_browser(signed_in=who)
+    page.goto("/accounts/password/set/")
+    return page
+
+
+def with_passkeys(visit: Visitor, link: str = "") -> Page:
+    page = visit.open_browser(signed_in=visit.pool.take("strong"))
+    Authenticator(page)
+    page.goto("/mfa/passkeys/add/")
+    field(page, "Name").fill("A name that is as long as names of things may be in this place, 64")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(heading(page)).to_have_text("Recovery codes")
+    page.goto("/mfa/passkeys/")
+    if link:
+        page.get_by_role("link", name=link).click()
+        expect(heading(page)).to_contain_text(link.split()[0])
+    return page
+
+
+def recovery_codes(visit: Visitor) -> Page:
+    page = visit.inside("/mfa/recovery-codes/")
+    page.get_by_role("button", name="Make").click()
+    expect(heading(page)).to_have_text("Your recovery codes")
+    return page
+
+
+def step_up(visit: Visitor) -> Page:
+    return visit.inside("/step-up/?max_age=0&next=/security/")
+
+
+def security_with_everything(visit: Visitor) -> Page:
+    page = with_passkeys(visit)
+    page.goto("/mfa/recovery-codes/")
+    page.get_by_role("button", name="Make").click()
+    page.goto(authorize_url(visit.instance))
+    visit.expect("status of 400")
+    page.get_by_role("button", name="Allow", exact=True).click()
+    page.wait_for_url("**/callback?**")
+    page.goto("/security/")
+    return page
+
+
+def applications(visit: Visitor) -> Page:
+    page = security_with_everything(visit)
+    page.goto("/security/applications/")
+    page.locator("summary", has_text="What it may do").click()
+    return page
+
+
+def two_sessions(visit: Visitor) -> Page:
+    who = visit.pool.take("plain")
+    other = visit.stranger()
+    give_password(other, who)
+    expect(heading(other)).to_have_text("Security")
+    page = visit.open_browser(signed_in=who)
+    page.goto("/sessions/")
+    return page
+
+
+def wrong_redirect(visit: Visitor) -> Page:
+    visit.expect("status of 400")
+    return visit.stranger(authorize_url(visit.instance, redirect_uri="https://evil.example/"))
+
+
+def unknown_request(visit: Visitor) -> Page:
+    visit.expect("status of 404")
+    return visit.stranger("/oauth/authorize/resume?id=unknown")
+
+
+def going_on(visit: Visitor) -> Page:
+    """The page moves on at once: an application that answers "nothing new" keeps it in sight."""
+    page = visit.inside(authorize_url(visit.instance))
+    page.route(f"{visit.demo}/callback?**", lambda route: route.fulfill(status=204))
+    with page.expect_request(f"{visit.demo}/callback?**"):
+        page.get_by_role("button", name="Allow", exact=True).click()
+    expect(heading(page)).to_have_text("Going on to demo")
+    return page
+
+
+def signed_out(visit: Visitor) -> Page:
+    page = visit.inside("/oauth/end-session")
+    page.get_by_role("button", name="Sign out").click()
+    expect(heading(page)).to_have_text("You are signed out")
+    return page
+
+
+def too_many_attempts(visit: Visitor) -> Page:
+    visit.expect("status of 429")
+    page = visit.stranger()
+    who = visit.pool.take("strong")
+    for _ in range(10):
+        with page.expect_navigation():
+            give_password(page, who, password="not the password")
+    expect(heading(page)).to_have_text("Sign-in is paused")
+    return page
+
+
+def stale_form(visit: Visitor) -> Page:
+    visit.expect("status of 403")
+    page = visit.stranger()
+    page.context.clear_cookies(name="csrf")
+    give_password(page, visit.pool.take("strong"))
+    return page
+
+
+def template(visit: Visitor, name: str) -> Page:
+    """A page that only a fault would show, as the product renders it."""
+    html = visit.instance.manage(
+        "shell", "--no-imports", "-c",
+        "from django.test import RequestFactory;"
+        "from django.shortcuts import render;"
+        "from django.contrib.auth.models import AnonymousUser;"
+        "request = RequestFactory().get('/'); request.user = AnonymousUser();"
+        f"print(render(request, {name!r}).content.decode())",
+    )  # fmt: skip
+    page = visit.open_browser()
+    page.route("**/fault", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page.goto("/fault")
+    return page
+
+
+def demo_signed_in(visit: Visitor) -> Page:
+    page = visit.inside(f"{visit.demo}/")
+    page.get_by_role("button", name="Sign in with Sallyport").click()
+    page.get_by_role("button", name="Allow", exact=True).click()
+    expect(heading(page)).to_have_text("Hello, Pat Porter")
+    return page
+
+
+def demo_trouble(visit: Visitor) -> Page:
+    visit.expect("status of 400")
+    return visit.stranger(f"{visit.demo}/callback?state=unknown")
+
+
+Visit = Callable[[Visitor], Page]
+GALLERY: dict[str, Visit] = {
+    "400.html": lambda visit: template(visit, "400.html"),
+    "403.html": lambda visit: template(visit, "403.html"),
+    "403_csrf.html": stale_form,
+    "404.html": lambda visit: (visit.expect("status of 404"), visit.stranger("/nowhere/"))[1],
+    "429.html": too_many_attempts,
+    "500.html": lambda visit: template(visit, "500.html"),
+    "503.html": lambda visit: template(visit, "503.html"),
+    "account/account_inactive.html": lambda visit: visit.stranger("/accounts/inactive/"),
+    "account/email_change.html": waiting_address,
+    "account/email_confirm.html": confirm_address,
+    "account/email_confirm.html unknown": lambda visit: visit.stranger(
+        "/accounts/confirm-email/unknown/"
+    ),
+    "account/login.html": lambda visit: visit.stranger(),
+    "account/login.html mistake": login_with_mistake,
+    "account/logout.html": lambda visit: visit.inside("/accounts/logout/"),
+    "account/password_change.html": lambda visit: visit.inside("/accounts/password/change/"),
+    "account/password_reset.html": lambda visit: visit.stranger("/accounts/password/reset/"),
+    "account/password_reset_done.html": lambda visit: visit.stranger(
+        "/accounts/password/reset/done/"
+    ),
+    "account/password_reset_from_key.html": new_password,
+    "account/password_reset_from_key.html unknown": lambda visit: visit.stranger(
+        "/accounts/password/reset/key/1-unknown/"
+    ),
+    "account/password_reset_from_key_done.html": lambda visit: visit.stranger(
+        "/accounts/password/reset/key/done/"
+    ),
+    "account/password_set.html": no_password,
+    "account/signup_closed.html": lambda visit: visit.stranger("/accounts/signup/"),
+    "accounts/invitation.html": invitation,
+    "accounts/invitation.html unknown": unknown_invitation,
+    "console/activity.html": lambda visit: visit.inside("/security/activity/"),
+    "console/applications.html": applications,
+    "console/applications.html none": lambda visit: visit.inside("/security/applications/"),
+    "console/home.html": lambda visit: visit.inside("/"),
+    "console/security.html": security_with_everything,
+    "console/security.html weak": lambda visit: visit.inside("/security/", "plain"),
+    "idp/account.html": lambda visit: visit.inside(
+        authorize_url(visit.instance, prompt="select_account")
+    ),
+    "idp/consent.html": lambda visit: visit.inside(
+        authorize_url(visit.instance, scope="openid profile email roles offline_access")
+    ),
+    "idp/continue.html": going_on,
+    "idp/error.html": wrong_redirect,
+    "idp/logged_out.html": signed_out,
+    "idp/logout_confirm.html": lambda visit: visit.inside("/oauth/end-session"),
+    "idp/over.html": unknown_request,
+    "mfa/challenge.html": challenge,
+    "mfa/challenge.html mistake": challenge_with_mistake,
+    "mfa/passkey_add.html": lambda visit: visit.inside("/mfa/passkeys/add/"),
+    "mfa/passkey_remove.html": lambda visit: with_passkeys(visit, "Remove A name"),
+    "mfa/passkey_rename.html": lambda visit: with_passkeys(visit, "Rename A name"),
+    "mfa/passkeys.html": with_passkeys,
+    "mfa/passkeys.html none": lambda visit: visit.inside("/mfa/passkeys/"),
+    "mfa/recovery_codes.html": recovery_codes,
+    "mfa/recovery_codes_confirm.html": lambda visit: visit.inside("/mfa/recovery-codes/"),
+    "mfa/totp_enrol.html": lambda visit: visit.inside("/mfa/totp/", "plain"),
+    "mfa/totp_remove.html": lambda visit: visit.inside("/mfa/totp/remove/"),
+    "sessions/enrol_first.html": lambda visit: visit.inside(
+        "/step-up/?acr=aal2&next=/security/", "plain"
+    ),
+    "sessions/list.html": two_sessions,
+    "sessions/step_up.html": step_up,
+    "demo client, nobody": lambda visit: visit.stranger(f"{visit.demo}/"),
+    "demo client, signed in": demo_signed_in,
+    "demo client, trouble": demo_trouble,
+}
+
+
+@pytest.fixture
+def visit(
+    instance: Instance,
+    demo: str,
+    pool: Pool,
+    mailbox: Mailbox,
+    watch: Watch,
+    open_browser: Callable[..., Page],
+) -> Visitor:
+    return Visitor(instance, demo, pool, mailbox, watch, open_browser)
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_everybody_can_use_it(name: str, visit: Visitor) -> None:
+    page = GALLERY[name](visit)
+
+    look(page)
+
+
+def test_the_look_sees_what_is_wrong(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.set_content(
+        "<!doctype html><html lang=en><title>t</title><main><h1>t</h1><input>"
+        "<p style='color:#bbb;background:#fff;width:400px'>faint and wide</p></main></html>"
+    )
+
+    with pytest.raises(AssertionError) as found:
+        look(page)
+
+    for words in ("'id': 'label'", "color-contrast", "360, 'sticks out'"):
+        assert words in str(found.value)
+
+
+def test_a_template_is_either_in_the_gallery_or_says_why_not() -> None:
+    folder = PROJECT / "templates"
+    pages = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.html")
+        if path.relative_to(folder).parts[0] not in {"components", "admin"}
+    }
+
+    shown: Any = {name.partition(" ")[0] for name in GALLERY if ".html" in name}
+
+    assert pages - shown - ELSEWHERE.keys() == set()
+    assert (shown | ELSEWHERE.keys()) - pages == set()
