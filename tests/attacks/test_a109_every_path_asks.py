@@ -203,7 +203,7 @@ def _public_names(patterns: list[object], space: str) -> list[str]:
             inner = f"{pattern.namespace}:" if pattern.namespace else space
             if inner not in {"idp:", "console:", "admin:"}:
                 names += _public_names(pattern.url_patterns, inner)
-        elif isinstance(pattern, URLPattern) and not _asks_for_login(pattern):
+        elif isinstance(pattern, URLPattern) and pattern.name and not _asks_for_login(pattern):
             names.append(f"{space}{pattern.name}")
     return names
 
