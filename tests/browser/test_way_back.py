@@ -8,7 +8,7 @@ import base64
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -19,6 +19,7 @@ from django_otp.oath import TOTP
 from playwright.sync_api import Page
 
 from core import clock
+from tests.browser.conftest import Watch
 from tests.support.instance import Instance
 
 VERIFIER = "v" * 64
@@ -48,7 +49,13 @@ class Application:
 
 
 @pytest.fixture
-def application(instance: Instance) -> Iterator[Application]:
+def application(far_application: Application) -> Application:
+    far_application.visits.clear()
+    return far_application
+
+
+@pytest.fixture(scope="module")
+def far_application(instance: Instance) -> Iterator[Application]:
     app = Application()
 
     class Handler(BaseHTTPRequestHandler):
@@ -158,7 +165,7 @@ class TestWayBack:
         self, instance: Instance, application: Application, page: Page
     ) -> None:
         carol = person(instance, "carol")
-        application.client_id = register(instance, application, "globex")
+        application = replace(application, client_id=register(instance, application, "globex"))
         page.goto(address(instance, application))
         sign_in(page, carol)
         page.click("#consent-allow")
@@ -174,8 +181,9 @@ class TestWayBack:
         assert second["code"] != first["code"]
 
     def test_the_back_button_does_not_lead_into_a_trap(
-        self, instance: Instance, application: Application, page: Page
+        self, instance: Instance, application: Application, page: Page, watch: Watch
     ) -> None:
+        watch.expect("status of 409")
         page.goto(address(instance, application))
         sign_in(page, person(instance, "carol"))
         page.wait_for_url(f"{application.home}callback**")
