@@ -69,7 +69,12 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="CPU per request.")
-    parser.add_argument("--seconds", type=int, default=2, help="length of one timed round")
+    parser.add_argument(
+        "--seconds",
+        type=int,
+        default=2,
+        help="length of one timed round; longer where a provider is slow",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="rounds; the median counts")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--works", nargs="+", type=Work, choices=list(Work), default=list(Work))

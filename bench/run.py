@@ -1,5 +1,6 @@
 """The rounds: each work in turn, each peer in turn, so that the machine's drift hits all alike."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,10 @@ WARM_UP_SECONDS = 1
 WARM_UP_CODES = 6000
 # Fresh codes: so many times what the last load of the same cell used in a second.
 HEADROOM = 4
+# A slow cell is loaded for longer: with few requests, ticks of 10 ms and the handful that is under
+# way when the time is over (their CPU is counted, they are not) would decide the figure.
+ENOUGH_REQUESTS = 400
+LONGEST_SECONDS = 15
 FAMILIES_PER_CONNECTION = 4
 INTROSPECTED = 200
 
@@ -38,7 +43,10 @@ class Run:
         for work, peer in self._cells():
             # While others were measured, threads and connections of this peer went to sleep.
             self._load(peer, work, seconds=WARM_UP_SECONDS)
-            yield self._one(peer, work, number=number, seconds=seconds)
+            needed = math.ceil(ENOUGH_REQUESTS / max(self.speed[peer.name, work], 1))
+            yield self._one(
+                peer, work, number=number, seconds=max(seconds, min(needed, LONGEST_SECONDS))
+            )
 
     def _cells(self) -> Iterator[tuple[Work, Peer]]:
         for work in self.works:
