@@ -6,12 +6,13 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from accounts import mail
 from accounts.flows import rotate_security_stamp
 from accounts.models import User
 from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
-from mfa import notices, passkeys, recovery_codes, totp
+from mfa import passkeys, recovery_codes, totp
 from mfa.aaguids import name_of
 from mfa.flows.standing import Factors, factors_of, role_demands_second_factor
 from mfa.models import PasskeyFactor, RecoveryCode, RecoveryCodesFactor, TotpFactor
@@ -125,7 +126,7 @@ def make_recovery_codes(*, user: User, now: datetime) -> tuple[str, ...]:
         for code in codes
     )
     rotate_security_stamp(user=user, now=now)
-    notices.send(user=user, notice="recovery_codes_created", now=now)
+    mail.notify(user, "account/email/recovery_codes_created", now=now)
     _write_down(user, Event.RECOVERY_CODES_CREATED, sheet, now, count=len(codes))
     return codes
 
@@ -195,7 +196,7 @@ def _added(user: User, factor: TotpFactor | PasskeyFactor, kind: str, now: datet
     rotate_security_stamp(user=user, now=now)
     proof = Proof(factor, is_passwordless=isinstance(factor, PasskeyFactor))
     factor_added.send(type(factor), user=user, proof=proof, now=now)
-    notices.send(user=user, notice="factor_added", now=now, factor=kind, factor_name=factor.name)
+    mail.notify(user, "account/email/factor_added", now=now, factor=kind, factor_name=factor.name)
     _write_down(user, Event.FACTOR_ADDED, factor, now, type=kind, name=factor.name)
 
 
@@ -206,7 +207,7 @@ def _removed(user: User, factor: TotpFactor | PasskeyFactor, kind: str, now: dat
     if not factors_of(user).count:
         RecoveryCodesFactor.objects.filter(user_id=user.pk).delete()  # nothing to stand in for
     rotate_security_stamp(user=user, now=now)
-    notices.send(user=user, notice="factor_removed", now=now, factor=kind, factor_name=name)
+    mail.notify(user, "account/email/factor_removed", now=now, factor=kind, factor_name=name)
     _write_down(user, Event.FACTOR_REMOVED, factor, now, type=kind, name=name)
 
 

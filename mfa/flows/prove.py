@@ -11,11 +11,12 @@ from typing import Any
 import django_otp
 from django.db import transaction
 
+from accounts import mail
 from accounts.models import User
 from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
-from mfa import notices, passkeys
+from mfa import passkeys
 from mfa.models import PasskeyFactor, RecoveryCodesFactor, TotpFactor
 from mfa.passkeys import Purpose
 from mfa.proof import Proof
@@ -52,7 +53,7 @@ def prove_code(*, user: User, method: str, code: str, now: datetime) -> Proof | 
             now=now,
             codes_left=left,
         )
-        notices.send(user=user, notice="recovery_code_used", now=now, codes_left=left)
+        mail.notify(user, "account/email/recovery_code_used", now=now, codes_left=left)
     return Proof(accepted)
 
 
@@ -113,7 +114,7 @@ def _note_lock(user: User, factor: TotpFactor | RecoveryCodesFactor | None, now:
             user=user.pk,
             failures=factor.failures,
         )
-        notices.send(user=user, notice="factor_locked", now=now)
+        mail.notify(user, "account/email/factor_locked", now=now)
 
 
 def _record(
@@ -149,4 +150,4 @@ def _alarm(factor: PasskeyFactor, presented: int, now: datetime) -> None:
         counter=factor.sign_count,
         presented=presented,
     )
-    notices.send(user=user, notice="passkey_counter_regressed", now=now, factor_name=factor.name)
+    mail.notify(user, "account/email/passkey_counter_regressed", now=now, factor_name=factor.name)

@@ -25,7 +25,6 @@ ELSEWHERE = {
     "base_house.html": "every page stands on it",
     "account/signup.html": "test_open_sign_up.py",
     "account/verification_sent.html": "test_open_sign_up.py",
-    "account/confirm_email_verification_code.html": "confirmation by code is switched off",
     "account/verified_email_required.html": "nobody unconfirmed gets in",
 }
 
