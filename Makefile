@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint format types map migrations deploy-check shape bench lock env down clean
+.PHONY: help setup run test check lint format types map migrations deploy-check sabotage shape bench lock env down clean
 
 PY := .venv/bin/python
 # The first Python that fits and can make virtual environments.
@@ -66,6 +66,9 @@ migrations: setup ## Check that no migration is missing
 
 deploy-check: setup ## Check the settings of a production deployment
 	@$(UNSET) $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
+
+sabotage: setup ## Take each defence away and see that the tests of its attack notice
+	@$(PY) -m tests.attacks.sabotage $(ARGS)
 
 shape: setup ## Print how large everything is; fails nothing
 	@$(PY) -m tests.architecture.shape
