@@ -21,6 +21,11 @@ from tests.support import authorize, oauth
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _real_commits() -> None:
+    """Not here: nothing happens on commit, and emptying all tables takes longer than the tests."""
+
+
 @pytest.fixture
 def alice(employee, acme_web) -> dict:
     """Alice of acme at work: signed in, with tokens of acme's application."""
