@@ -78,7 +78,7 @@ class Environment(BaseSettings):
     redis_url: SecretStr = SecretStr("")
     trusted_proxy_count: int = Field(default=0, ge=0, le=5)
     allowed_hosts: list[str] = []
-    signup: Literal["invitation", "open", "closed"] = "invitation"
+    signup: Literal["invitation", "open"] = "invitation"
     signup_organisation: str = ""
     email: Email = Email()
     lifetimes: Lifetimes = Lifetimes()

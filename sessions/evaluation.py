@@ -83,7 +83,7 @@ def evaluate(
     """Judge a session, apply the decision, and return it.
 
     A session that does not exist is denied. On revoke the session is ended in the transaction of
-    the caller. Every verdict but a repeated "allow" of a sweep or a page is written to audit.
+    the caller. A revoke or a denial is written to audit; what an "allow" leads to writes itself.
     """
     with transaction.atomic():
         row = _collect(session_id)

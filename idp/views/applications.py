@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from core import clock
 from core.errors import Refusal
@@ -19,10 +19,15 @@ WITHDRAW_MAX_AGE = timedelta(minutes=15)
 
 
 @never_cache
-@require_POST
+@require_http_methods(["GET", "POST"])
 @require_assurance(REACHABLE, max_age=WITHDRAW_MAX_AGE)
 def withdraw(request: HttpRequest, client: UUID) -> HttpResponse:
-    """Take back what the user allowed this client, and end its refresh tokens."""
+    """Take back what the user allowed this client, and end its refresh tokens.
+
+    A step-up on the way comes back by GET, which changes nothing: the list asks again.
+    """
+    if request.method == "GET":
+        return redirect("console:applications")
     user = request.user
     known = Client.objects.within_id(user.organisation_id).filter(id=client).first()  # type: ignore[union-attr]
     if known is None:
