@@ -32,7 +32,7 @@ def test_every_policy_has_tests():
     assert len(rego_tests()) >= 8
 
 
-@pytest.mark.parametrize(("file", "name"), rego_tests(), ids=lambda value: str(value))
+@pytest.mark.parametrize(("file", "name"), rego_tests(), ids=str)
 def test_the_policy_passes_its_own_tests(file, name):
     engine = Engine()
     for path in (*SOURCES, *TESTS):
