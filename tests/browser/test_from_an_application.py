@@ -49,9 +49,9 @@ class TestTheWholeStory:
         before = live_sessions(instance, person)
 
         begin(page, demo)
-        expect(page.get_by_text("Continue to")).to_contain_text("demo")
+        expect(page.get_by_text("Continue to")).to_contain_text("Harbour Notes")
         sign_in(page, person)
-        expect(heading(page)).to_have_text("Allow demo to do this?")
+        expect(heading(page)).to_have_text("Allow Harbour Notes to do this?")
         page.get_by_role("button", name="Allow", exact=True).click()
 
         expect(heading(page)).to_have_text("Hello, Pat Porter")
@@ -133,14 +133,14 @@ class TestConsent:
         expect(heading(page)).to_have_text("Hello, Pat Porter")
 
         page.goto("/security/applications/")
-        page.get_by_role("button", name="Take back access of demo").click()
+        page.get_by_role("button", name="Take back access of Harbour Notes").click()
         expect(page.get_by_text("No applications yet")).to_be_visible()
 
         page.goto(f"{demo}/")
         page.get_by_role("button", name="Refresh now").click()
         expect(page.get_by_role("status")).to_contain_text("This sign-in is over")
         page.get_by_role("button", name="Sign in with Sallyport").click()
-        expect(heading(page)).to_have_text("Allow demo to do this?")
+        expect(heading(page)).to_have_text("Allow Harbour Notes to do this?")
 
 
 class TestRequests:

@@ -201,7 +201,7 @@ def going_on(visit: Visitor) -> Page:
     page.route(f"{visit.demo}/callback?**", lambda route: route.fulfill(status=204))
     with page.expect_request(f"{visit.demo}/callback?**"):
         page.get_by_role("button", name="Allow", exact=True).click()
-    expect(heading(page)).to_have_text("Going on to demo")
+    expect(heading(page)).to_have_text("Going on to Harbour Notes")
     return page
 
 

@@ -43,7 +43,10 @@ class DemoUser:
 
 @dataclass(frozen=True)
 class DemoClient:
+    """name: in demo.json. title: what people read on the consent page."""
+
     name: str
+    title: str
     organisation: str
     grant_types: tuple[str, ...]
     scopes: tuple[str, ...]
@@ -67,9 +70,9 @@ USERS = (
 SIGN_IN = ("authorization_code", "refresh_token")
 SCOPES = ("openid", "profile", "email", "roles", "offline_access")
 CLIENTS = (
-    DemoClient("demo", "acme", SIGN_IN, SCOPES),
-    DemoClient("demo-machine", "acme", ("client_credentials",), ("roles",)),
-    DemoClient("globex-app", "globex", SIGN_IN, SCOPES),
+    DemoClient("demo", "Harbour Notes", "acme", SIGN_IN, SCOPES),
+    DemoClient("demo-machine", "Demo machine", "acme", ("client_credentials",), ("roles",)),
+    DemoClient("globex-app", "Globex app", "globex", SIGN_IN, SCOPES),
 )
 
 
@@ -180,7 +183,7 @@ def _client(
     if client is None or not secret or not client.has_secret(secret):
         registered = register_client(
             organisation=organisation,
-            name=demo.name,
+            name=demo.title,
             kind=Client.Kind.CONFIDENTIAL,
             redirect_uris=redirect_uris,
             post_logout_redirect_uris=post_logout_redirect_uris,
