@@ -46,6 +46,10 @@ class Authenticator:
         """Whether somebody touches the device when it asks."""
         self._send("setAutomaticPresenceSimulation", enabled=is_present)
 
+    def remove(self) -> None:
+        """Take the device away: Chromium has but one that is built in at a time."""
+        self._send("removeVirtualAuthenticator")
+
     def credentials(self) -> list[dict[str, Any]]:
         return self._send("getCredentials")["credentials"]
 
