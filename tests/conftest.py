@@ -13,7 +13,6 @@ from idp import client_auth, keys
 from idp.models import Client
 from protection import keyring
 from sessions.current import current_session_id
-from sessions.current import current_session_id
 from tests import cast
 from tests.cast import Person
 
