@@ -99,22 +99,20 @@ WITH a AS (
   SELECT f.organisation_id, f.client_id, f.user_id, f.session_id, f.scope, f.id AS family_id,
          f.expires_at AS family_expires_at, f.current, f.previous, f.successor_sealed,
          f.generation, f.rotated_at, f.revoked_at, f.created_at AS family_created_at
-    FROM idp_refreshfamily f WHERE f.id = %(family)s {lock})
+    FROM idp_refreshfamily f WHERE f.id = %(family)s)
 SELECT {columns}, a.client_id, c.client_id AS client_name, a.current, a.previous,
        a.successor_sealed, a.generation, a.rotated_at, a.revoked_at, a.family_created_at
        {more}
   FROM a {joins}
 """
-# The family of a refresh token that ROTATE did not take, to tell why.
-FIND_FAMILY = _FAMILY.format(
-    columns=_AUTHORIZED, joins=_AUTHORIZED_JOINS, more="", lock="FOR UPDATE"
-)
+# The family of a refresh token that ROTATE did not take, to tell why. It locks nothing: what is done
+# about it is a conditional update of its own, and many may ask at once for an answer that was lost.
+FIND_FAMILY = _FAMILY.format(columns=_AUTHORIZED, joins=_AUTHORIZED_JOINS, more="")
 
 # RFC 7662, and userinfo: all that an access token of a user stands on, in one statement.
 FIND_TOKEN = _FAMILY.format(
     columns=_AUTHORIZED,
     joins=_AUTHORIZED_JOINS,
-    lock="",
     more=""",
   EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
   (SELECT i.changed_at FROM idp_client i WHERE i.id = %(caller)s) AS caller_changed_at""",
