@@ -32,7 +32,7 @@ def test_the_burst_passes_and_the_next_is_refused_until_the_period_ends():
 def test_each_key_and_each_limit_counts_for_itself():
     spend_all()
 
-    spend(LIMIT, "somebody else", now=NOW)
+    spend(LIMIT, "nobody", now=NOW)
     spend(Limit(name="other", burst=1, period=LIMIT.period, why="-"), "somebody", now=NOW)
 
 

@@ -31,8 +31,10 @@ class Door:
 
     def __exit__(self, *_: object) -> None:
         self.shut()
+        self._run(self._leave())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     @property
     def url(self) -> str:
@@ -59,6 +61,12 @@ class Door:
             self._server.close()
         for pipe in list(self._pipes):
             pipe.transport.abort()
+
+    async def _leave(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         theirs, ours = await self._connect()
