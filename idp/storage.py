@@ -105,8 +105,8 @@ SELECT {columns}, a.client_id, c.client_id AS client_name, a.current, a.previous
        {more}
   FROM a {joins}
 """
-# The family of a refresh token that ROTATE did not take, to tell why. It locks nothing: what is done
-# about it is a conditional update of its own, and many may ask at once for an answer that was lost.
+# The family of a refresh token that ROTATE did not take, to tell why. It locks nothing: what is
+# done about it is a conditional update of its own, and many may ask at once for a lost answer.
 FIND_FAMILY = _FAMILY.format(columns=_AUTHORIZED, joins=_AUTHORIZED_JOINS, more="")
 
 # RFC 7662, and userinfo: all that an access token of a user stands on, in one statement.
