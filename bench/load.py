@@ -75,6 +75,7 @@ class Job:
             "connections": self.connections,
             "seconds": self.seconds,
         }
+        path.touch(mode=0o600)  # It holds the client's secret.
         path.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
 
 
