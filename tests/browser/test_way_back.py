@@ -60,7 +60,8 @@ def far_application(instance: Instance) -> Iterator[Application]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            app.visits.append(self.path)
+            if self.path != "/favicon.ico":
+                app.visits.append(self.path)
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
