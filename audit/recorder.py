@@ -29,6 +29,30 @@ VALUES
 """
 
 
+def branch(event: Event, *, source: str, actor: str, subject: str, facts: str, now: str) -> str:
+    """An INSERT that a larger statement carries as a branch, so that both happen or neither.
+
+    source: the FROM item with organisation_id and session_id; actor, subject, facts (jsonb) and
+    now: SQL expressions over it, constants of ours. `branch_params` says what is bound.
+    """
+    return f"""
+  INSERT INTO audit_auditevent
+    (id, at, event, organisation_id, actor, subject, session_id, device_id, address,
+     transaction_id, facts)
+  SELECT %(event_id)s, {now}, '{event.value}', {source}.organisation_id, {actor}, {subject},
+         {source}.session_id, NULL, %(address)s, %(transaction_id)s, {facts}
+    FROM {source}"""
+
+
+def branch_params(address: str) -> dict[str, Any]:
+    """What a statement with a `branch` binds for it."""
+    return {
+        "event_id": new_id(),
+        "address": address,
+        "transaction_id": transaction_id.get() or new_id(),
+    }
+
+
 class Cursor(Protocol):
     def execute(self, query: str, params: Mapping[str, Any], /) -> None: ...
 

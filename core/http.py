@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -41,6 +41,11 @@ def address_from(peer: str, forwarded_for: str) -> str:
                 return str(ipaddress.ip_address(hops[-count]))
             except ValueError:
                 pass
+    return _plain_address(peer)
+
+
+@lru_cache(maxsize=4096)
+def _plain_address(peer: str) -> str:
     try:
         return str(ipaddress.ip_address(peer))
     except ValueError:

@@ -124,7 +124,7 @@ def _fields(request: Request) -> dict[str, str]:
 def _authenticated(request: Request) -> tuple[MachineClient, dict[str, str]]:
     fields = _fields(request)
     methods = ["client_secret_basic", "client_secret_post", "none"]
-    work = TokenRequest(request, fields, storage.Unit(storage.NO_CURSOR))
+    work = TokenRequest(request, fields, storage.Unit())
     try:
         client: MachineClient = server.authenticate_client(work, methods)
     except Refused:

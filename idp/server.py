@@ -27,9 +27,19 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
     """
 
     def __init__(self, request: Request, fields: dict[str, str], unit: Unit) -> None:
-        super().__init__(request.method, f"{settings.ISSUER}{request.path}")
+        # Authlib's own __init__ judges the address of each request; ours is judged at start.
+        self.method = request.method
+        self.uri = f"{settings.ISSUER}{request.path}"
         self.headers = {"Authorization": request.authorization} if request.authorization else {}
         self.payload = BasicOAuth2Payload(fields)
+        self.client: Any = None
+        self.user: Any = None
+        self.auth_method: str | None = None
+        self.authorization_code: Any = None
+        self.refresh_token: Any = None
+        self.credential: Any = None
+        self._body: Any = None
+        self._scope: str | None = None
         self.fields = fields
         self.unit = unit
         self.address = request.address

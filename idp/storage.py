@@ -5,13 +5,15 @@ select cost ten times the driver's time. tests/idp/test_storage.py checks the co
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
 import psycopg
-from django.db import connection, transaction
+from django.db import connection
 from psycopg.rows import dict_row
 
+from audit import recorder
+from audit.events import Event
 from core.clock import SQL_NOW as NOW
 from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
 
@@ -52,6 +54,24 @@ touched AS (
      AND t.last_used_at < {NOW} - interval '1 minute')
 """
 
+_BY_CLIENT = {
+    "source": "a",
+    "actor": "'accounts.User:' || a.user_id",
+    "subject": "'idp.Client:' || a.client_id",
+    "now": NOW,
+}
+_REDEEMED = recorder.branch(
+    Event.CODE_REDEEMED,
+    facts="jsonb_build_object('family', a.family_id, 'scope', a.scope)",
+    **_BY_CLIENT,
+)
+_ROTATED = recorder.branch(
+    Event.REFRESH_TOKEN_ROTATED,
+    facts="jsonb_build_object("
+    "'family', a.family_id, 'generation', a.generation, 'is_retry', false)",
+    **_BY_CLIENT,
+)
+
 # RFC 6749 §4.1.2, RFC 7636 §4.6: single use, client, redirect_uri and verifier in one statement.
 REDEEM_CODE = f"""
 WITH used AS (
@@ -71,6 +91,7 @@ a AS (
   SELECT used.*, CAST(%(family)s AS uuid) AS family_id,
          {NOW} + %(lifetime)s AS family_expires_at
     FROM used),
+written AS ({_REDEEMED}),
 {_TOUCH}
 SELECT {_AUTHORIZED}, a.nonce FROM a {_AUTHORIZED_JOINS}
 """
@@ -89,7 +110,8 @@ WITH a AS (
    WHERE id = %(family)s AND current = %(presented)s AND client_id = %(client)s
      AND issues_refresh AND revoked_at IS NULL AND expires_at > {NOW}
   RETURNING organisation_id, client_id, user_id, session_id, scope, id AS family_id,
-            expires_at AS family_expires_at),
+            expires_at AS family_expires_at, generation),
+written AS ({_ROTATED}),
 {_TOUCH}
 SELECT {_AUTHORIZED} FROM a {_AUTHORIZED_JOINS}
 """
@@ -146,12 +168,18 @@ SELECT c.id, c.client_id, c.organisation_id, c.kind, c.secret_digest, c.grant_ty
  WHERE c.client_id = %(client_id)s
 """
 
-# client_credentials: is the client still the one that was authenticated, and what roles has it?
-CHECK_CLIENT = f"""
-SELECT c.is_active AND o.is_active AS client_is_active, c.changed_at AS client_changed_at,
-       o.slug AS organisation, {NOW} AS now
+# client_credentials: one statement, which writes only if the client is still the one that was
+# authenticated: switched off, or with another secret, it gets nothing.
+ISSUE_TO_CLIENT = f"""
+INSERT INTO audit_auditevent
+  (id, at, event, organisation_id, actor, subject, session_id, device_id, address,
+   transaction_id, facts)
+SELECT %(event_id)s, {NOW}, '{Event.TOKEN_ISSUED.value}', c.organisation_id,
+       'idp.Client:' || c.id, 'idp.Client:' || c.id, NULL, NULL, %(address)s, %(transaction_id)s,
+       jsonb_build_object('grant_type', 'client_credentials', 'scope', CAST(%(scope)s AS text))
   FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
- WHERE c.id = %(client)s
+ WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND c.is_active AND o.is_active
+RETURNING at AS now
 """
 
 
@@ -169,28 +197,28 @@ class Cursor:
         return self._raw.fetchone()
 
 
-class _NoCursor(Cursor):
-    """Where no statement of the unit may run."""
+class Unit:
+    """One transaction, begun by its first statement. `refused` undoes it when it ends.
+
+    It is psycopg's own transaction, a tenth of a millisecond cheaper than Django's; inside one of
+    Django's it becomes a savepoint. Whatever needs a transaction of Django's own (making a key)
+    has to happen before the first statement.
+    """
 
     def __init__(self) -> None:
-        pass
-
-    def execute(self, query: str, params: Mapping[str, Any]) -> None:  # noqa: ARG002
-        raise RuntimeError("no statement belongs here")
-
-    def one(self, query: str, params: Mapping[str, Any]) -> Row | None:  # noqa: ARG002
-        raise RuntimeError("no statement belongs here")
-
-
-NO_CURSOR = _NoCursor()
-
-
-class Unit:
-    """One transaction. `refused` undoes it when it ends without an exception."""
-
-    def __init__(self, cursor: Cursor) -> None:
-        self.cursor = cursor
         self.refused = False
+        self._stack = ExitStack()
+        self._cursor: Cursor | None = None
+
+    @property
+    def cursor(self) -> Cursor:
+        if self._cursor is None:
+            raw = raw_connection()
+            self._stack.enter_context(raw.transaction())
+            self._cursor = Cursor(
+                self._stack.enter_context(ServerCursor(raw, row_factory=dict_row))
+            )
+        return self._cursor
 
 
 def raw_connection() -> "psycopg.Connection[Any]":
@@ -207,17 +235,16 @@ def raw_connection() -> "psycopg.Connection[Any]":
 @contextmanager
 def unit() -> Iterator[Unit]:
     """A transaction on this thread's connection."""
-    raw = raw_connection()
-    with transaction.atomic(), ServerCursor(raw, row_factory=dict_row) as cursor:
-        work = Unit(Cursor(cursor))
+    work = Unit()
+    with work._stack:  # noqa: SLF001 - the other half of Unit
         yield work
-        if work.refused:
-            transaction.set_rollback(True)
+        if work.refused and work._cursor is not None:  # noqa: SLF001
+            raise psycopg.Rollback
 
 
 @contextmanager
 def reading() -> Iterator[Cursor]:
-    """One statement without a transaction around it."""
+    """One statement, which is a transaction by itself."""
     with ServerCursor(raw_connection(), row_factory=dict_row) as cursor:
         yield Cursor(cursor)
 

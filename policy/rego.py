@@ -4,10 +4,10 @@ An engine belongs to its thread, keeps its last input when a new one is refused,
 "<undefined>" as a string, and panics with a BaseException: hence the care below.
 """
 
-import json
 import threading
 from typing import Any
 
+import orjson
 from regorus import Engine
 
 from policy.bundle import Bundle
@@ -28,8 +28,8 @@ class RegoEvaluator:
         """The policy's answer for this input, as parsed JSON; raises PolicyUnavailable."""
         try:
             engine = self._engine()
-            engine.set_input_json(json.dumps(document))
-            return json.loads(engine.eval_rule_as_json(QUERY))
+            engine.set_input_json(orjson.dumps(document).decode())
+            return orjson.loads(engine.eval_rule_as_json(QUERY))
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as failure:

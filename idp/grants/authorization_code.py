@@ -13,6 +13,7 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, new_id
+from idp import keys
 from idp.client_auth import MachineClient
 from idp.grants import proof
 from idp.models.token import RevokeReason
@@ -44,20 +45,20 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
             raise Refused(Refusal.invalid_grant("The code_verifier does not fit."))
         issues_refresh = client.check_grant_type("refresh_token")
         token = refresh_token.make(new_id(), 0)
-        row = self.request.unit.cursor.one(
-            REDEEM_CODE,
-            {
-                "digest": digest(code),
-                "client": client.id,
-                "redirect_uri": redirect_uri,
-                "challenge": s256(verifier),
-                "family": token.family_id,
-                "current": token.digest,
-                "issues_refresh": issues_refresh,
-                "lifetime": settings.REFRESH_TOKEN_LIFETIME,
-                "clock_offset": clock.offset(),
-            },
-        )
+        keys.signing_key(client.signing_alg)  # made before the transaction begins, if at all
+        params = {
+            "digest": digest(code),
+            "client": client.id,
+            "redirect_uri": redirect_uri,
+            "challenge": s256(verifier),
+            "family": token.family_id,
+            "current": token.digest,
+            "issues_refresh": issues_refresh,
+            "lifetime": settings.REFRESH_TOKEN_LIFETIME,
+            "clock_offset": clock.offset(),
+            **recorder.branch_params(self.request.address),
+        }
+        row = self.request.unit.cursor.one(REDEEM_CODE, params)
         if row is None:
             self.request.traces.append(lambda cursor: _trace_failure(cursor, code, client))
             raise Refused(Refusal.invalid_grant("The code is unknown, used, expired or not yours."))
@@ -72,10 +73,6 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         redeemed: _Redeemed = self.request.authorization_code
         row = redeemed.row
         authorization = proof.authorize(client, row, scope=row["scope"], nonce=row["nonce"])
-        proof.record(
-            self.request.unit.cursor, Event.CODE_REDEEMED, client, row, self.request.address,
-            scope=row["scope"],
-        )  # fmt: skip
         return mint(authorization, redeemed.refresh_token)
 
     def delete_authorization_code(self, authorization_code: Any) -> None:

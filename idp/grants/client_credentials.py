@@ -6,12 +6,11 @@ from authlib.oauth2.rfc6749 import grants
 from django.conf import settings
 
 from audit import recorder
-from audit.events import Event
 from core import clock
 from core.errors import Refusal
+from idp import keys, storage
 from idp.client_auth import MachineClient, same_client
 from idp.server import Refused, TokenRequest
-from idp.storage import CHECK_CLIENT
 from idp.tokens.claims import Authorization
 from idp.tokens.mint import mint
 
@@ -33,21 +32,19 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
 
     def generate_token(self, **_: Any) -> dict[str, Any]:
         client: MachineClient = self.request.client
-        cursor = self.request.unit.cursor
-        row = cursor.one(CHECK_CLIENT, {"client": client.id, "clock_offset": clock.offset()})
-        if row is None or not row["client_is_active"]:
+        keys.signing_key(client.signing_alg)
+        params = {
+            "client": client.id,
+            "changed_at": client.changed_at,
+            "scope": self.request.scope,
+            "clock_offset": clock.offset(),
+            **recorder.branch_params(self.request.address),
+        }
+        with storage.reading() as cursor:
+            row = cursor.one(storage.ISSUE_TO_CLIENT, params)
+        if row is None:  # switched off or changed since it was cached: look again
+            same_client(client, None)
             raise Refused(Refusal.invalid_client())
-        same_client(client, row["client_changed_at"])
-        recorder.insert(
-            cursor,
-            Event.TOKEN_ISSUED,
-            organisation_id=client.organisation_id,
-            actor=f"idp.Client:{client.id}",
-            subject=f"idp.Client:{client.id}",
-            address=self.request.address,
-            now=row["now"],
-            facts={"grant_type": "client_credentials", "scope": self.request.scope},
-        )
         return mint(
             Authorization(
                 client_id=client.client_id,

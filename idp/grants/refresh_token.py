@@ -15,6 +15,7 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from core.ids import equal
+from idp import keys
 from idp.client_auth import MachineClient
 from idp.grants import proof
 from idp.models.token import RevokeReason
@@ -41,17 +42,17 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         if presented is None:
             raise Refused(Refusal.invalid_grant(UNUSABLE))
         successor = refresh_token.make(presented.family_id, presented.generation + 1)
-        row = self.request.unit.cursor.one(
-            ROTATE,
-            {
-                "family": presented.family_id,
-                "presented": presented.digest,
-                "client": client.id,
-                "new": successor.digest,
-                "sealed": _seal(successor, client),
-                "clock_offset": clock.offset(),
-            },
-        )
+        keys.signing_key(client.signing_alg)  # made before the transaction begins, if at all
+        params = {
+            "family": presented.family_id,
+            "presented": presented.digest,
+            "client": client.id,
+            "new": successor.digest,
+            "sealed": _seal(successor, client),
+            "clock_offset": clock.offset(),
+            **recorder.branch_params(self.request.address),
+        }
+        row = self.request.unit.cursor.one(ROTATE, params)
         if row is None:
             return self._retry(client, presented)
         return _Proven(row, successor, is_retry=False)
@@ -64,15 +65,16 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         client: MachineClient = self.request.client
         scope = self.request.fields.get("scope") or proven.row["scope"]
         authorization = proof.authorize(client, proven.row, scope=scope)
-        proof.record(
-            self.request.unit.cursor,
-            Event.REFRESH_TOKEN_ROTATED,
-            client,
-            proven.row,
-            self.request.address,
-            generation=proven.successor.generation,
-            is_retry=proven.is_retry,
-        )
+        if proven.is_retry:  # the rotation itself was written by its own statement
+            proof.record(
+                self.request.unit.cursor,
+                Event.REFRESH_TOKEN_ROTATED,
+                client,
+                proven.row,
+                self.request.address,
+                generation=proven.successor.generation,
+                is_retry=True,
+            )
         return mint(authorization, proven.successor)
 
     def revoke_old_credential(self, proven: Any) -> None:

@@ -1,8 +1,11 @@
 """The one mint: every token of the product is signed here."""
 
+import base64
+from functools import lru_cache
 from typing import Any
 
-from joserfc import jwt
+import orjson
+from joserfc.jws import JWSRegistry
 
 from idp import keys
 from idp.keys import LoadedKey
@@ -33,5 +36,16 @@ def mint(authorization: Authorization, refresh_token: RefreshToken | None) -> di
 
 
 def _sign(payload: dict[str, Any], kind: str, key: LoadedKey) -> str:
-    header = {"alg": key.alg, "kid": key.kid, "typ": kind}
-    return jwt.encode(header, payload, key.key, algorithms=[key.alg])
+    """A compact JWS (RFC 7515 §3.1): joserfc signs, the header is encoded once for each key."""
+    signing_input = _head(key.alg, key.kid, kind) + _encode(orjson.dumps(payload))
+    signature = JWSRegistry.algorithms[key.alg].sign(signing_input, key.key)
+    return (signing_input + b"." + _encode(signature)).decode()
+
+
+@lru_cache(maxsize=16)
+def _head(alg: str, kid: str, kind: str) -> bytes:
+    return _encode(orjson.dumps({"alg": alg, "kid": kid, "typ": kind})) + b"."
+
+
+def _encode(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")

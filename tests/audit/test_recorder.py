@@ -12,6 +12,7 @@ from audit.events import Event
 from audit.models import AuditEvent
 from core.ids import new_id
 from idp import storage
+from idp.grants import authorization_code, refresh_token
 from idp.models import RefreshFamily
 from tests import cast
 from tests.support import oauth
@@ -140,7 +141,14 @@ class TestOneTransaction:
         @contextmanager
         def broken():
             with monkeypatch.context() as patch:
-                patch.setattr(recorder, "INSERT", "SELECT raise_no_such_function(%(id)s)")
+                for module, name in (
+                    (authorization_code, "REDEEM_CODE"),
+                    (refresh_token, "ROTATE"),
+                ):
+                    statement = getattr(module, name)
+                    assert "SELECT %(event_id)s" in statement
+                    broken = statement.replace("%(event_id)s", "no_such_function(%(event_id)s)")
+                    patch.setattr(module, name, broken)
                 yield
 
         return broken
