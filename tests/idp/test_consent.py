@@ -276,7 +276,13 @@ class TestRevokeConsent:
         assert alices.post(f"/applications/{globex_web.id}/withdraw/").status_code == 404
 
     def test_it_is_no_link(self, alices: Browser, acme_spa: Client) -> None:
-        assert alices.get(f"/applications/{acme_spa.id}/withdraw/").status_code == 405
+        """Coming back from a step-up by GET leads to the list, and takes nothing back."""
+        decide(alices, ask(alices, acme_spa), "allow")
+
+        response = alices.get(f"/applications/{acme_spa.id}/withdraw/")
+
+        assert (response.status_code, response["Location"]) == (302, "/security/applications/")
+        assert Consent.unscoped.get().revoked_at is None
 
 
 class TestConnectedApplications:

@@ -21,6 +21,8 @@ def _configured(name: str) -> bool:
 
 def prepare() -> None:
     os.environ["SALLYPORT_ENVIRONMENT"] = "test"
+    # Playwright's event loop stays in a worker's thread after its first browser test.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     var = Path(os.environ.setdefault("SALLYPORT_VAR_DIR", str(ROOT / "var" / "test"))).resolve()
     os.environ["SALLYPORT_VAR_DIR"] = str(var)
     var.mkdir(parents=True, exist_ok=True)
