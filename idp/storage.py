@@ -101,7 +101,9 @@ SELECT client_id, organisation_id, user_id, session_id, used_at, family_id, chal
   FROM idp_authorizationcode WHERE digest = %(digest)s
 """
 
-# RFC 6749 §6, RFC 9700 §4.14.2: rotation, expiry, client binding and revocation in one statement.
+# RFC 6749 §6, RFC 9700 §4.14.2: rotation, expiry, client binding and revocation in one statement,
+# which is a transaction by itself. What policy judged was read a moment before (FIND_FAMILY): a
+# session that ends in between is found at the next use, as if it had ended a moment later.
 ROTATE = f"""
 WITH a AS (
   UPDATE idp_refreshfamily
@@ -113,7 +115,7 @@ WITH a AS (
             expires_at AS family_expires_at, generation),
 written AS ({_ROTATED}),
 {_TOUCH}
-SELECT {_AUTHORIZED} FROM a {_AUTHORIZED_JOINS}
+SELECT generation FROM a
 """
 
 _FAMILY = """
@@ -127,8 +129,8 @@ SELECT {columns}, a.client_id, c.client_id AS client_name, a.current, a.previous
        {more}
   FROM a {joins}
 """
-# The family of a refresh token that ROTATE did not take, to tell why. It locks nothing: what is
-# done about it is a conditional update of its own, and many may ask at once for a lost answer.
+# The family of a refresh token and all that it stands on. It locks nothing: what is done about it
+# is a conditional update of its own, and many may ask at once for a lost answer.
 FIND_FAMILY = _FAMILY.format(columns=_AUTHORIZED, joins=_AUTHORIZED_JOINS, more="")
 
 # RFC 7662, and userinfo: all that an access token of a user stands on, in one statement.

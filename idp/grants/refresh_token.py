@@ -1,8 +1,8 @@
 """grant_type=refresh_token (RFC 6749 §6), with rotation and families (RFC 9700 §4.14.2).
 
-Rotation is one conditional update. A token that it does not take is looked at: the immediate
-predecessor within the retry window gets the same successor again (a lost answer must not sign
-anybody out); any other spent token means theft, and the family is revoked.
+The family is read and judged, then rotated by one conditional update: whoever comes second finds
+the token spent. The immediate predecessor within the retry window gets the same successor again (a
+lost answer must not sign anybody out); any other spent token means theft: the family is revoked.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from core.ids import equal
-from idp import keys
+from idp import storage
 from idp.client_auth import MachineClient
 from idp.grants import proof
 from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
-from idp.storage import FIND_FAMILY, ROTATE, Cursor, Row
+from idp.storage import ROTATE, Cursor, Row
 from idp.tokens import refresh_token
 from idp.tokens.mint import mint
 from idp.tokens.refresh_token import RefreshToken
@@ -36,36 +36,35 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
     request: TokenRequest
 
     def authenticate_refresh_token(self, text: str) -> "_Proven":
-        """Rotate, or find out why not."""
+        """Look at the family, and at what this token is in it; nothing is spent yet."""
         client: MachineClient = self.request.client
         presented = refresh_token.parse(text)
         if presented is None:
             raise Refused(Refusal.invalid_grant(UNUSABLE))
-        successor = refresh_token.make(presented.family_id, presented.generation + 1)
-        keys.signing_key(client.signing_alg)  # made before the transaction begins, if at all
-        params = {
-            "family": presented.family_id,
-            "presented": presented.digest,
-            "client": client.id,
-            "new": successor.digest,
-            "sealed": _seal(successor, client),
-            "clock_offset": clock.offset(),
-            **recorder.branch_params(self.request.address),
-        }
-        row = self.request.unit.cursor.one(ROTATE, params)
-        if row is None:
-            return self._retry(client, presented)
-        return _Proven(row, successor, is_retry=False)
+        with storage.reading() as cursor:
+            row = cursor.one(
+                storage.FIND_FAMILY,
+                {"family": presented.family_id, "clock_offset": clock.offset()},
+            )
+        if row is None or row["revoked_at"] is not None or row["family_expires_at"] <= row["now"]:
+            raise Refused(Refusal.invalid_grant(UNUSABLE))
+        if row["client_id"] == client.id:
+            if equal(bytes(row["current"]), presented.digest):
+                return _Proven(row, presented, None)
+            if _is_within_window(row, presented):
+                return _Proven(row, presented, _successor(row, presented, client))
+        self.request.traces.append(lambda cursor: _trace_replay(cursor, client, row, presented))
+        raise Refused(Refusal.invalid_grant(UNUSABLE))
 
     def authenticate_user(self, proven: "_Proven") -> str:
         proof.judge(self.request, self.request.client, proven.row, Trigger.REFRESH)
         return str(proven.row["user_id"])
 
-    def issue_token(self, user: Any, proven: "_Proven") -> dict[str, Any]:  # noqa: ARG002
+    def issue_token(self, user: Any, proven: "_Proven") -> dict[str, Any]:
         client: MachineClient = self.request.client
         scope = self.request.fields.get("scope") or proven.row["scope"]
         authorization = proof.authorize(client, proven.row, scope=scope)
-        if proven.is_retry:  # the rotation itself was written by its own statement
+        if proven.successor is not None:
             proof.record(
                 self.request.unit.cursor,
                 Event.REFRESH_TOKEN_ROTATED,
@@ -75,36 +74,43 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
                 generation=proven.successor.generation,
                 is_retry=True,
             )
-        return mint(authorization, proven.successor)
+            return mint(authorization, proven.successor)
+        successor = self._rotate(client, proven.presented)
+        if successor is None:  # another request was faster: look again at what is there now
+            again = self.authenticate_refresh_token(proven.presented.text)
+            if again.successor is None:
+                raise Refused(Refusal.invalid_grant(UNUSABLE))
+            self.authenticate_user(again)
+            return self.issue_token(user, again)
+        return mint(authorization, successor)
+
+    def _rotate(self, client: MachineClient, presented: RefreshToken) -> RefreshToken | None:
+        """Spend the token and put its successor in its place, once; None if that was done."""
+        successor = refresh_token.make(presented.family_id, presented.generation + 1)
+        params = {
+            "family": presented.family_id,
+            "presented": presented.digest,
+            "client": client.id,
+            "new": successor.digest,
+            "sealed": _seal(successor, client),
+            "clock_offset": clock.offset(),
+            **recorder.branch_params(self.request.address),
+        }
+        with storage.reading() as cursor:
+            return successor if cursor.one(ROTATE, params) is not None else None
 
     def revoke_old_credential(self, proven: Any) -> None:
         """The rotation has done it."""
 
-    def _retry(self, client: MachineClient, presented: RefreshToken) -> "_Proven":
-        row = self.request.unit.cursor.one(
-            FIND_FAMILY, {"family": presented.family_id, "clock_offset": clock.offset()}
-        )
-        if row is None or row["revoked_at"] is not None or row["family_expires_at"] <= row["now"]:
-            raise Refused(Refusal.invalid_grant(UNUSABLE))
-        if row["client_id"] == client.id and _is_within_window(row, presented):
-            text = envelope.unseal(
-                bytes(row["successor_sealed"]), context=_context(presented, client)
-            ).decode()
-            successor = refresh_token.parse(text)
-            if successor is not None:
-                return _Proven(row, successor, is_retry=True)
-        self.request.traces.append(lambda cursor: _trace_replay(cursor, client, row, presented))
-        raise Refused(Refusal.invalid_grant(UNUSABLE))
-
 
 class _Proven:
-    """What Authlib asks of a refresh token, after it has been rotated."""
+    """What Authlib asks of a refresh token. successor: known when this is a retry."""
 
-    def __init__(self, row: Row, successor: RefreshToken, *, is_retry: bool) -> None:
-        self.row, self.successor, self.is_retry = row, successor, is_retry
+    def __init__(self, row: Row, presented: RefreshToken, successor: RefreshToken | None) -> None:
+        self.row, self.presented, self.successor = row, presented, successor
 
     def check_client(self, client: MachineClient) -> bool:  # noqa: ARG002
-        return True  # the statement compared it
+        return True  # compared when it was found
 
     def get_scope(self) -> str:
         scope: str = self.row["scope"]
@@ -119,6 +125,16 @@ def _is_within_window(row: Row, presented: RefreshToken) -> bool:
         and equal(bytes(row["previous"]), presented.digest)
         and row["now"] - row["rotated_at"] <= settings.REFRESH_RETRY_WINDOW
     )
+
+
+def _successor(row: Row, presented: RefreshToken, client: MachineClient) -> RefreshToken:
+    """The token that the lost answer carried."""
+    sealed = bytes(row["successor_sealed"])
+    text = envelope.unseal(sealed, context=_context(presented, client)).decode()
+    successor = refresh_token.parse(text)
+    if successor is None:
+        raise Refused(Refusal.invalid_grant(UNUSABLE))
+    return successor
 
 
 def _context(token: RefreshToken, client: MachineClient) -> str:

@@ -7,6 +7,7 @@ keys (`jwk`, `jku`, `x5u`, `x5c`) or of `crit` is refused, never followed.
 import base64
 import binascii
 import json
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -51,13 +52,28 @@ def _verified(text: str, kind: str) -> dict[str, Any]:
         or header.get("typ") != kind
     ):
         raise Refusal.invalid_token("The token is not one of ours.")
+    claims = _signed_claims(text, key.kid)
+    if claims.get("iss") != settings.ISSUER:
+        raise Refusal.invalid_token("The token is not one of ours.")
+    return claims
+
+
+@lru_cache(maxsize=2048)
+def _signed_claims(text: str, kid: str) -> dict[str, Any]:
+    """The claims under a good signature. It stays good, so a token seen again is not verified anew.
+
+    Whether its key is still published, and all that the claims say, is judged at every use.
+    """
+    key = keys.verification_key(kid)
+    if key is None:
+        raise Refusal.invalid_token("The token is not one of ours.")
     try:
         signed = jws.deserialize_compact(text, key.key, algorithms=[key.alg])
         claims = json.loads(signed.payload)
     except (JoseError, ValueError, RecursionError) as error:
         raise Refusal.invalid_token("The token is not valid.") from error
-    if not isinstance(claims, dict) or claims.get("iss") != settings.ISSUER:
-        raise Refusal.invalid_token("The token is not one of ours.")
+    if not isinstance(claims, dict):
+        raise Refusal.invalid_token("The token is not valid.")
     return claims
 
 

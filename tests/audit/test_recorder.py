@@ -113,6 +113,7 @@ class TestOneTransaction:
         assert not RefreshFamily.unscoped.exists()
         assert oauth.redeem(acme_web, code).status == 200
 
+    @pytest.mark.django_db(transaction=True)
     def test_nor_a_refresh(self, client, employee, acme_web, broken_insert):
         session = cast.sign_in(client, employee)
         tokens = oauth.redeem(acme_web, oauth.issue_code(acme_web, session)).json

@@ -311,13 +311,15 @@ class TestMetadata:
 class TestStatements:
     """Hot paths are counted: what is added here has to be named."""
 
-    def test_refresh_is_one_statement_with_its_audit_row(self, tokens, acme_web, statements):
+    def test_refresh_is_one_look_and_one_rotation_with_its_audit_row(
+        self, tokens, acme_web, statements
+    ):
         token = oauth.refresh(acme_web, tokens["refresh_token"]).json["refresh_token"]
         statements.clear()
 
         oauth.refresh(acme_web, token)
 
-        assert [s.split()[0] for s in statements] == ["WITH"]
+        assert [s.split()[0] for s in statements] == ["WITH", "WITH"]
 
     def test_code_exchange_is_one_statement_with_its_audit_row(
         self, tokens, acme_web, session, statements
