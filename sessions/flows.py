@@ -153,13 +153,6 @@ def touch(*, session: LoginSession, now: datetime) -> None:
         session.last_used_at = now
 
 
-def follow_key_change(*, old_key: str, new_key: str) -> None:
-    """Django gave the cookie session a new key (a password change does): follow it."""
-    LoginSession.unscoped.filter(session_key_digest=digest(old_key), ended_at=None).update(
-        session_key_digest=digest(new_key)
-    )
-
-
 def purge(*, before: datetime) -> int:
     """Delete sessions that ended or expired long ago, and spent cookie sessions."""
     CookieSession.objects.filter(expire_date__lt=before).delete()

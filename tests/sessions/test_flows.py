@@ -231,15 +231,6 @@ class TestTouch:
         assert session.last_used_at == before
 
 
-def test_a_new_cookie_key_is_followed(employee):
-    session = start(employee, "old")
-
-    flows.follow_key_change(old_key="old", new_key="new")
-
-    session.refresh_from_db()
-    assert bytes(session.session_key_digest) == digest("new")
-
-
 def test_purge_deletes_what_was_over_long_ago(client, employee, later):
     cast.sign_in(client, employee)
     assert flows.purge(before=clock.now()) == 0
