@@ -2,6 +2,9 @@
 
 import pytest
 
+from audit.events import Event
+from audit.models import AuditEvent
+from idp.grants.refresh_token import RefreshTokenGrant
 from idp.models import RefreshFamily
 from tests.support import oauth
 from tests.support.racing import race
@@ -32,3 +35,27 @@ def test_after_a_revoke_no_descendant_lives(acme_web, session):
             if reply.status == 200:
                 assert oauth.refresh(acme_web, reply.json["refresh_token"]).error == "invalid_grant"
     assert not RefreshFamily.unscoped.filter(revoked_at=None).exists()
+
+
+def test_a_revoke_between_the_look_and_the_rotation_wins(acme_web, tokens, monkeypatch):
+    rotate = RefreshTokenGrant._rotate
+
+    def revoke(_: int) -> oauth.Reply:
+        return oauth.send(
+            "POST",
+            "/oauth/revoke",
+            form={"token": tokens["refresh_token"]},
+            authorization=oauth.basic(acme_web.client_id),
+        )
+
+    def overtaken(self, client, presented):
+        assert race(revoke, runners=1)[0].status == 200
+        return rotate(self, client, presented)
+
+    monkeypatch.setattr(RefreshTokenGrant, "_rotate", overtaken)
+
+    reply = oauth.refresh(acme_web, tokens["refresh_token"])
+
+    assert (reply.status, reply.error) == (400, "invalid_grant")
+    assert RefreshFamily.unscoped.get().generation == 0
+    assert not AuditEvent.objects.filter(event=Event.REFRESH_TOKEN_ROTATED).exists()
