@@ -19,10 +19,11 @@ from core.ids import new_id
 transaction_id: ContextVar[UUID | None] = ContextVar("transaction_id", default=None)
 request_address: ContextVar[str | None] = ContextVar("request_address", default=None)
 
-INSERT = """
-INSERT INTO audit_auditevent
+_INTO = """INSERT INTO audit_auditevent
   (id, at, event, organisation_id, actor, subject, session_id, device_id, address,
-   transaction_id, facts)
+   transaction_id, facts)"""
+INSERT = f"""
+{_INTO}
 VALUES
   (%(id)s, %(at)s, %(event)s, %(organisation_id)s, %(actor)s, %(subject)s,
    %(session_id)s, NULL, %(address)s, %(transaction_id)s, %(facts)s)
@@ -36,9 +37,7 @@ def branch(event: Event, *, source: str, actor: str, subject: str, facts: str, n
     now: SQL expressions over it, constants of ours. `branch_params` says what is bound.
     """
     return f"""
-  INSERT INTO audit_auditevent
-    (id, at, event, organisation_id, actor, subject, session_id, device_id, address,
-     transaction_id, facts)
+  {_INTO}
   SELECT %(event_id)s, {now}, '{event.value}', {source}.organisation_id, {actor}, {subject},
          {source}.session_id, NULL, %(address)s, %(transaction_id)s, {facts}
     FROM {source}"""

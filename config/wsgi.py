@@ -4,6 +4,7 @@ Token, introspection, revocation, userinfo, JWKS and discovery are answered befo
 handler, so no session, CSRF or template middleware runs for them.
 """
 
+import gc
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -23,6 +24,10 @@ from config.connections import bound_statements  # noqa: E402
 from idp import machine  # noqa: E402 - needs the apps to be loaded
 
 connection_created.connect(bound_statements, dispatch_uid="config.bound_statements")
+
+# What was loaded stays: the garbage collector need not look at it again for every request.
+gc.collect()
+gc.freeze()
 
 
 def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

@@ -2,20 +2,19 @@
 
 import hashlib
 import hmac
+import os
 import secrets
 import time
 import uuid
 
+_VERSION_AND_VARIANT = 0xF << 76 | 0b11 << 62
+
 
 def new_id() -> uuid.UUID:
     """A UUID of version 7 (RFC 9562 §5.7): time-ordered, 74 random bits. A name, never a secret."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & 0xFFFFFFFFFFFF) << 80
-    value |= 0x7 << 76
-    value |= secrets.randbits(12) << 64
-    value |= 0b10 << 62
-    value |= secrets.randbits(62)
-    return uuid.UUID(int=value)
+    milliseconds = time.time_ns() // 1_000_000 & 0xFFFFFFFFFFFF
+    value = milliseconds << 80 | int.from_bytes(os.urandom(10))
+    return uuid.UUID(int=value & ~_VERSION_AND_VARIANT | 0x7 << 76 | 0b10 << 62)
 
 
 def new_token(size_bytes: int = 32) -> str:

@@ -77,8 +77,7 @@ def find_client(client_id: str) -> MachineClient | None:
         return known[1]
     if len(client_id) > MAX_CLIENT_ID_LENGTH or "\0" in client_id:
         return None
-    with storage.reading() as cursor:
-        row = cursor.one(storage.FIND_CLIENT, {"client_id": client_id})
+    row = storage.one(storage.FIND_CLIENT, {"client_id": client_id})
     if row is None or not row["is_active"]:
         _cache.pop(client_id, None)
         return None

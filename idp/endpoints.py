@@ -155,8 +155,7 @@ def _row_behind(token_claims: dict[str, Any], caller: MachineClient | None = Non
         "clock_offset": clock.offset(),
     }
     query = storage.FIND_TOKEN if "sid" in token_claims else storage.FIND_MACHINE_TOKEN
-    with storage.reading() as cursor:
-        return cursor.one(query, params)
+    return storage.one(query, params)
 
 
 def _is_good(token_claims: dict[str, Any], row: Row, trigger: Trigger) -> bool:
@@ -176,16 +175,15 @@ def _introspect_refresh_token(
     client: MachineClient, presented: refresh_token.RefreshToken
 ) -> Answer:
     """A refresh token is shown only to the client that owns it."""
-    with storage.reading() as cursor:
-        row = cursor.one(
-            storage.FIND_TOKEN,
-            {
-                "family": presented.family_id,
-                "jti": "",
-                "caller": client.id,
-                "clock_offset": clock.offset(),
-            },
-        )
+    row = storage.one(
+        storage.FIND_TOKEN,
+        {
+            "family": presented.family_id,
+            "jti": "",
+            "caller": client.id,
+            "clock_offset": clock.offset(),
+        },
+    )
     if (
         row is None
         or row["client_id"] != client.id

@@ -4,12 +4,15 @@ They run on Django's own connection through raw, prepared psycopg cursors, since
 select cost ten times the driver's time. tests/idp/test_storage.py checks the columns.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import Any, cast
 
 import psycopg
-from django.db import connection
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.rows import dict_row
 
 from audit import recorder
@@ -24,18 +27,6 @@ _AUTHORIZED = f"""
   a.user_id, a.session_id, a.organisation_id, a.scope, a.family_id, a.family_expires_at,
   u.email, u.name, o.slug AS organisation,
   c.is_active AS client_is_active, c.changed_at AS client_changed_at, c.required_acr,
-  CASE WHEN 'roles' = ANY (string_to_array(a.scope, ' ')) THEN ARRAY(
-    SELECT r.name FROM accounts_role r
-     WHERE r.id IN (
-       SELECT ra.role_id FROM accounts_roleassignment ra
-        WHERE ra.user_id = u.id AND ra.ended_at IS NULL
-          AND ra.starts_at <= {NOW}
-          AND (ra.ends_at IS NULL OR ra.ends_at > {NOW})
-       UNION
-       SELECT gr.role_id FROM accounts_groupmember gm
-         JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
-        WHERE gm.user_id = u.id)
-     ORDER BY r.name) END AS roles,
   {FACT_COLUMNS}
 """
 
@@ -46,12 +37,13 @@ _AUTHORIZED_JOINS = f"""
 """
 
 # Using an application is using the session: its idle time begins anew, at most once a minute.
+TOUCH_INTERVAL = timedelta(minutes=1)
 _TOUCH = f"""
 touched AS (
   UPDATE idp_sessions_loginsession t SET last_used_at = {NOW}
     FROM a
    WHERE t.id = a.session_id AND t.ended_at IS NULL
-     AND t.last_used_at < {NOW} - interval '1 minute')
+     AND t.last_used_at < {NOW} - interval '{TOUCH_INTERVAL.seconds} seconds')
 """
 
 _BY_CLIENT = {
@@ -70,6 +62,15 @@ _ROTATED = recorder.branch(
     facts="jsonb_build_object("
     "'family', a.family_id, 'generation', a.generation, 'is_retry', false)",
     **_BY_CLIENT,
+)
+_ISSUED = recorder.branch(
+    Event.TOKEN_ISSUED,
+    source="c",
+    actor="'idp.Client:' || c.id",
+    subject="'idp.Client:' || c.id",
+    facts="jsonb_build_object("
+    "'grant_type', 'client_credentials', 'scope', CAST(%(scope)s AS text))",
+    now=NOW,
 )
 
 # RFC 6749 §4.1.2, RFC 7636 §4.6: single use, client, redirect_uri and verifier in one statement.
@@ -104,7 +105,7 @@ SELECT client_id, organisation_id, user_id, session_id, used_at, family_id, chal
 # RFC 6749 §6, RFC 9700 §4.14.2: rotation, expiry, client binding and revocation in one statement,
 # which is a transaction by itself. What policy judged was read a moment before (FIND_FAMILY): a
 # session that ends in between is found at the next use, as if it had ended a moment later.
-ROTATE = f"""
+_ROTATE = f"""
 WITH a AS (
   UPDATE idp_refreshfamily
      SET previous = current, current = %(new)s, successor_sealed = %(sealed)s,
@@ -113,10 +114,9 @@ WITH a AS (
      AND issues_refresh AND revoked_at IS NULL AND expires_at > {NOW}
   RETURNING organisation_id, client_id, user_id, session_id, scope, id AS family_id,
             expires_at AS family_expires_at, generation),
-written AS ({_ROTATED}),
-{_TOUCH}
-SELECT generation FROM a
-"""
+written AS ({_ROTATED})"""
+ROTATE = f"{_ROTATE} SELECT generation FROM a"
+ROTATE_AND_TOUCH = f"{_ROTATE}, {_TOUCH} SELECT generation FROM a"
 
 _FAMILY = """
 WITH a AS (
@@ -173,16 +173,19 @@ SELECT c.id, c.client_id, c.organisation_id, c.kind, c.secret_digest, c.grant_ty
 # client_credentials: one statement, which writes only if the client is still the one that was
 # authenticated: switched off, or with another secret, it gets nothing.
 ISSUE_TO_CLIENT = f"""
-INSERT INTO audit_auditevent
-  (id, at, event, organisation_id, actor, subject, session_id, device_id, address,
-   transaction_id, facts)
-SELECT %(event_id)s, {NOW}, '{Event.TOKEN_ISSUED.value}', c.organisation_id,
-       'idp.Client:' || c.id, 'idp.Client:' || c.id, NULL, NULL, %(address)s, %(transaction_id)s,
-       jsonb_build_object('grant_type', 'client_credentials', 'scope', CAST(%(scope)s AS text))
-  FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
- WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND c.is_active AND o.is_active
-RETURNING at AS now
+WITH c AS (
+  SELECT c.id, c.organisation_id, CAST(NULL AS uuid) AS session_id
+    FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
+   WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND c.is_active AND o.is_active),
+written AS ({_ISSUED})
+SELECT {NOW} AS now FROM c
 """
+
+
+def is_touch_due(row: Row) -> bool:
+    """Whether the session that was read has not been touched for a while."""
+    since: timedelta = row["now"] - row["last_used_at"]
+    return since > TOUCH_INTERVAL
 
 
 class Cursor:
@@ -223,14 +226,26 @@ class Unit:
         return self._cursor
 
 
+class _Thread(threading.local):
+    """Django's connection of this thread: to ask its proxy each time costs as much as a query."""
+
+    wrapper: BaseDatabaseWrapper | None = None
+    cursor: "psycopg.Cursor[dict[str, Any]] | None" = None
+
+
+_thread = _Thread()
+
+
 def raw_connection() -> "psycopg.Connection[Any]":
     """The psycopg connection of this thread, opened when it has to be."""
-    connection.ensure_connection()
-    raw = connection.connection
-    if raw.closed or raw.broken:
-        connection.close()
-        connection.ensure_connection()
-        raw = connection.connection
+    wrapper = _thread.wrapper
+    if wrapper is None:
+        wrapper = _thread.wrapper = connections["default"]
+    raw = wrapper.connection
+    if raw is None or raw.closed or raw.broken:
+        wrapper.close()
+        wrapper.ensure_connection()
+        raw = wrapper.connection
     return cast("psycopg.Connection[Any]", raw)
 
 
@@ -244,11 +259,17 @@ def unit() -> Iterator[Unit]:
             raise psycopg.Rollback
 
 
-@contextmanager
-def reading() -> Iterator[Cursor]:
-    """One statement, which is a transaction by itself."""
-    with ServerCursor(raw_connection(), row_factory=dict_row) as cursor:
-        yield Cursor(cursor)
+def one(query: str, params: Mapping[str, Any]) -> Row | None:
+    """One statement, which is a transaction by itself, and its first row.
+
+    Its cursor is kept for as long as the connection, since a cursor has to find out anew how each
+    parameter and column is converted.
+    """
+    raw = raw_connection()
+    cursor = _thread.cursor
+    if cursor is None or cursor.connection is not raw:
+        cursor = _thread.cursor = ServerCursor(raw, row_factory=dict_row)
+    return Cursor(cursor).one(query, params)
 
 
 Trace = Callable[[Cursor], None]

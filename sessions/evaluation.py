@@ -34,22 +34,25 @@ FACT_COLUMNS = f"""
            WHERE e.user_id = u.id AND e.verified AND lower(e.email) = u.email) AS email_verified,
   (s.ended_at IS NOT NULL) AS session_is_ended,
   s.last_used_at, s.expires_at AS session_expires_at, s.acr, s.amr, s.auth_time,
-  COALESCE((SELECT max(CASE r.required_acr WHEN 'aal2' THEN 2 WHEN 'aal1' THEN 1 ELSE 0 END)
-     FROM accounts_role r
-    WHERE r.id IN (
-      SELECT a.role_id FROM accounts_roleassignment a
-       WHERE a.user_id = u.id AND a.ended_at IS NULL
-         AND a.starts_at <= {NOW}
-         AND (a.ends_at IS NULL OR a.ends_at > {NOW})
-      UNION ALL
-      SELECT gr.role_id FROM accounts_groupmember gm
-        JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
-       WHERE gm.user_id = u.id)), 0) AS role_level,
+  COALESCE(live.role_level, 0) AS role_level, live.roles,
   {NOW} AS now
 """
-FACT_JOINS = """
+FACT_JOINS = f"""
   JOIN accounts_user u ON u.id = s.user_id
   JOIN accounts_organisation o ON o.id = s.organisation_id
+  CROSS JOIN LATERAL (
+    SELECT max(CASE r.required_acr WHEN 'aal2' THEN 2 WHEN 'aal1' THEN 1 ELSE 0 END) AS role_level,
+           array_agg(r.name ORDER BY r.name) AS roles
+      FROM accounts_role r
+     WHERE r.id IN (
+       SELECT ra.role_id FROM accounts_roleassignment ra
+        WHERE ra.user_id = u.id AND ra.ended_at IS NULL
+          AND ra.starts_at <= {NOW}
+          AND (ra.ends_at IS NULL OR ra.ends_at > {NOW})
+       UNION ALL
+       SELECT gr.role_id FROM accounts_groupmember gm
+         JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
+        WHERE gm.user_id = u.id)) live
 """
 COLLECT = f"SELECT {FACT_COLUMNS} FROM idp_sessions_loginsession s {FACT_JOINS} WHERE s.id = %(id)s"
 

@@ -143,4 +143,5 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             return super().execute(query, params, **kwargs)
 
     monkeypatch.setattr(storage, "ServerCursor", CountingCursor)
+    monkeypatch.setattr(storage._thread, "cursor", None)  # one that does not count yet
     return seen

@@ -40,8 +40,7 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
             "clock_offset": clock.offset(),
             **recorder.branch_params(self.request.address),
         }
-        with storage.reading() as cursor:
-            row = cursor.one(storage.ISSUE_TO_CLIENT, params)
+        row = storage.one(storage.ISSUE_TO_CLIENT, params)
         if row is None:  # switched off or changed since it was cached: look again
             same_client(client, None)
             raise Refused(Refusal.invalid_client())

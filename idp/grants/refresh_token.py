@@ -20,7 +20,7 @@ from idp.client_auth import MachineClient
 from idp.grants import proof
 from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
-from idp.storage import ROTATE, Cursor, Row
+from idp.storage import ROTATE, ROTATE_AND_TOUCH, Cursor, Row
 from idp.tokens import refresh_token
 from idp.tokens.mint import mint
 from idp.tokens.refresh_token import RefreshToken
@@ -41,11 +41,10 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         presented = refresh_token.parse(text)
         if presented is None:
             raise Refused(Refusal.invalid_grant(UNUSABLE))
-        with storage.reading() as cursor:
-            row = cursor.one(
-                storage.FIND_FAMILY,
-                {"family": presented.family_id, "clock_offset": clock.offset()},
-            )
+        row = storage.one(
+            storage.FIND_FAMILY,
+            {"family": presented.family_id, "clock_offset": clock.offset()},
+        )
         if row is None or row["revoked_at"] is not None or row["family_expires_at"] <= row["now"]:
             raise Refused(Refusal.invalid_grant(UNUSABLE))
         if row["client_id"] == client.id:
@@ -75,7 +74,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
                 is_retry=True,
             )
             return mint(authorization, proven.successor)
-        successor = self._rotate(client, proven.presented)
+        successor = self._rotate(client, proven)
         if successor is None:  # another request was faster: look again at what is there now
             again = self.authenticate_refresh_token(proven.presented.text)
             if again.successor is None:
@@ -84,8 +83,9 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             return self.issue_token(user, again)
         return mint(authorization, successor)
 
-    def _rotate(self, client: MachineClient, presented: RefreshToken) -> RefreshToken | None:
+    def _rotate(self, client: MachineClient, proven: "_Proven") -> RefreshToken | None:
         """Spend the token and put its successor in its place, once; None if that was done."""
+        presented = proven.presented
         successor = refresh_token.make(presented.family_id, presented.generation + 1)
         params = {
             "family": presented.family_id,
@@ -96,8 +96,8 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             "clock_offset": clock.offset(),
             **recorder.branch_params(self.request.address),
         }
-        with storage.reading() as cursor:
-            return successor if cursor.one(ROTATE, params) is not None else None
+        statement = ROTATE_AND_TOUCH if storage.is_touch_due(proven.row) else ROTATE
+        return successor if storage.one(statement, params) is not None else None
 
     def revoke_old_credential(self, proven: Any) -> None:
         """The rotation has done it."""

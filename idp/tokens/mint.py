@@ -1,11 +1,15 @@
 """The one mint: every token of the product is signed here."""
 
 import base64
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from joserfc.jws import JWSRegistry
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from idp import keys
 from idp.keys import LoadedKey
@@ -36,10 +40,25 @@ def mint(authorization: Authorization, refresh_token: RefreshToken | None) -> di
 
 
 def _sign(payload: dict[str, Any], kind: str, key: LoadedKey) -> str:
-    """A compact JWS (RFC 7515 §3.1): joserfc signs, the header is encoded once for each key."""
+    """A compact JWS (RFC 7515 §3.1); the header is encoded once for each key."""
     signing_input = _head(key.alg, key.kid, kind) + _encode(orjson.dumps(payload))
-    signature = JWSRegistry.algorithms[key.alg].sign(signing_input, key.key)
+    signature = _SIGNERS[key.alg](key.key.private_key, signing_input)
     return (signing_input + b"." + _encode(signature)).decode()
+
+
+def _es256(key: Any, data: bytes) -> bytes:
+    """RFC 7518 §3.4: both numbers of the signature, 32 bytes each."""
+    r, s = decode_dss_signature(key.sign(data, _ECDSA))
+    return r.to_bytes(32) + s.to_bytes(32)
+
+
+def _rs256(key: Any, data: bytes) -> bytes:
+    signature: bytes = key.sign(data, PKCS1v15(), SHA256())
+    return signature
+
+
+_ECDSA = ECDSA(SHA256())
+_SIGNERS: dict[str, Callable[[Any, bytes], bytes]] = {"ES256": _es256, "RS256": _rs256}
 
 
 @lru_cache(maxsize=16)

@@ -55,7 +55,11 @@ def redeem_without(condition: str) -> Callable[[Patch], None]:
 
 
 def rotate_without(condition: str) -> Callable[[Patch], None]:
-    return lambda patch: edit(patch, "ROTATE", condition, "idp.storage", "idp.grants.refresh_token")
+    def remove(patch: Patch) -> None:
+        for name in ("ROTATE", "ROTATE_AND_TOUCH"):
+            edit(patch, name, condition, "idp.storage", "idp.grants.refresh_token")
+
+    return remove
 
 
 def redirect_uri_by(is_good: Callable[[str, str], bool]) -> Callable[[Patch], None]:

@@ -145,6 +145,7 @@ class TestOneTransaction:
                 for module, name in (
                     (authorization_code, "REDEEM_CODE"),
                     (refresh_token, "ROTATE"),
+                    (refresh_token, "ROTATE_AND_TOUCH"),
                 ):
                     statement = getattr(module, name)
                     assert "SELECT %(event_id)s" in statement

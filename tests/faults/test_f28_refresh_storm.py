@@ -66,7 +66,7 @@ def refresh_request(port: int, token: str) -> bytes:
 
 def test_one_token_has_one_successor():
     with Instance(
-        workers=2, threads=4, environment={"SALLYPORT_LIFETIMES__REFRESH_RETRY_WINDOW": WINDOW}
+        workers=2, threads=2, environment={"SALLYPORT_LIFETIMES__REFRESH_RETRY_WINDOW": WINDOW}
     ) as instance:
         alice = arrange(instance, "signed_in", email="alice@acme.example", families=2)
         attacked, other = (tokens["refresh_token"] for tokens in alice["tokens"])

@@ -60,7 +60,7 @@ def plan(statement: str) -> str:
 
 def test_no_statement_is_forgotten():
     assert set(STATEMENTS) == {
-        "REDEEM_CODE", "FIND_CODE", "ROTATE", "FIND_FAMILY", "FIND_TOKEN", "FIND_MACHINE_TOKEN",
+        "REDEEM_CODE", "FIND_CODE", "ROTATE", "ROTATE_AND_TOUCH", "FIND_FAMILY", "FIND_TOKEN", "FIND_MACHINE_TOKEN",
         "REVOKE_FAMILY", "REVOKE_TOKEN", "FIND_CLIENT", "ISSUE_TO_CLIENT",
     }  # fmt: skip
 
