@@ -227,7 +227,7 @@ class Unit:
 
 
 class _Thread(threading.local):
-    """Django's connection of this thread: to ask its proxy each time costs as much as a query."""
+    """Django's connection of this thread: asking its proxy each time is a quarter of a query."""
 
     wrapper: BaseDatabaseWrapper | None = None
     cursor: "psycopg.Cursor[dict[str, Any]] | None" = None
