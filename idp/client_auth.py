@@ -18,6 +18,8 @@ from core.errors import Refusal
 from core.ids import digest, equal
 from core.limits import Limit
 from idp import storage
+from idp.metadata import ClientMetadata
+from idp.models import Client
 
 CACHE_LIFETIME_SECONDS = 5.0
 MAX_CACHED = 10_000
@@ -52,10 +54,16 @@ class MachineClient:
     audience: str
     changed_at: datetime
     is_active: bool
+    metadata: ClientMetadata
+    previous_secret_digest: bytes | None = None
+    previous_secret_expires_at: datetime | None = None
+    secret_sealed: bytes | None = None
+    required_acr: str = ""
+    is_first_party: bool = False
 
     @property
     def is_confidential(self) -> bool:
-        return self.secret_digest is not None
+        return self.kind == Client.Kind.CONFIDENTIAL
 
     def check_client_secret(self, secret: str) -> bool:
         return self.secret_digest is not None and equal(digest(secret), self.secret_digest)
@@ -132,5 +140,6 @@ def _from_row(row: storage.Row) -> MachineClient:
         "secret_digest": None if secret is None else bytes(secret),
         "grant_types": tuple(values["grant_types"]),
         "scopes": tuple(values["scopes"]),
+        "metadata": ClientMetadata.from_json(values["metadata"]),
     }
     return MachineClient(**values)

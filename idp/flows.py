@@ -1,6 +1,6 @@
 """Clients and consent: registering, changing, allowing, withdrawing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from core.errors import Refusal
 from core.ids import digest, new_token
 from idp import registration
 from idp.models import AuthorizationCode, Client, Consent, RefreshFamily
+from idp.models.client import SECRET_METHODS
 from idp.models.token import RevokeReason
 
 DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
@@ -25,6 +26,7 @@ CHANGEABLE = frozenset(
     {
         "name", "redirect_uris", "post_logout_redirect_uris", "grant_types", "scopes",
         "signing_alg", "is_first_party", "required_acr", "audience", "token_endpoint_auth_method",
+        "metadata",
     }
 )  # fmt: skip
 
@@ -67,10 +69,12 @@ def register_client(
     required_acr: str = "",
     audience: str = "",
     token_endpoint_auth_method: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
     actor: models.Model | None = None,
 ) -> RegisteredClient:
-    """Register an application; a confidential one gets a secret of 256 bits.
+    """Register an application; one that authenticates by a secret gets one of 256 bits.
 
+    metadata: what `idp.metadata.ClientMetadata` knows beyond the rest.
     actor: the administrator; None at the command line. Refuses INVALID_REQUEST for values that
     cannot be registered, with a sentence for the administrator.
     """
@@ -87,11 +91,12 @@ def register_client(
             "required_acr": required_acr,
             "audience": audience,
             "token_endpoint_auth_method": token_endpoint_auth_method,
+            "metadata": metadata or {},
         },
         kind=kind,
     )
     registration.check_way_back(values["grant_types"], values["redirect_uris"])
-    secret = new_token() if kind == Client.Kind.CONFIDENTIAL else None
+    secret = new_token() if values["token_endpoint_auth_method"] in SECRET_METHODS else None
     client = Client.objects.create(
         client_id=f"app_{new_token(16)}",
         organisation=organisation,
@@ -154,8 +159,8 @@ def rotate_client_secret(
 ) -> RegisteredClient:
     """Give a confidential client a new secret; the old one stops working at once."""
     locked = _lock(client)
-    if locked.kind != Client.Kind.CONFIDENTIAL:
-        raise Refusal.invalid_request("A public client has no secret.")
+    if locked.token_endpoint_auth_method not in SECRET_METHODS:
+        raise Refusal.invalid_request("This client does not authenticate by a secret.")
     secret = new_token()
     locked.secret_digest = digest(secret)
     locked.changed_at = now

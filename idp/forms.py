@@ -69,10 +69,11 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = (
             "organisation", "name", "kind", "is_first_party", "redirect_uris",
             "post_logout_redirect_uris", "grant_types", "scopes", "required_acr", "audience",
-            "signing_alg", "token_endpoint_auth_method",
+            "signing_alg", "token_endpoint_auth_method", "metadata",
         )  # fmt: skip
         help_texts = {
             "is_first_party": "Belongs to the organisation itself: people are not asked.",
+            "metadata": "Further client metadata by the names of RFC 7591, as JSON.",
             "audience": "`aud` of its access tokens; empty means this server.",
         }
 

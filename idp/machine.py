@@ -19,8 +19,12 @@ from audit import recorder
 from core.errors import Refusal
 from core.http import address_from
 from core.ids import new_id
-from idp import discovery, endpoints, keys
+from idp import discovery, keys
 from idp.client_auth import StaleClient
+from idp.endpoints.introspection import introspect
+from idp.endpoints.revocation import revoke
+from idp.endpoints.token import token
+from idp.endpoints.userinfo import userinfo
 from idp.wire import JSON, MAX_BODY_SIZE_BYTES, Answer, Request, error_answer
 from protection.keyring import KeyUnavailable
 
@@ -46,10 +50,10 @@ def _metadata(request: Request) -> Answer:  # noqa: ARG001
 
 Endpoint = Callable[[Request], Answer]
 ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
-    "/oauth/token": (frozenset({"POST"}), endpoints.token),
-    "/oauth/introspect": (frozenset({"POST"}), endpoints.introspect),
-    "/oauth/revoke": (frozenset({"POST"}), endpoints.revoke),
-    "/oauth/userinfo": (frozenset({"GET", "POST"}), endpoints.userinfo),
+    "/oauth/token": (frozenset({"POST"}), token),
+    "/oauth/introspect": (frozenset({"POST"}), introspect),
+    "/oauth/revoke": (frozenset({"POST"}), revoke),
+    "/oauth/userinfo": (frozenset({"GET", "POST"}), userinfo),
     "/oauth/jwks": (frozenset({"GET", "HEAD"}), _jwks),
     "/.well-known/openid-configuration": (frozenset({"GET", "HEAD"}), _metadata),
     "/.well-known/oauth-authorization-server": (frozenset({"GET", "HEAD"}), _metadata),

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from core.assurance import Level
 from core.errors import Refusal
+from idp import metadata
 from idp.models import Client
-from idp.models.client import GRANT_TYPES
+from idp.models.client import GRANT_TYPES, KEY_METHODS, SECRET_METHODS
 
 MAX_NAME_LENGTH = 100
 MAX_URI_LENGTH = 500
@@ -41,6 +42,7 @@ def check(values: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
         "required_acr": check_acr,
         "audience": check_audience,
         "token_endpoint_auth_method": lambda name: check_auth_method(name, kind=kind),
+        "metadata": check_metadata,
     }
     return {name: checks[name](value) for name, value in values.items()}
 
@@ -138,9 +140,16 @@ def check_auth_method(method: str | None, *, kind: str) -> str:
             raise Refusal.invalid_request("A public client cannot authenticate by a secret.")
         return Client.AuthMethod.NONE.value
     chosen = method or Client.AuthMethod.BASIC.value
-    if chosen not in {Client.AuthMethod.BASIC, Client.AuthMethod.POST}:
-        raise Refusal.invalid_request("A confidential client authenticates by its secret.")
+    if chosen not in {*SECRET_METHODS, *KEY_METHODS}:
+        raise Refusal.invalid_request("A confidential client authenticates by a secret or a key.")
     return str(chosen)
+
+
+def check_metadata(values: Any) -> dict[str, Any]:
+    """The metadata as it will be kept, only what differs from the default."""
+    if values is not None and not isinstance(values, Mapping):
+        raise Refusal("invalid_client_metadata", "The metadata is a JSON object.")
+    return metadata.parse(values or {}).to_json()
 
 
 def check_acr(acr: str) -> str:
@@ -157,7 +166,7 @@ def check_audience(audience: str) -> str:
 
 def check_signing_alg(signing_alg: str) -> str:
     if signing_alg not in Client.SigningAlg.values:
-        raise Refusal.invalid_request("The signing algorithm is ES256 or RS256.")
+        raise Refusal.invalid_request("The signing algorithm is ES256, RS256 or PS256.")
     return signing_alg
 
 

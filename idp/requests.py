@@ -54,6 +54,12 @@ class AuthorizationParams:
     login_hint: str = ""
     id_token_hint: str | None = None
     hinted_subject: str | None = None
+    claims: str | None = None
+    resource: tuple[str, ...] = ()
+    authorization_details: str | None = None
+    dpop_jkt: str | None = None
+    display: str | None = None
+    ui_locales: tuple[str, ...] = ()
     has_request: bool = False
     has_request_uri: bool = False
 

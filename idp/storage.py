@@ -24,7 +24,7 @@ Row = Mapping[str, Any]
 ServerCursor = psycopg.Cursor  # Django's own binds on the client, which cannot prepare
 
 _AUTHORIZED = f"""
-  a.user_id, a.session_id, a.organisation_id, a.scope, a.family_id, a.family_expires_at,
+  a.user_id, a.session_id, a.organisation_id, a.scope, a.terms, a.family_id, a.family_expires_at,
   u.email, u.name, o.slug AS organisation,
   c.is_active AS client_is_active, c.changed_at AS client_changed_at, c.required_acr,
   {FACT_COLUMNS}
@@ -80,12 +80,13 @@ WITH used AS (
      SET used_at = {NOW}, family_id = %(family)s
    WHERE digest = %(digest)s AND client_id = %(client)s AND redirect_uri = %(redirect_uri)s
      AND challenge = %(challenge)s AND used_at IS NULL AND expires_at > {NOW}
-  RETURNING organisation_id, client_id, user_id, session_id, scope, nonce),
+  RETURNING organisation_id, client_id, user_id, session_id, scope, terms, nonce),
 born AS (
   INSERT INTO idp_refreshfamily
-    (id, organisation_id, client_id, user_id, session_id, scope, issues_refresh, current,
+    (id, organisation_id, client_id, user_id, session_id, scope, terms, issues_refresh, current,
      generation, created_at, expires_at, revoke_reason)
-  SELECT %(family)s, organisation_id, client_id, user_id, session_id, scope, %(issues_refresh)s,
+  SELECT %(family)s, organisation_id, client_id, user_id, session_id, scope, terms,
+         %(issues_refresh)s,
          %(current)s, 0, {NOW}, {NOW} + %(lifetime)s, ''
     FROM used),
 a AS (
@@ -120,7 +121,8 @@ ROTATE_AND_TOUCH = f"{_ROTATE}, {_TOUCH} SELECT generation FROM a"
 
 _FAMILY = """
 WITH a AS (
-  SELECT f.organisation_id, f.client_id, f.user_id, f.session_id, f.scope, f.id AS family_id,
+  SELECT f.organisation_id, f.client_id, f.user_id, f.session_id, f.scope, f.terms,
+         f.id AS family_id,
          f.expires_at AS family_expires_at, f.current, f.previous, f.successor_sealed,
          f.generation, f.rotated_at, f.revoked_at, f.created_at AS family_created_at
     FROM idp_refreshfamily f WHERE f.id = %(family)s)
@@ -164,7 +166,9 @@ ON CONFLICT (jti) DO NOTHING RETURNING jti
 
 FIND_CLIENT = """
 SELECT c.id, c.client_id, c.organisation_id, c.kind, c.secret_digest, c.grant_types, c.scopes,
-       c.token_endpoint_auth_method, c.signing_alg, c.audience, c.changed_at,
+       c.token_endpoint_auth_method, c.signing_alg, c.audience, c.changed_at, c.metadata,
+       c.previous_secret_digest, c.previous_secret_expires_at, c.secret_sealed,
+       c.required_acr, c.is_first_party,
        c.is_active AND o.is_active AS is_active
   FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
  WHERE c.client_id = %(client_id)s

@@ -9,7 +9,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 
 from accounts.models import Organisation
 from core import clock
-from idp import client_auth, keys
+from idp import client_auth, keys, storage
 from idp.models import Client
 from protection import keyring
 from sessions.current import current_session_id
@@ -45,6 +45,8 @@ def _fresh_process_state() -> Iterator[None]:
     keys.forget()
     client_auth.forget()
     current_session_id.set(None)
+    # Where a browser's event loop runs, Django keeps another connection for this very thread.
+    storage._thread.wrapper = storage._thread.cursor = None
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ RFC 6749 §4.1.2, §4.1.2.1; RFC 9207 §2: `iss` goes with every answer, errors 
 settings, never from the request.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -54,6 +55,7 @@ def issue_code(
         challenge=params.code_challenge or "",
         nonce=params.nonce or "",
         scope=" ".join(params.scope),
+        terms=terms_of(params),
         created_at=now,
         expires_at=now + lifetime,
     )
@@ -68,6 +70,20 @@ def issue_code(
         scope=" ".join(params.scope),
     )
     return answer_location(params, code=code)
+
+
+def terms_of(params: AuthorizationParams) -> dict[str, Any]:
+    """What is granted beyond scope, as `RefreshFamily.terms` keeps it; absent unless used."""
+    terms: dict[str, Any] = {}
+    if params.resource:
+        terms["resource"] = list(params.resource)
+    if params.authorization_details is not None:
+        terms["authorization_details"] = json.loads(params.authorization_details)
+    if params.claims is not None:
+        terms["claims"] = json.loads(params.claims)
+    if params.dpop_jkt is not None:
+        terms["dpop_jkt"] = params.dpop_jkt
+    return terms
 
 
 @transaction.atomic

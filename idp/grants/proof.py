@@ -50,6 +50,8 @@ def authorize(client: MachineClient, row: Row, *, scope: str, nonce: str = "") -
         auth_time=row["auth_time"],
         nonce=nonce,
         roles=roles,
+        resource=tuple(row["terms"].get("resource", ())),
+        authorization_details=tuple(row["terms"].get("authorization_details", ())),
     )
 
 

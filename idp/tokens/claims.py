@@ -20,6 +20,9 @@ JTI_ID_SIZE, JTI_RANDOM_SIZE = 16, 8
 class Authorization:
     """What a grant type has proven, and the only thing that tokens are made from.
 
+    resource: `aud` of the access token where the client asked for one (RFC 8707).
+    cnf: what the access token is bound to (RFC 7800): {"jkt": …} or {"x5t#S256": …}.
+    act: who acts for the subject (RFC 8693 §4.1).
     ends_at: no token outlives this (session, family and, later, elevated rights).
     """
 
@@ -38,6 +41,10 @@ class Authorization:
     nonce: str = ""
     roles: tuple[str, ...] | None = None
     organisation: str = ""
+    resource: tuple[str, ...] = ()
+    authorization_details: tuple[dict[str, Any], ...] = ()
+    cnf: dict[str, str] | None = None
+    act: dict[str, Any] | None = None
 
     @property
     def scopes(self) -> list[str]:
@@ -69,9 +76,10 @@ def access_token(authorization: Authorization) -> dict[str, Any]:
     """The claims of an access token (RFC 9068 §2.2)."""
     lifetime: timedelta = settings.ACCESS_TOKEN_LIFETIME
     issuer: str = settings.ISSUER
-    audience: Any = authorization.audience or issuer
-    if authorization.audience and "openid" in authorization.scopes:
-        audience = [authorization.audience, issuer]  # userinfo is an audience of its own
+    wanted = list(authorization.resource) or [authorization.audience or issuer]
+    if "openid" in authorization.scopes and issuer not in wanted:
+        wanted.append(issuer)  # userinfo is an audience of its own
+    audience: Any = wanted if len(wanted) > 1 else wanted[0]
     claims: dict[str, Any] = {
         "iss": issuer,
         "sub": authorization.subject,
@@ -82,6 +90,12 @@ def access_token(authorization: Authorization) -> dict[str, Any]:
         "jti": make_jti(authorization.stem),
         "scope": authorization.scope,
     }
+    if authorization.authorization_details:
+        claims["authorization_details"] = list(authorization.authorization_details)
+    if authorization.cnf is not None:
+        claims["cnf"] = authorization.cnf
+    if authorization.act is not None:
+        claims["act"] = authorization.act
     return claims | _authentication(authorization)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -57,8 +57,18 @@ def _rs256(key: Any, data: bytes) -> bytes:
     return signature
 
 
+def _ps256(key: Any, data: bytes) -> bytes:
+    """RFC 7518 §3.5: the salt is as long as the hash."""
+    signature: bytes = key.sign(data, PSS(MGF1(SHA256()), PSS.DIGEST_LENGTH), SHA256())
+    return signature
+
+
 _ECDSA = ECDSA(SHA256())
-_SIGNERS: dict[str, Callable[[Any, bytes], bytes]] = {"ES256": _es256, "RS256": _rs256}
+_SIGNERS: dict[str, Callable[[Any, bytes], bytes]] = {
+    "ES256": _es256,
+    "RS256": _rs256,
+    "PS256": _ps256,
+}
 
 
 @lru_cache(maxsize=16)

@@ -303,9 +303,9 @@ class TestMetadata:
 
         keys = oauth.send("GET", "/oauth/jwks").json["keys"]
 
-        assert {key["alg"] for key in keys} == {"ES256", "RS256"}
+        assert {key["alg"] for key in keys} == {"ES256", "RS256", "PS256"}
         assert all("d" not in key for key in keys)
-        assert len({key["kid"] for key in keys}) == 4, "the next key is published as well"
+        assert len({key["kid"] for key in keys}) == 6, "the next key is published as well"
 
 
 class TestStatements:

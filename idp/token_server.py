@@ -1,0 +1,11 @@
+"""The one authorization server of the token endpoint, with every grant type that it knows."""
+
+from idp.grants.authorization_code import AuthorizationCodeGrant
+from idp.grants.client_credentials import ClientCredentialsGrant
+from idp.grants.refresh_token import RefreshTokenGrant
+from idp.server import Server
+
+server = Server()
+server.register_grant(AuthorizationCodeGrant)
+server.register_grant(RefreshTokenGrant)
+server.register_grant(ClientCredentialsGrant)
