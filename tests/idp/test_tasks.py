@@ -173,7 +173,7 @@ class TestPurge:
 def test_the_rotation_task_says_how_many_keys_changed():
     assert tasks.rotate_signing_keys() == 9
     assert tasks.rotate_signing_keys() == 0
-    assert SigningKey.objects.count() == 4
+    assert SigningKey.objects.count() == 6
 
 
 @pytest.mark.django_db(transaction=True)
