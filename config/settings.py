@@ -26,6 +26,9 @@ TRUSTED_PROXY_COUNT = ENV.trusted_proxy_count
 ALLOWED_HOSTS = [urlsplit(ISSUER).hostname or "localhost", *ENV.allowed_hosts]
 if ENV.environment == "test":
     ALLOWED_HOSTS += ["testserver", "localhost"]
+OUTBOUND_ALLOWED_NETWORKS = ENV.outbound.allowed_networks
+OUTBOUND_CA = ENV.outbound.ca
+OUTBOUND_PLAIN_HTTP = not IS_PRODUCTION  # to loopback, where that is an allowed network
 
 INSTALLED_APPS = [
     "config.admin.AdminConfig",

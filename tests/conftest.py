@@ -15,6 +15,7 @@ from protection import keyring
 from sessions.current import current_session_id
 from tests import cast
 from tests.cast import Person
+from tests.support.elsewhere import LOOPBACK, Elsewhere, authority
 
 AUDIT_TABLE = "audit_auditevent"
 
@@ -128,6 +129,15 @@ def acme_machine(acme: Organisation) -> Client:
 @pytest.fixture
 def globex_web(globex: Organisation) -> Client:
     return cast.client("globex-web", globex, is_first_party=True)
+
+
+@pytest.fixture
+def elsewhere(settings) -> Iterator[Elsewhere]:
+    """Somebody else's HTTPS server on loopback, which the product may ask."""
+    settings.OUTBOUND_ALLOWED_NETWORKS = [LOOPBACK]
+    settings.OUTBOUND_CA = authority().pem
+    with Elsewhere() as server:
+        yield server
 
 
 @pytest.fixture
