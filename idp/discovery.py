@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 
+from core.assurance import ACR_VALUES
 from idp.models.client import SCOPES
 
 
@@ -16,6 +17,8 @@ def metadata() -> dict[str, Any]:
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+        "require_pushed_authorization_requests": False,
         "token_endpoint": f"{issuer}/oauth/token",
         "userinfo_endpoint": f"{issuer}/oauth/userinfo",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
@@ -32,7 +35,7 @@ def metadata() -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": methods[:2],
         "revocation_endpoint_auth_methods_supported": methods,
         "code_challenge_methods_supported": ["S256"],
-        "acr_values_supported": ["aal1", "aal2"],
+        "acr_values_supported": list(ACR_VALUES[1:]),
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "sid", "at_hash",
             "azp", "name", "email", "email_verified", "organisation", "roles",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.assurance import Level
+from core.assurance import ACR_VALUES
 from core.errors import Refusal
 from idp import metadata
 from idp.models import Client
@@ -153,8 +153,8 @@ def check_metadata(values: Any) -> dict[str, Any]:
 
 
 def check_acr(acr: str) -> str:
-    if acr and Level.from_acr(acr) is Level.NONE:
-        raise Refusal.invalid_request("The required assurance is aal1, aal2, or empty.")
+    if acr not in ACR_VALUES:
+        raise Refusal.invalid_request("The required assurance is aal1, aal2, phr, phrh, or empty.")
     return acr
 
 

@@ -57,7 +57,7 @@ def step_up(request: HttpRequest) -> HttpResponse:
     user = _user(request)
     if request.method != "POST" and asked.is_met(_assurance(request), now):
         return redirect(asked.next_url)
-    if asked.level > factors.reachable_level(user):
+    if asked.level > factors.strongest_level(user):
         return render(
             request,
             "sessions/enrol_first.html",
@@ -210,7 +210,8 @@ def _methods(user: User, level: Level) -> tuple[str, ...]:
     return tuple(
         method
         for method in (*factors.methods_of(user), "password")
-        if method == "passkey" or (can_type and (method != "password" or level < Level.AAL2))
+        if method == "passkey"
+        or (can_type and level < Level.PHR and (method != "password" or level < Level.AAL2))
     )
 
 

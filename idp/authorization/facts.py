@@ -8,7 +8,7 @@ from core.assurance import Level
 from idp.authorization.next_step import Agreement, SignedIn, Step, next_step, preferred_level
 from idp.models import Client, Consent
 from idp.requests import AuthorizationParams
-from mfa.flows import reachable_level
+from mfa.flows import strongest_level
 from policy.decision import Decision
 from policy.facts import Trigger
 from sessions import evaluation
@@ -78,7 +78,7 @@ def _max_age(
 def _reachable(params: AuthorizationParams, session: LoginSession, user: Any) -> Level:
     if preferred_level(params) <= session.level:
         return session.level
-    return reachable_level(user)
+    return strongest_level(user)
 
 
 def _agreed_scopes(client: Client, session: LoginSession) -> frozenset[str]:

@@ -20,6 +20,7 @@ from mfa.flows.standing import (
     is_last_factor,
     methods_of,
     reachable_level,
+    strongest_level,
     role_demands_second_factor,
 )
 from mfa.flows.tidy import purge
@@ -42,6 +43,7 @@ __all__ = [
     "proven_assurance",
     "purge",
     "reachable_level",
+    "strongest_level",
     "remove_passkey",
     "remove_totp",
     "rename_passkey",

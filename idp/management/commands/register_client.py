@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Organisation
 from core import clock
+from core.assurance import ACR_VALUES
 from core.errors import Refusal
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES, register_client
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--scope", action="append", default=[], metavar="NAME")
         parser.add_argument("--signing-alg", default="ES256", choices=["ES256", "RS256"])
         parser.add_argument("--first-party", action="store_true", help="people are not asked")
-        parser.add_argument("--required-acr", default="", choices=["", "aal1", "aal2"])
+        parser.add_argument("--required-acr", default="", choices=ACR_VALUES)
         parser.add_argument("--audience", default="", help="aud of its access tokens")
         parser.add_argument(
             "--auth-method", default=None, choices=["client_secret_basic", "client_secret_post"]
