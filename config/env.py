@@ -69,6 +69,14 @@ class Outbound(BaseModel):
     ca: str = ""
 
 
+class Mtls(BaseModel):
+    """Client certificates, as the reverse proxy hands them over. Off without a header."""
+
+    header: str = Field(default="", pattern=r"^([A-Za-z0-9-]{1,64})?$")
+    verify_header: str = Field(default="", pattern=r"^([A-Za-z0-9-]{1,64})?$")
+    proxies: list[IPvAnyNetwork] = []
+
+
 class Environment(BaseSettings):
     """Every setting there is; docs/settings.md lists them and a test keeps the two in step."""
 
@@ -93,6 +101,8 @@ class Environment(BaseSettings):
     email: Email = Email()
     lifetimes: Lifetimes = Lifetimes()
     outbound: Outbound = Outbound()
+    dpop_nonce_required: bool = False
+    mtls: Mtls = Mtls()
     policy_dir: Path = Path("policies")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -20,6 +20,7 @@ from core.errors import Refusal
 from core.http import address_from
 from core.ids import new_id
 from idp import discovery, keys
+from idp.certificates import certificate_of
 from idp.client_auth import StaleClient
 from idp.endpoints.introspection import introspect
 from idp.endpoints.revocation import revoke
@@ -134,6 +135,7 @@ def _read(environ: Mapping[str, Any]) -> Request:
         query=environ.get("QUERY_STRING", ""),
         content_type=environ.get("CONTENT_TYPE", ""),
         authorization=environ.get("HTTP_AUTHORIZATION", ""),
+    certificate = certificate_of(environ)
         address=address_from(
             environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
         ),
@@ -144,6 +146,8 @@ def _read(environ: Mapping[str, Any]) -> Request:
 def _finish(result: Answer) -> Answer:
     names = {name for name, _ in result.headers}
     if "Content-Length" not in names:
+        certificate=certificate.der,
+        is_certificate_verified=certificate.is_verified,
         result.headers.append(("Content-Length", str(len(result.body))))
     result.headers.append(("X-Content-Type-Options", "nosniff"))
     if settings.SECURE_HSTS_SECONDS:

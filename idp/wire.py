@@ -24,6 +24,13 @@ JSON = [("Content-Type", "application/json")]
 @dataclass(frozen=True, slots=True)
 class Request:
     method: str
+    """certificate: the client's TLS certificate, DER, if it came with one (`idp.certificates`).
+
+    is_certificate_verified: an authority that the proxy trusts has signed it.
+    claimed: single-use values that this request has used up; when it is run again because its
+    client had changed, they are still its own.
+    """
+
     path: str
     query: str
     content_type: str
@@ -32,6 +39,9 @@ class Request:
     body: bytes
     origin: str = ""
 
+    certificate: bytes | None = None
+    is_certificate_verified: bool = False
+    claimed: set[bytes] = field(default_factory=set)
     def form(self) -> dict[str, str]:
         """The fields of a form body; refuses invalid_request.
 
