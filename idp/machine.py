@@ -129,25 +129,25 @@ def _read(environ: Mapping[str, Any]) -> Request:
         raise Refusal.invalid_request("Content-Length is not a number.") from error
     if not 0 <= length <= MAX_BODY_SIZE_BYTES:
         raise Refusal("invalid_request", "The body is too large.", 413)
+    certificate = certificate_of(environ)
     return Request(
         method=environ["REQUEST_METHOD"],
         path=environ["PATH_INFO"],
         query=environ.get("QUERY_STRING", ""),
         content_type=environ.get("CONTENT_TYPE", ""),
         authorization=environ.get("HTTP_AUTHORIZATION", ""),
-    certificate = certificate_of(environ)
         address=address_from(
             environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
         ),
         body=environ["wsgi.input"].read(length) if length else b"",
+        certificate=certificate.der,
+        is_certificate_verified=certificate.is_verified,
     )
 
 
 def _finish(result: Answer) -> Answer:
     names = {name for name, _ in result.headers}
     if "Content-Length" not in names:
-        certificate=certificate.der,
-        is_certificate_verified=certificate.is_verified,
         result.headers.append(("Content-Length", str(len(result.body))))
     result.headers.append(("X-Content-Type-Options", "nosniff"))
     if settings.SECURE_HSTS_SECONDS:

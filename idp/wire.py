@@ -23,7 +23,6 @@ JSON = [("Content-Type", "application/json")]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    method: str
     """certificate: the client's TLS certificate, DER, if it came with one (`idp.certificates`).
 
     is_certificate_verified: an authority that the proxy trusts has signed it.
@@ -31,6 +30,7 @@ class Request:
     client had changed, they are still its own.
     """
 
+    method: str
     path: str
     query: str
     content_type: str
@@ -38,10 +38,10 @@ class Request:
     address: str
     body: bytes
     origin: str = ""
-
     certificate: bytes | None = None
     is_certificate_verified: bool = False
     claimed: set[bytes] = field(default_factory=set)
+
     def form(self) -> dict[str, str]:
         """The fields of a form body; refuses invalid_request.
 
