@@ -22,6 +22,7 @@ class Event(StrEnum):
     PASSWORD_CHANGED = "accounts.password.changed"
     PASSWORD_DISCARDED = "accounts.password.discarded"
     PASSWORD_RESET_REQUESTED = "accounts.password.reset_requested"
+    PROFILE_UPDATED = "accounts.profile.updated"
     ROLE_ASSIGNED = "accounts.role.assigned"
     ROLE_CREATED = "accounts.role.created"
     ROLE_EXPIRED = "accounts.role.expired"

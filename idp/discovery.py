@@ -8,6 +8,7 @@ from django.conf import settings
 
 from core.assurance import ACR_VALUES
 from idp.models.client import SCOPES
+from idp.tokens import standard_claims
 
 
 def metadata() -> dict[str, Any]:
@@ -38,7 +39,7 @@ def metadata() -> dict[str, Any]:
         "acr_values_supported": list(ACR_VALUES[1:]),
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "sid", "at_hash",
-            "azp", "name", "email", "email_verified", "organisation", "roles",
+            "azp", *standard_claims.NAMES,
         ],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "authorization_response_iss_parameter_supported": True,

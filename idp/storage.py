@@ -135,11 +135,18 @@ SELECT {columns}, a.client_id, c.client_id AS client_name, a.current, a.previous
 # is a conditional update of its own, and many may ask at once for a lost answer.
 FIND_FAMILY = _FAMILY.format(columns=_AUTHORIZED, joins=_AUTHORIZED_JOINS, more="")
 
+# What people say of themselves, as JSON by the names of Core §5.1; NULL where nothing was said yet.
+PROFILE_COLUMNS = """
+  to_jsonb(p) AS profile, COALESCE(p.changed_at, u.created_at) AS profile_changed_at
+"""
+PROFILE_JOIN = "LEFT JOIN accounts_profile p ON p.user_id = u.id"
+
 # RFC 7662, and userinfo: all that an access token of a user stands on, in one statement.
 FIND_TOKEN = _FAMILY.format(
     columns=_AUTHORIZED,
-    joins=_AUTHORIZED_JOINS,
-    more=""",
+    joins=f"{_AUTHORIZED_JOINS} {PROFILE_JOIN}",
+    more=f""",
+  {PROFILE_COLUMNS},
   EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
   (SELECT i.changed_at FROM idp_client i WHERE i.id = %(caller)s) AS caller_changed_at""",
 )

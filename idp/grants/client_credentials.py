@@ -14,7 +14,7 @@ from idp.server import Refused, TokenRequest
 from idp.tokens.claims import Authorization
 from idp.tokens.mint import mint
 
-USER_SCOPES = {"openid", "profile", "email", "offline_access"}
+USER_SCOPES = {"openid", "profile", "email", "address", "phone", "offline_access"}
 
 
 class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]

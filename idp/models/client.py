@@ -10,7 +10,7 @@ from protection.fields import SealedField
 GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials"]
 SECRET_METHODS = ["client_secret_basic", "client_secret_post", "client_secret_jwt"]
 KEY_METHODS = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
-SCOPES = ["openid", "profile", "email", "roles", "offline_access"]
+SCOPES = ["openid", "profile", "email", "address", "phone", "roles", "offline_access"]
 
 
 class Client(ScopedModel):
@@ -97,6 +97,13 @@ class Client(ScopedModel):
     @property
     def required_level(self) -> Level:
         return Level.from_acr(self.required_acr)
+
+    @property
+    def may_omit_pkce(self) -> bool:
+        """Only where a secret or key stands in for it, and the client has registered so."""
+        registered = ClientMetadata.from_json(self.metadata)
+        is_optional = not registered.require_pkce and not registered.is_fapi2
+        return is_optional and self.kind == self.Kind.CONFIDENTIAL
 
     def has_secret(self, secret: str) -> bool:
         """Whether this is the client's secret; constant time."""

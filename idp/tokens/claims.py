@@ -12,6 +12,7 @@ from django.conf import settings
 
 from core.assurance import Level
 from idp.storage import Row
+from idp.tokens import standard_claims
 
 JTI_ID_SIZE, JTI_RANDOM_SIZE = 16, 8
 
@@ -118,14 +119,8 @@ def id_token(authorization: Authorization, access_token_text: str) -> dict[str, 
 
 def userinfo(row: Row, scopes: list[str]) -> dict[str, Any]:
     """The claims that the scopes allow (OpenID Connect Core 1.0 §5.4)."""
-    claims: dict[str, Any] = {"sub": str(row["user_id"])}
-    if "profile" in scopes:
-        claims |= {"name": row["name"], "organisation": row["organisation"]}
-    if "email" in scopes:
-        claims |= {"email": row["email"], "email_verified": row["email_verified"]}
-    if "roles" in scopes:
-        claims["roles"] = list(row["roles"] or [])
-    return claims
+    wanted = standard_claims.names_of(scopes)
+    return {"sub": str(row["user_id"]), **standard_claims.of_row(row, wanted)}
 
 
 def level_of(row: Row) -> Level:

@@ -85,6 +85,25 @@ def invitation(visit: Visitor) -> Page:
     return visit.stranger(said.strip())
 
 
+def filled_in_profile(visit: Visitor) -> Page:
+    page = visit.inside("/profile/")
+    field(page, "First name").fill("Pat")
+    field(page, "Street and number").fill("A rather long street name in the old harbour 123")
+    field(page, "Time zone").select_option("Europe/Berlin")
+    page.get_by_role("button", name="Save profile").click()
+    expect(page.get_by_text("Your profile is saved.")).to_be_visible()
+    return page
+
+
+def profile_with_mistake(visit: Visitor) -> Page:
+    page = visit.inside("/profile/")
+    field(page, "Date of birth").fill("1990")
+    field(page, "Phone").fill("030 1234567")
+    page.get_by_role("button", name="Save profile").click()
+    expect(page.locator(".field__error").first).to_be_visible()
+    return page
+
+
 def unknown_invitation(visit: Visitor) -> Page:
     visit.expect("status of 404")
     return visit.stranger("/invitations/unknown/")
@@ -297,6 +316,8 @@ GALLERY: dict[str, Visit] = {
     "account/signup_closed.html": lambda visit: visit.stranger("/accounts/signup/"),
     "accounts/invitation.html": invitation,
     "accounts/invitation.html unknown": unknown_invitation,
+    "accounts/profile.html": filled_in_profile,
+    "accounts/profile.html mistake": profile_with_mistake,
     "console/activity.html": lambda visit: visit.inside("/security/activity/"),
     "console/applications.html": applications,
     "console/applications.html none": lambda visit: visit.inside("/security/applications/"),
