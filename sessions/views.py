@@ -61,7 +61,12 @@ def step_up(request: HttpRequest) -> HttpResponse:
         return render(
             request,
             "sessions/enrol_first.html",
-            {"account": user, "next": request.get_full_path(), "after": asked.next_url},
+            {
+                "account": user,
+                "next": request.get_full_path(),
+                "after": asked.next_url,
+                "needs_passkey": asked.level >= Level.PHR,
+            },
         )
     methods = _methods(user, asked.level)
     chosen = request.POST.get("method") or request.GET.get("method")
