@@ -10,3 +10,10 @@ PENDING_REQUESTS = Limit(
     period=timedelta(minutes=1),
     why="A sign-in that begins leaves a row for half an hour, and beginning one needs no account.",
 )
+
+PUSHED_REQUESTS = Limit(
+    name="idp-pushed-requests",
+    burst=300,
+    period=timedelta(minutes=1),
+    why="A pushed request leaves a row for a day, and public clients do not prove who they are.",
+)

@@ -23,6 +23,7 @@ from idp import discovery, keys
 from idp.certificates import certificate_of
 from idp.client_auth import StaleClient
 from idp.endpoints.introspection import introspect
+from idp.endpoints.pushed_request import push
 from idp.endpoints.revocation import revoke
 from idp.endpoints.token import token
 from idp.endpoints.userinfo import userinfo
@@ -52,6 +53,7 @@ def _metadata(request: Request) -> Answer:  # noqa: ARG001
 Endpoint = Callable[[Request], Answer]
 ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     "/oauth/token": (frozenset({"POST"}), token),
+    "/oauth/par": (frozenset({"POST"}), push),
     "/oauth/introspect": (frozenset({"POST"}), introspect),
     "/oauth/revoke": (frozenset({"POST"}), revoke),
     "/oauth/userinfo": (frozenset({"GET", "POST"}), userinfo),
@@ -59,7 +61,8 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     "/.well-known/openid-configuration": (frozenset({"GET", "HEAD"}), _metadata),
     "/.well-known/oauth-authorization-server": (frozenset({"GET", "HEAD"}), _metadata),
 }
-CROSS_ORIGIN = {"/oauth/token", "/oauth/revoke", "/oauth/userinfo"}  # by public clients in browsers
+# Asked by public clients in browsers.
+CROSS_ORIGIN = {"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo"}
 
 
 def answer(environ: Mapping[str, Any]) -> Answer | None:

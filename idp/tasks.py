@@ -15,7 +15,13 @@ from audit.events import Event
 from audit.recorder import record
 from core import clock
 from idp import keys
-from idp.models import AuthorizationCode, AuthorizationRequest, RefreshFamily, RevokedToken
+from idp.models import (
+    AuthorizationCode,
+    AuthorizationRequest,
+    PushedRequest,
+    RefreshFamily,
+    RevokedToken,
+)
 from idp.models.token import RevokeReason
 from policy.decision import Outcome
 from policy.facts import Trigger
@@ -67,6 +73,7 @@ def purge() -> int:
     deleted = 0
     for rows in (
         AuthorizationRequest.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
+        PushedRequest.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
         AuthorizationCode.unscoped.filter(expires_at__lt=before),
         RefreshFamily.unscoped.filter(expires_at__lt=before),
         RevokedToken.objects.filter(expires_at__lt=now - timedelta(hours=1)),

@@ -16,6 +16,7 @@ urlpatterns = [
     path("oauth/consent", consent.consent, name="consent"),
     path("oauth/end-session", end_session.end, name="end_session"),  # RP-Initiated Logout 1.0 §2
     path("oauth/token", machine.dispatch, name="token"),  # RFC 6749 §3.2
+    path("oauth/par", machine.dispatch, name="pushed_request"),  # RFC 9126 §2
     path("oauth/userinfo", machine.dispatch, name="userinfo"),  # OpenID Connect Core 1.0 §5.3
     path("oauth/introspect", machine.dispatch, name="introspect"),  # RFC 7662 §2
     path("oauth/revoke", machine.dispatch, name="revoke"),  # RFC 7009 §2

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 
 from core.errors import Refusal
+from idp import authorization_details, resources
+from idp.metadata import ClientMetadata
 from idp.models import Client
 from idp.requests import AuthorizationParams
 from idp.tokens import verify
@@ -42,11 +44,24 @@ def check_redirect_uri(params: AuthorizationParams, client: Client) -> None:
         )
 
 
-def check_request_object(params: AuthorizationParams, client: Client) -> None:  # noqa: ARG001
-    if params.has_request:
-        raise Refusal("request_not_supported", "Request objects are not supported.")
-    if params.has_request_uri:
-        raise Refusal("request_uri_not_supported", "Request objects are not supported.")
+def check_pushed(params: AuthorizationParams, client: Client) -> None:
+    """Clients that must push their requests have nothing to say in a browser (RFC 9126 §6)."""
+    registered = ClientMetadata.from_json(client.metadata)
+    must_push = registered.require_pushed_authorization_requests or registered.is_fapi2
+    if must_push and params.pushed is None:
+        raise Refusal.invalid_request("This client must push its requests (RFC 9126).")
+
+
+def check_profile(params: AuthorizationParams, client: Client) -> None:
+    """FAPI 2.0 Security Profile §5.3.2.2: code, PKCE and https, whatever else is registered."""
+    if not ClientMetadata.from_json(client.metadata).is_fapi2:
+        return
+    if params.response_type != "code":
+        raise Refusal.unsupported_response_type("The only response_type is code.")
+    if params.code_challenge is None or params.code_challenge_method != "S256":
+        raise Refusal.invalid_request("PKCE with S256 is required.")
+    if not params.redirect_uri.startswith("https://"):
+        raise Refusal.invalid_request("The redirect_uri must be https.")
 
 
 def check_response_type(params: AuthorizationParams, client: Client) -> None:
@@ -100,8 +115,29 @@ def check_max_age(params: AuthorizationParams, client: Client) -> None:  # noqa:
         raise Refusal.invalid_request("max_age must be a whole number of seconds.")
 
 
+def check_dpop_jkt(params: AuthorizationParams, client: Client) -> None:  # noqa: ARG001
+    """The thumbprint of the key that the code will be bound to (RFC 9449 §10)."""
+    if params.dpop_jkt is not None and not CHALLENGE.fullmatch(params.dpop_jkt):
+        raise Refusal.invalid_request("dpop_jkt must be 43 base64url characters.")
+
+
+def check_resource(params: AuthorizationParams, client: Client) -> None:
+    if params.resource:
+        registered = ClientMetadata.from_json(client.metadata)
+        resources.check(
+            params.resource, registered=registered.resources, audience=client.audience
+        )
+
+
+def check_authorization_details(params: AuthorizationParams, client: Client) -> None:
+    if params.authorization_details is not None:
+        types = ClientMetadata.from_json(client.metadata).authorization_details_types
+        authorization_details.parse(params.authorization_details, types=types)
+
+
 CHECKS: tuple[Check, ...] = (
-    check_request_object,
+    check_pushed,
+    check_profile,
     check_response_type,
     check_response_mode,
     check_pkce,
@@ -109,6 +145,9 @@ CHECKS: tuple[Check, ...] = (
     check_nonce,
     check_prompt,
     check_max_age,
+    check_dpop_jkt,
+    check_resource,
+    check_authorization_details,
 )
 
 
@@ -120,9 +159,12 @@ def run_checks(params: AuthorizationParams, client: Client) -> AuthorizationPara
 
 
 def _hinted_subject(params: AuthorizationParams, client: Client) -> str | None:
-    """Whom an ID token of ours names; it may be expired, but not made for another client."""
+    """Whom an ID token of ours names; it may be expired, but not made for another client.
+
+    The hint of a pushed request was verified when it was pushed.
+    """
     if params.id_token_hint is None:
-        return None
+        return params.hinted_subject
     claims = verify.id_token_hint(params.id_token_hint)
     audience = claims.get("aud")
     if client.client_id not in (audience if isinstance(audience, list) else [audience]):

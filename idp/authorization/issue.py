@@ -17,6 +17,7 @@ from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
 from core.ids import digest, new_token
+from idp import pushed_requests
 from idp.authorization import pending as pending_requests
 from idp.models import AuthorizationCode, AuthorizationRequest, Client
 from idp.requests import AuthorizationParams, with_query
@@ -43,6 +44,7 @@ def issue_code(
     """
     if pending is not None:
         pending_requests.claim(pending)
+    pushed_requests.claim(params, client=client)
     code = new_token()
     lifetime: timedelta = settings.AUTHORIZATION_CODE_LIFETIME
     AuthorizationCode.objects.create(
@@ -105,6 +107,7 @@ def deny(
     """
     if pending is not None:
         pending_requests.claim(pending)
+    pushed_requests.claim(params, client=client)
     if session is not None and refusal.code == "access_denied":
         record(
             Event.AUTHORIZATION_DENIED,

@@ -88,7 +88,7 @@ def next_step(
     stronger = _prove_more(params, signed_in, decision, asked_at)
     if stronger is not None:
         return stronger
-    if "consent" in params.prompt or not _is_agreed(params, agreement):
+    if params.asks_consent or not _is_agreed(params, agreement):
         return _unless_silent(
             params, CONSENT, Refusal.consent_required("The user has not allowed this yet.")
         )

@@ -15,7 +15,7 @@ from core.errors import Refusal
 from core.ids import digest, new_id
 from idp import keys
 from idp.client_auth import MachineClient
-from idp.grants import proof
+from idp.grants import proof, wanted
 from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
 from idp.storage import FIND_CODE, REDEEM_CODE, Cursor, Row
@@ -72,7 +72,10 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         client: MachineClient = self.request.client
         redeemed: _Redeemed = self.request.authorization_code
         row = redeemed.row
-        authorization = proof.authorize(client, row, scope=row["scope"], nonce=row["nonce"])
+        asked = wanted.of_grant(self.request, client, row["terms"])
+        authorization = proof.authorize(
+            client, row, scope=row["scope"], wanted=asked, nonce=row["nonce"]
+        )
         return mint(authorization, redeemed.refresh_token)
 
     def delete_authorization_code(self, authorization_code: Any) -> None:

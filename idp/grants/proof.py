@@ -7,6 +7,7 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from idp.client_auth import MachineClient, same_client
+from idp.grants.wanted import Wanted
 from idp.models.token import RevokeReason
 from idp.server import Refused, TokenRequest
 from idp.storage import REVOKE_FAMILY, Cursor, Row
@@ -31,7 +32,9 @@ def judge(request: TokenRequest, client: MachineClient, row: Row, trigger: Trigg
     raise Refused(Refusal.invalid_grant("The session behind this grant is no longer good enough."))
 
 
-def authorize(client: MachineClient, row: Row, *, scope: str, nonce: str = "") -> Authorization:
+def authorize(
+    client: MachineClient, row: Row, *, scope: str, wanted: Wanted, nonce: str = ""
+) -> Authorization:
     roles = None
     if "roles" in scope.split():
         roles = tuple(row["roles"] or ())
@@ -50,8 +53,8 @@ def authorize(client: MachineClient, row: Row, *, scope: str, nonce: str = "") -
         auth_time=row["auth_time"],
         nonce=nonce,
         roles=roles,
-        resource=tuple(row["terms"].get("resource", ())),
-        authorization_details=tuple(row["terms"].get("authorization_details", ())),
+        resource=wanted.resource,
+        authorization_details=wanted.authorization_details,
     )
 
 

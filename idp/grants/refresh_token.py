@@ -17,7 +17,7 @@ from core.errors import Refusal
 from core.ids import equal
 from idp import storage
 from idp.client_auth import MachineClient
-from idp.grants import proof
+from idp.grants import proof, wanted
 from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
 from idp.storage import ROTATE, ROTATE_AND_TOUCH, Cursor, Row
@@ -62,7 +62,8 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
     def issue_token(self, user: Any, proven: "_Proven") -> dict[str, Any]:
         client: MachineClient = self.request.client
         scope = self.request.fields.get("scope") or proven.row["scope"]
-        authorization = proof.authorize(client, proven.row, scope=scope)
+        asked = wanted.of_grant(self.request, client, proven.row["terms"])
+        authorization = proof.authorize(client, proven.row, scope=scope, wanted=asked)
         if proven.successor is not None:
             proof.record(
                 self.request.unit.cursor,

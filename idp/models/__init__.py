@@ -1,4 +1,4 @@
-from idp.models.authorization import AuthorizationCode, AuthorizationRequest
+from idp.models.authorization import AuthorizationCode, AuthorizationRequest, PushedRequest
 from idp.models.client import Client
 from idp.models.consent import Consent
 from idp.models.key import SigningKey
@@ -9,6 +9,7 @@ __all__ = [
     "AuthorizationRequest",
     "Client",
     "Consent",
+    "PushedRequest",
     "RefreshFamily",
     "RevokedToken",
     "SigningKey",

@@ -25,6 +25,25 @@ class AuthorizationRequest(ScopedModel):
         indexes = [models.Index(fields=["expires_at"], name="idp_request_expiry")]
 
 
+class PushedRequest(ScopedModel):
+    """A pushed authorization request (RFC 9126). digest: SHA-256 of its `request_uri`.
+
+    parameters: the checked request, as `idp.requests.AuthorizationParams` writes it.
+    used_at: when it was answered; it may be opened as often as a browser likes before.
+    """
+
+    digest = models.BinaryField(max_length=32, primary_key=True)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+")
+    parameters = models.JSONField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta(ScopedModel.Meta):
+        indexes = [models.Index(fields=["expires_at"], name="idp_pushed_expiry")]
+
+
 class AuthorizationCode(ScopedModel):
     """A one-time code (RFC 6749 §4.1.2). digest: SHA-256 of the code.
 

@@ -32,6 +32,8 @@ def mint(authorization: Authorization, refresh_token: RefreshToken | None) -> di
         "expires_in": access_claims["exp"] - access_claims["iat"],
         "scope": authorization.scope,
     }
+    if authorization.authorization_details:  # RFC 9396 §7
+        answer["authorization_details"] = list(authorization.authorization_details)
     if refresh_token is not None:
         answer["refresh_token"] = refresh_token.text
     if authorization.session_id is not None and "openid" in authorization.scopes:

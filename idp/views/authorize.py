@@ -14,11 +14,11 @@ from core.errors import Refusal
 from core.http import client_address
 from core.limits import spend
 from idp import answers, journey
-from idp.authorization import checks, facts, pending
+from idp.authorization import checks, facts, pending, sources
 from idp.authorization.issue import deny, error_location, issue_code
 from idp.authorization.next_step import Kind
 from idp.limits import PENDING_REQUESTS
-from idp.requests import AuthorizationParams, parameters_of
+from idp.requests import AuthorizationParams, client_id_of, parameters_of
 
 
 @csrf_exempt
@@ -30,18 +30,20 @@ def start(request: HttpRequest) -> HttpResponse:
     client = None
     try:
         parameters = parameters_of(request)
-        params = AuthorizationParams.parse(parameters)
-        client = checks.find_client(params.client_id)
-        checks.check_redirect_uri(params, client)
+        client = checks.find_client(client_id_of(parameters))
+        asked = sources.read(parameters, client=client, now=clock.now())
+        checks.check_redirect_uri(asked.params, client)
     except Refusal as refusal:
         refusal.status = 400
         return answers.show_refusal(request, refusal, client=client)
     if request.method == "POST":  # SameSite=Lax keeps our cookies from a POST of another site
         return answers.see_other(f"{reverse('idp:authorize')}?{parameters.urlencode()}")
     try:
-        params = checks.run_checks(params, client)
+        if asked.fault is not None:
+            raise asked.fault
+        params = checks.run_checks(asked.params, client)
     except Refusal as refusal:
-        return answers.see_other(error_location(params, refusal))
+        return answers.see_other(error_location(asked.params, refusal))
     return _begin(request, params, client)
 
 

@@ -24,7 +24,7 @@ OPEN = {
     "mfa:passkey_login", "mfa:passkey_login_options",
     "idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session",
     "idp:token", "idp:userinfo", "idp:introspect", "idp:revoke", "idp:jwks", "idp:discovery",
-    "idp:authorization_server_metadata",
+    "idp:authorization_server_metadata", "idp:pushed_request",
     "healthz", "readyz",
 }  # fmt: skip
 VALUES = {

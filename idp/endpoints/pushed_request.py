@@ -1,0 +1,53 @@
+"""The pushed authorization request endpoint (RFC 9126)."""
+
+from typing import cast
+
+from django.http import QueryDict
+
+from core import clock
+from core.errors import Refusal
+from core.limits import spend
+from idp import pushed_requests
+from idp.authorization import checks
+from idp.client_auth import MachineClient, same_client
+from idp.endpoints.callers import authenticated
+from idp.limits import PUSHED_REQUESTS
+from idp.models import Client
+from idp.requests import AuthorizationParams
+from idp.wire import Answer, Request, json_answer
+
+
+def push(request: Request) -> Answer:
+    """POST /oauth/par (RFC 9126 §2): all that the authorization endpoint would refuse is refused.
+
+    The redirect_uri has to be a registered one here as well.
+    """
+    caller, fields = authenticated(request)
+    now = clock.now()
+    if not caller.is_confidential:
+        spend(PUSHED_REQUESTS, request.address, now=now)
+    if "request_uri" in fields:
+        raise Refusal.invalid_request("request_uri cannot be pushed.")
+    client = _row_of(caller)
+    reference = pushed_requests.new_reference()
+    asked = AuthorizationParams.parse(_parameters(fields | {"client_id": caller.client_id}))
+    params = pushed_requests.named(asked, reference)
+    checks.check_redirect_uri(params, client)
+    params = checks.run_checks(params, client)
+    pushed_requests.keep(params, client=client, now=now)
+    lifetime = int(pushed_requests.LIFETIME.total_seconds())
+    return json_answer({"request_uri": reference, "expires_in": lifetime}, status=201)
+
+
+def _row_of(caller: MachineClient) -> Client:
+    """The row of the client that authenticated; raises StaleClient if it has changed since."""
+    row = Client.unscoped.filter(pk=caller.id, is_active=True, organisation__is_active=True).first()
+    same_client(caller, row.changed_at if row is not None else None)
+    return cast("Client", row)
+
+
+def _parameters(fields: dict[str, str]) -> QueryDict:
+    parameters = QueryDict(mutable=True)
+    for name, value in fields.items():
+        parameters.setlist(name, value.split() if name == "resource" else [value])
+    return parameters
