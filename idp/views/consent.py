@@ -16,7 +16,6 @@ from idp.authorization.next_step import Kind, Step
 from idp.flows import grant_consent
 from idp.forms import AccountForm, ConsentForm
 from idp.models import AuthorizationRequest
-from idp.tokens.subject import subject_of
 
 
 @login_not_required
@@ -44,7 +43,7 @@ def consent(request: HttpRequest) -> HttpResponse:
         grant_consent(
             user=request.user,
             client=row.client,
-            scopes=params.consent_scopes,
+            scopes=params.scope,
             session_id=request.login_session.id,  # type: ignore[attr-defined]
             now=now,
         )
@@ -69,7 +68,7 @@ def account(request: HttpRequest) -> HttpResponse:
     if standing.step.kind is not Kind.ACCOUNT:
         return answers.see_other(journey.resume_url(row))
     hinted = pending.params_of(row).hinted_subject
-    may_continue = hinted is None or hinted == subject_of(row.client, request.user.pk)
+    may_continue = hinted is None or hinted == str(request.user.pk)
     if form is None or not form.is_valid():
         context = {
             "client": row.client,
@@ -82,7 +81,7 @@ def account(request: HttpRequest) -> HttpResponse:
         journey.sign_out_keeping_requests(request)
         pending.note_answer(row, "select_account")
     elif may_continue:
-        pending.note_answer(row, "select_account", "create")
+        pending.note_answer(row, "select_account")
     return answers.see_other(journey.resume_url(row))
 
 
@@ -94,11 +93,10 @@ def _handle(request: HttpRequest) -> str:
 
 def _show(request: HttpRequest, row: AuthorizationRequest, agreed: frozenset[str]) -> HttpResponse:
     params = pending.params_of(row)
-    scopes = params.consent_scopes
-    new_scopes = [scope for scope in scopes if scope not in agreed] if agreed else []
+    new_scopes = [scope for scope in params.scope if scope not in agreed] if agreed else []
     context = {
         "client": row.client,
-        "scopes": scopes,
+        "scopes": params.scope,
         "new_scopes": new_scopes,
         "account": request.user,
         "handle": row.id,
