@@ -60,6 +60,7 @@ class MachineClient:
     secret_sealed: bytes | None = None
     required_acr: str = ""
     is_first_party: bool = False
+    redirect_uris: tuple[str, ...] = ()
 
     @property
     def is_confidential(self) -> bool:
@@ -140,6 +141,7 @@ def _from_row(row: storage.Row) -> MachineClient:
         "secret_digest": None if secret is None else bytes(secret),
         "grant_types": tuple(values["grant_types"]),
         "scopes": tuple(values["scopes"]),
+        "redirect_uris": tuple(values["redirect_uris"]),
         "metadata": ClientMetadata.from_json(values["metadata"]),
     }
     return MachineClient(**values)

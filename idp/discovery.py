@@ -8,7 +8,7 @@ from django.conf import settings
 
 from core.assurance import ACR_VALUES
 from idp.models.client import SCOPES
-from idp.tokens import standard_claims
+from idp.tokens import standard_claims, subject
 
 
 def metadata() -> dict[str, Any]:
@@ -30,7 +30,7 @@ def metadata() -> dict[str, Any]:
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "subject_types_supported": ["public"],
+        "subject_types_supported": list(subject.SUBJECT_TYPES),
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
         "token_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": methods[:2],

@@ -15,7 +15,8 @@ from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import registration
+from idp import registration, registration_subject
+from idp.metadata import ClientMetadata
 from idp.models import AuthorizationCode, Client, Consent, RefreshFamily
 from idp.models.client import SECRET_METHODS
 from idp.models.token import RevokeReason
@@ -96,6 +97,9 @@ def register_client(
         kind=kind,
     )
     registration.check_way_back(values["grant_types"], values["redirect_uris"])
+    registration_subject.check(
+        ClientMetadata.from_json(values["metadata"]), values["redirect_uris"]
+    )
     secret = new_token() if values["token_endpoint_auth_method"] in SECRET_METHODS else None
     client = Client.objects.create(
         client_id=f"app_{new_token(16)}",
@@ -139,6 +143,8 @@ def update_client(
     for name, value in changed.items():
         setattr(locked, name, value)
     registration.check_way_back(locked.grant_types, locked.redirect_uris)
+    if {"metadata", "redirect_uris"} & changed.keys():
+        registration_subject.check(ClientMetadata.from_json(locked.metadata), locked.redirect_uris)
     locked.changed_at = now
     locked.save(update_fields=[*changed, "changed_at"])
     record(

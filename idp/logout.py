@@ -11,6 +11,7 @@ from core.errors import Refusal
 from idp.models import Client
 from idp.requests import LogoutParams, with_query
 from idp.tokens import verify
+from idp.tokens.subject import subject_of
 from sessions.models import LoginSession
 
 
@@ -31,8 +32,9 @@ class LogoutRequest:
         """Whether the hint belongs to this very session, so that nobody need be asked (§2)."""
         return (
             self.is_proven
+            and self.client is not None
             and session is not None
-            and self.subject == str(session.user_id)
+            and self.subject == subject_of(self.client, session.user_id)
             and self.session_id == str(session.id)
         )
 

@@ -174,6 +174,7 @@ ON CONFLICT (jti) DO NOTHING RETURNING jti
 FIND_CLIENT = """
 SELECT c.id, c.client_id, c.organisation_id, c.kind, c.secret_digest, c.grant_types, c.scopes,
        c.token_endpoint_auth_method, c.signing_alg, c.audience, c.changed_at, c.metadata,
+       c.redirect_uris,
        c.previous_secret_digest, c.previous_secret_expires_at, c.secret_sealed,
        c.required_acr, c.is_first_party,
        c.is_active AND o.is_active AS is_active

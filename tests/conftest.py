@@ -11,6 +11,7 @@ from accounts.models import Organisation
 from core import clock
 from idp import client_auth, keys, storage
 from idp.models import Client
+from idp.tokens import subject
 from protection import keyring
 from sessions.current import current_session_id
 from tests import cast
@@ -44,6 +45,7 @@ def _fresh_process_state() -> Iterator[None]:
     clock.reset()
     keyring.forget()
     keys.forget()
+    subject.forget()
     client_auth.forget()
     current_session_id.set(None)
     # Where a browser's event loop runs, Django keeps another connection for this very thread.

@@ -8,6 +8,7 @@ from core.assurance import Level
 from idp.authorization.next_step import Agreement, SignedIn, Step, next_step, preferred_level
 from idp.models import Client, Consent
 from idp.requests import AuthorizationParams
+from idp.tokens.subject import subject_of
 from mfa.flows import strongest_level
 from policy.decision import Decision
 from policy.facts import Trigger
@@ -54,7 +55,7 @@ def look(
         now=now,
     )
     signed_in = SignedIn(
-        subject=str(session.user_id),
+        subject=subject_of(client, session.user_id),
         is_of_organisation=session.organisation_id == client.organisation_id,
         level=session.level,
         reachable=_reachable(params, session, user),

@@ -7,6 +7,7 @@ from idp.client_auth import MachineClient, same_client
 from idp.endpoints.callers import authenticated
 from idp.endpoints.standing import is_good, row_behind
 from idp.tokens import refresh_token, verify
+from idp.tokens.subject import subject_of
 from idp.wire import Answer, Request, json_answer
 from policy.facts import Trigger
 
@@ -67,7 +68,7 @@ def _introspect_refresh_token(
         {
             "active": True,
             "client_id": client.client_id,
-            "sub": str(row["user_id"]),
+            "sub": subject_of(client, row["user_id"]),
             "scope": row["scope"],
             "sid": str(row["session_id"]),
             "exp": int(row["family_expires_at"].timestamp()),

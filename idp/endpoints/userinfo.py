@@ -16,4 +16,4 @@ def userinfo(request: Request) -> Answer:
     row = row_behind(token_claims)
     if row is None or not is_good(token_claims, row, Trigger.USERINFO):
         raise Refusal.invalid_token("The access token is no longer good.")
-    return json_answer(claims.userinfo(row, scopes))
+    return json_answer(claims.userinfo(row, scopes, subject=token_claims["sub"]))

@@ -2,6 +2,7 @@ from idp.models.authorization import AuthorizationCode, AuthorizationRequest, Pu
 from idp.models.client import Client
 from idp.models.consent import Consent
 from idp.models.key import SigningKey
+from idp.models.subject import PairwiseSalt
 from idp.models.token import RefreshFamily, RevokedToken
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "AuthorizationRequest",
     "Client",
     "Consent",
+    "PairwiseSalt",
     "PushedRequest",
     "RefreshFamily",
     "RevokedToken",

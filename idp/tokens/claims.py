@@ -117,10 +117,10 @@ def id_token(authorization: Authorization, access_token_text: str) -> dict[str, 
     return claims | _authentication(authorization)
 
 
-def userinfo(row: Row, scopes: list[str]) -> dict[str, Any]:
-    """The claims that the scopes allow (OpenID Connect Core 1.0 §5.4)."""
+def userinfo(row: Row, scopes: list[str], *, subject: str) -> dict[str, Any]:
+    """The claims that the scopes allow (OpenID Connect Core 1.0 §5.4). subject: the token's."""
     wanted = standard_claims.names_of(scopes)
-    return {"sub": str(row["user_id"]), **standard_claims.of_row(row, wanted)}
+    return {"sub": subject, **standard_claims.of_row(row, wanted)}
 
 
 def level_of(row: Row) -> Level:

@@ -16,6 +16,7 @@ from idp.authorization.next_step import Kind, Step
 from idp.flows import grant_consent
 from idp.forms import AccountForm, ConsentForm
 from idp.models import AuthorizationRequest
+from idp.tokens.subject import subject_of
 
 
 @login_not_required
@@ -68,7 +69,7 @@ def account(request: HttpRequest) -> HttpResponse:
     if standing.step.kind is not Kind.ACCOUNT:
         return answers.see_other(journey.resume_url(row))
     hinted = pending.params_of(row).hinted_subject
-    may_continue = hinted is None or hinted == str(request.user.pk)
+    may_continue = hinted is None or hinted == subject_of(row.client, request.user.pk)
     if form is None or not form.is_valid():
         context = {
             "client": row.client,

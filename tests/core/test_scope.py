@@ -16,7 +16,7 @@ SCOPED = [model for model in apps.get_models() if issubclass(model, ScopedModel)
 BY_WAY_OF_ANOTHER = {
     "mfa.RecoveryCode", "mfa.WebAuthnHandle", "mfa.PasskeyChallenge", "accounts.GuessBudget",
     "accounts.OutgoingMail", "accounts.Organisation", "audit.AuditEvent", "protection.DataKey",
-    "idp.SigningKey", "idp.RevokedToken",
+    "idp.PairwiseSalt", "idp.SigningKey", "idp.RevokedToken",
 }  # fmt: skip
 OURS = {"accounts", "devices", "mfa", "idp_sessions", "idp", "audit", "protection"}
 
