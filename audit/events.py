@@ -47,6 +47,7 @@ class Event(StrEnum):
     CODE_REPLAYED = "idp.code.replayed"
     CONSENT_GRANTED = "idp.consent.granted"
     CONSENT_REVOKED = "idp.consent.revoked"
+    LOGOUT_ABANDONED = "idp.logout.abandoned"
     REFRESH_FAMILY_RETIRED = "idp.refresh_family.retired"
     REFRESH_FAMILY_REVOKED = "idp.refresh_family.revoked"
     REFRESH_TOKEN_REPLAYED = "idp.refresh_token.replayed"

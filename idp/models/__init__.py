@@ -2,6 +2,7 @@ from idp.models.authorization import AuthorizationCode, AuthorizationRequest, Pu
 from idp.models.client import Client
 from idp.models.consent import Consent
 from idp.models.key import SigningKey
+from idp.models.logout import LogoutDelivery
 from idp.models.subject import PairwiseSalt
 from idp.models.token import RefreshFamily, RevokedToken
 
@@ -10,6 +11,7 @@ __all__ = [
     "AuthorizationRequest",
     "Client",
     "Consent",
+    "LogoutDelivery",
     "PairwiseSalt",
     "PushedRequest",
     "RefreshFamily",

@@ -19,6 +19,7 @@ from idp.tokens.refresh_token import RefreshToken
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # RFC 9068 §2.1
 ID_TOKEN_TYPE = "JWT"
+LOGOUT_TOKEN_TYPE = "logout+jwt"  # Back-Channel Logout 1.0 §2.4
 
 
 def mint(authorization: Authorization, refresh_token: RefreshToken | None) -> dict[str, Any]:
@@ -39,6 +40,11 @@ def mint(authorization: Authorization, refresh_token: RefreshToken | None) -> di
     if authorization.session_id is not None and "openid" in authorization.scopes:
         answer["id_token"] = _sign(claims.id_token(authorization, access_text), ID_TOKEN_TYPE, key)
     return answer
+
+
+def sign(payload: dict[str, Any], *, typ: str, alg: str) -> str:
+    """Any other JWT of ours, by the active key of an algorithm."""
+    return _sign(payload, typ, keys.signing_key(alg))
 
 
 def _sign(payload: dict[str, Any], kind: str, key: LoadedKey) -> str:

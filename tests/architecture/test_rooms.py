@@ -29,6 +29,7 @@ UNSCOPED = {
     "idp/authorization/checks.py": "a request begins by a client id alone",
     "idp/authorization/pending.py": "a request is looked up by its id and its browser",
     "idp/logout.py": "signing out begins by a token or a client id",
+    "idp/logout_delivery.py": "ended sessions of all, and of one at hand",
     "idp/management/commands/rotate_client_secret.py": "a person names a client id",
     "idp/receivers.py": "families of the session at hand",
     "idp/tasks.py": "sweeps over all",
