@@ -27,6 +27,7 @@ from core.outbound import OutboundError
 from idp.metadata import ClientMetadata
 from idp.models import LogoutDelivery, RefreshFamily
 from idp.tokens import claims, mint
+from idp.tokens.subject import subject_of
 
 FIRST_PAUSE = timedelta(seconds=15)
 MAX_ATTEMPTS = 8  # over half an hour
@@ -128,7 +129,10 @@ def _send(row: LogoutDelivery, now: datetime) -> None:
     if not uri or not client.is_active:
         raise _NotAcceptedError("the client no longer wants to know", is_final=True)
     said = claims.logout_token(
-        client_id=client.client_id, subject=str(row.user_id), session_id=row.session_id, now=now
+        client_id=client.client_id,
+        subject=subject_of(client, row.user_id),
+        session_id=row.session_id,
+        now=now,
     )
     token = mint.sign(said, typ=mint.LOGOUT_TOKEN_TYPE, alg=client.signing_alg)
     answer = outbound.post(

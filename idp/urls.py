@@ -15,6 +15,7 @@ urlpatterns = [
     path("oauth/authorize/account", consent.account, name="account"),
     path("oauth/consent", consent.consent, name="consent"),
     path("oauth/end-session", end_session.end, name="end_session"),  # RP-Initiated Logout 1.0 §2
+    path("sign-out/", end_session.sign_out, name="sign_out"),
     path("oauth/token", machine.dispatch, name="token"),  # RFC 6749 §3.2
     path("oauth/par", machine.dispatch, name="pushed_request"),  # RFC 9126 §2
     path("oauth/userinfo", machine.dispatch, name="userinfo"),  # OpenID Connect Core 1.0 §5.3
