@@ -37,6 +37,7 @@ class Event(StrEnum):
     DEVICE_SEEN_FIRST = "devices.device.first_seen"
 
     AUTHORIZATION_DENIED = "idp.authorization.denied"
+    CLIENT_ASSERTION_REPLAYED = "idp.client.assertion_replayed"
     CLIENT_DEACTIVATED = "idp.client.deactivated"
     CLIENT_REGISTERED = "idp.client.registered"
     CLIENT_SECRET_ROTATED = "idp.client.secret_rotated"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from core.assurance import ACR_VALUES
 from core.errors import Refusal
-from idp import metadata
+from idp import metadata, registration_keys
 from idp.models import Client
 from idp.models.client import GRANT_TYPES, KEY_METHODS, SECRET_METHODS
 
@@ -149,7 +149,9 @@ def check_metadata(values: Any) -> dict[str, Any]:
     """The metadata as it will be kept, only what differs from the default."""
     if values is not None and not isinstance(values, Mapping):
         raise Refusal("invalid_client_metadata", "The metadata is a JSON object.")
-    return metadata.parse(values or {}).to_json()
+    kept = metadata.parse(values or {})
+    registration_keys.check(kept)
+    return kept.to_json()
 
 
 def check_acr(acr: str) -> str:

@@ -17,6 +17,7 @@ from idp.client_auth import MachineClient
 from idp.storage import Trace, Unit
 from idp.wire import Answer, Request, error_answer, json_answer
 
+# For Authlib's grants: "none" stands for public clients, everything else for every other method.
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 
 
@@ -43,6 +44,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
         self.fields = fields
         self.unit = unit
         self.address = request.address
+        self.wire = request
         self.traces: list[Trace] = []
 
     @property
@@ -61,6 +63,21 @@ class Refused(OAuth2Error):  # type: ignore[misc]  # noqa: N818 - carries an ans
 class Server(AuthorizationServer):  # type: ignore[misc]
     def query_client(self, client_id: str) -> MachineClient | None:
         return client_auth.find_client(client_id)
+
+    def authenticate_client(
+        self,
+        request: TokenRequest,
+        methods: list[str],
+        endpoint: str = "token",  # noqa: ARG002
+    ) -> MachineClient:
+        try:
+            client = client_auth.authenticate(request.wire, request.fields)
+        except Refusal as refusal:
+            raise Refused(refusal) from refusal
+        if "none" not in methods and not client.is_confidential:
+            raise Refused(Refusal.invalid_client())
+        request.auth_method = client.token_endpoint_auth_method
+        return client
 
     def create_oauth2_request(self, request: TokenRequest) -> TokenRequest:
         return request

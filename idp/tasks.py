@@ -23,6 +23,7 @@ from idp.models import (
     PushedRequest,
     RefreshFamily,
     RevokedToken,
+    UsedAssertion,
 )
 from idp.models.token import RevokeReason
 from policy.decision import Outcome
@@ -101,6 +102,7 @@ def purge() -> int:
         AuthorizationCode.unscoped.filter(expires_at__lt=before),
         RefreshFamily.unscoped.filter(expires_at__lt=before),
         RevokedToken.objects.filter(expires_at__lt=now - timedelta(hours=1)),
+        UsedAssertion.objects.filter(expires_at__lt=now - timedelta(minutes=1)),
     ):
         deleted += rows.delete()[0]
     return deleted + logout_delivery.purge(now=now)

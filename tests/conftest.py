@@ -9,7 +9,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 
 from accounts.models import Organisation
 from core import clock
-from idp import client_auth, keys, storage
+from idp import client_auth, client_keys, keys, storage
 from idp.models import Client
 from idp.tokens import subject
 from protection import keyring
@@ -47,6 +47,7 @@ def _fresh_process_state() -> Iterator[None]:
     keys.forget()
     subject.forget()
     client_auth.forget()
+    client_keys.forget()
     current_session_id.set(None)
     # Where a browser's event loop runs, Django keeps another connection for this very thread.
     storage._thread.wrapper = storage._thread.cursor = None

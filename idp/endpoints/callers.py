@@ -3,10 +3,8 @@
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
-from idp import client_auth, storage
+from idp import client_auth
 from idp.client_auth import MachineClient
-from idp.server import AUTH_METHODS, Refused, TokenRequest, to_refusal
-from idp.token_server import server
 from idp.wire import Request
 
 
@@ -25,17 +23,14 @@ def read_fields(request: Request) -> dict[str, str]:
 
 
 def authenticated(request: Request) -> tuple[MachineClient, dict[str, str]]:
+    """The client, by whatever method it has registered, and the form; refuses invalid_client."""
     fields = read_fields(request)
-    work = TokenRequest(request, fields, storage.Unit())
     try:
-        client: MachineClient = server.authenticate_client(work, AUTH_METHODS)
-    except Refused:
+        client = client_auth.authenticate(request, fields)
+    except Refusal as refusal:
+        if refusal.code == "invalid_client":
+            count_failure(request, fields)
         raise
-    except Exception as error:
-        if not hasattr(error, "error"):
-            raise
-        count_failure(request, fields)
-        raise to_refusal(error) from error
     return client, fields
 
 

@@ -1,3 +1,4 @@
+from idp.models.assertion import UsedAssertion
 from idp.models.authorization import AuthorizationCode, AuthorizationRequest, PushedRequest
 from idp.models.client import Client
 from idp.models.consent import Consent
@@ -17,4 +18,5 @@ __all__ = [
     "RefreshFamily",
     "RevokedToken",
     "SigningKey",
+    "UsedAssertion",
 ]
