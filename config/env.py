@@ -77,6 +77,19 @@ class Mtls(BaseModel):
     proxies: list[IPvAnyNetwork] = []
 
 
+class Registration(BaseModel):
+    """Applications that register themselves (RFC 7591).
+
+    open_for: slug of an organisation in which anybody may register one; empty means nowhere.
+    software_statement_issuers: the JWK Set of each issuer that may vouch for metadata.
+    """
+
+    open_for: str = ""
+    grant_types: list[str] = ["authorization_code", "refresh_token"]
+    require_pkce: bool = True
+    software_statement_issuers: dict[str, dict[str, Any]] = {}
+
+
 class Environment(BaseSettings):
     """Every setting there is; docs/settings.md lists them and a test keeps the two in step."""
 
@@ -101,6 +114,7 @@ class Environment(BaseSettings):
     email: Email = Email()
     lifetimes: Lifetimes = Lifetimes()
     outbound: Outbound = Outbound()
+    registration: Registration = Registration()
     dpop_nonce_required: bool = False
     mtls: Mtls = Mtls()
     policy_dir: Path = Path("policies")
@@ -242,7 +256,7 @@ def _names(model: type[BaseModel], prefix: str = PREFIX, *, lists_only: bool = F
         full = f"{prefix}{name.upper()}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             names |= _names(field.annotation, f"{full}__", lists_only=lists_only)
-        elif not lists_only or get_origin(field.annotation) is list:
+        elif not lists_only or get_origin(field.annotation) in {list, dict}:
             names.add(full)
     return names
 

@@ -276,6 +276,11 @@ AUTHORIZATION_REQUEST_LIFETIME = timedelta(minutes=30)
 SIGNING_KEY_LIFETIME = ENV.lifetimes.signing_key
 SIGNING_KEY_OVERLAP = ENV.lifetimes.signing_key_overlap
 
+REGISTRATION_OPEN_FOR = ENV.registration.open_for
+REGISTRATION_GRANT_TYPES = ENV.registration.grant_types
+REGISTRATION_REQUIRE_PKCE = ENV.registration.require_pkce
+REGISTRATION_SOFTWARE_STATEMENT_ISSUERS = ENV.registration.software_statement_issuers
+
 # --- Celery -----------------------------------------------------------------------------------
 CELERY_BROKER_URL = broker_url(REDIS_URL)
 CELERY_BROKER_TRANSPORT_OPTIONS = {

@@ -1,5 +1,6 @@
 """The shape of what people send."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -7,8 +8,10 @@ from django import forms
 from accounts.models import REQUIRED_ACR
 from core.errors import Refusal
 from idp import registration
+from idp.dynamic_registration.flows import MAX_LIFETIME, MAX_USES
+from idp.dynamic_registration.ways import IMPLICIT
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES
-from idp.models import Client
+from idp.models import Client, InitialAccessToken
 from idp.models.client import GRANT_TYPES, SCOPES
 
 
@@ -91,6 +94,45 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
             except Refusal as refusal:
                 self.add_error("redirect_uris", refusal.detail)
         return cleaned
+
+
+class InitialAccessTokenForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A token that an administrator makes; its rules are those of the flow."""
+
+    uses = forms.IntegerField(
+        min_value=1, max_value=MAX_USES, initial=1, help_text="How many applications it registers."
+    )
+    days = forms.IntegerField(
+        min_value=1, max_value=MAX_LIFETIME.days, initial=1, help_text="How long it lives."
+    )
+    grant_types = forms.MultipleChoiceField(
+        choices=[(name, name) for name in [*GRANT_TYPES, IMPLICIT]],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="What these applications may ask for; none means the installation's defaults.",
+    )
+    scopes = WordsField(
+        required=False,
+        help_text="What these applications may ask for; empty means all but roles.",
+    )
+
+    class Meta:
+        model = InitialAccessToken
+        fields = ("organisation", "name", "grant_types", "scopes")
+
+    def clean_name(self) -> str:
+        return _allowed("name", registration.check_name, self.cleaned_data["name"])
+
+    def clean_scopes(self) -> list[str]:
+        return _allowed("scopes", registration.check_scopes, self.cleaned_data["scopes"])
+
+
+def _allowed(name: str, check: Callable[[Any], Any], value: Any) -> Any:
+    """The value as the rule keeps it; an empty one is left to the flow."""
+    try:
+        return check(value) if value else value
+    except Refusal as refusal:
+        raise forms.ValidationError(refusal.detail, code=name) from refusal
 
 
 def registration_fields(cleaned: dict[str, Any]) -> list[str]:

@@ -4,6 +4,20 @@ from datetime import timedelta
 
 from core.limits import Limit
 
+REGISTRATIONS = Limit(
+    name="idp-registrations",
+    burst=30,
+    period=timedelta(minutes=1),
+    why="Each registration leaves a client for good, and where it is open it needs no account.",
+)
+
+REGISTRATION_CALLS = Limit(
+    name="idp-registration-calls",
+    burst=60,
+    period=timedelta(minutes=1),
+    why="Applications look after their registration seldom; whoever asks often is guessing.",
+)
+
 PENDING_REQUESTS = Limit(
     name="idp-pending-requests",
     burst=300,

@@ -24,6 +24,7 @@ from idp.certificates import certificate_of
 from idp.client_auth import StaleClient
 from idp.endpoints.introspection import introspect
 from idp.endpoints.pushed_request import push
+from idp.endpoints.registration import MANAGED, manage, register
 from idp.endpoints.revocation import revoke
 from idp.endpoints.token import token
 from idp.endpoints.userinfo import userinfo
@@ -57,9 +58,14 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     "/oauth/introspect": (frozenset({"POST"}), introspect),
     "/oauth/revoke": (frozenset({"POST"}), revoke),
     "/oauth/userinfo": (frozenset({"GET", "POST"}), userinfo),
+    "/oauth/register": (frozenset({"POST"}), register),
     "/oauth/jwks": (frozenset({"GET", "HEAD"}), _jwks),
     "/.well-known/openid-configuration": (frozenset({"GET", "HEAD"}), _metadata),
     "/.well-known/oauth-authorization-server": (frozenset({"GET", "HEAD"}), _metadata),
+}
+# Every path below these: one segment of the path names what is asked for.
+BELOW: Mapping[str, tuple[frozenset[str], Endpoint]] = {
+    MANAGED: (frozenset({"GET", "PUT", "DELETE"}), manage),
 }
 # Asked by public clients in browsers.
 CROSS_ORIGIN = {"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo"}
@@ -67,7 +73,7 @@ CROSS_ORIGIN = {"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo"
 
 def answer(environ: Mapping[str, Any]) -> Answer | None:
     """Answer a machine endpoint's request; None for every other path."""
-    if environ.get("PATH_INFO", "") not in ROUTES:
+    if _route(environ.get("PATH_INFO", "")) is None:
         return None
     try:
         request = _read(environ)
@@ -78,7 +84,10 @@ def answer(environ: Mapping[str, Any]) -> Answer | None:
 
 def respond(request: Request) -> Answer:
     """Answer one request; never raises."""
-    methods, endpoint = ROUTES[request.path]
+    route = _route(request.path)
+    if route is None:
+        return _finish(error_answer(Refusal.not_found()))
+    methods, endpoint = route
     is_cross_origin = request.path in CROSS_ORIGIN
     if request.method == "OPTIONS":
         return _finish(Answer(204, b"", PREFLIGHT if is_cross_origin else []))
@@ -98,6 +107,14 @@ def respond(request: Request) -> Answer:
     if is_cross_origin:
         result.headers.extend(ANYWHERE)
     return _finish(result)
+
+
+def _route(path: str) -> tuple[frozenset[str], Endpoint] | None:
+    route = ROUTES.get(path)
+    if route is None:
+        head, slash, tail = path.rpartition("/")
+        route = BELOW.get(head + slash) if tail else None
+    return route
 
 
 def _guarded(endpoint: Endpoint, request: Request) -> Answer:

@@ -27,6 +27,7 @@ class ClientMetadata:
     """
 
     response_types: tuple[str, ...] = ("code",)
+    application_type: str = "web"
     require_pkce: bool = True
     security_profile: str = ""
     contacts: tuple[str, ...] = ()

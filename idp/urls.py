@@ -21,6 +21,8 @@ urlpatterns = [
     path("oauth/userinfo", machine.dispatch, name="userinfo"),  # OpenID Connect Core 1.0 §5.3
     path("oauth/introspect", machine.dispatch, name="introspect"),  # RFC 7662 §2
     path("oauth/revoke", machine.dispatch, name="revoke"),  # RFC 7009 §2
+    path("oauth/register", machine.dispatch, name="register"),  # RFC 7591 §3
+    path("oauth/register/<str:client_id>", machine.dispatch, name="registered_client"),  # RFC 7592
     path("oauth/jwks", machine.dispatch, name="jwks"),  # RFC 7517 §5
     path(".well-known/openid-configuration", machine.dispatch, name="discovery"),  # Discovery §4
     path(

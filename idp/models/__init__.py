@@ -5,6 +5,7 @@ from idp.models.consent import Consent
 from idp.models.key import SigningKey
 from idp.models.logout import LogoutDelivery
 from idp.models.subject import PairwiseSalt
+from idp.models.registration import InitialAccessToken
 from idp.models.token import RefreshFamily, RevokedToken
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "AuthorizationRequest",
     "Client",
     "Consent",
+    "InitialAccessToken",
     "LogoutDelivery",
     "PairwiseSalt",
     "PushedRequest",

@@ -15,6 +15,7 @@ from idp.authorization import pending
 from idp.authorization.next_step import Kind, Step
 from idp.flows import grant_consent
 from idp.forms import AccountForm, ConsentForm
+from idp.introduction import introduce
 from idp.models import AuthorizationRequest
 from idp.tokens.subject import subject_of
 
@@ -95,8 +96,10 @@ def _handle(request: HttpRequest) -> str:
 def _show(request: HttpRequest, row: AuthorizationRequest, agreed: frozenset[str]) -> HttpResponse:
     params = pending.params_of(row)
     new_scopes = [scope for scope in params.scope if scope not in agreed] if agreed else []
+    introduction = introduce(row.client)
     context = {
         "client": row.client,
+        "introduction": introduction,
         "scopes": params.scope,
         "new_scopes": new_scopes,
         "account": request.user,
@@ -104,4 +107,9 @@ def _show(request: HttpRequest, row: AuthorizationRequest, agreed: frozenset[str
         "details": authorization_details.shown(params.authorization_details),
         "redirect_host": answers.host_of(params.redirect_uri),
     }
-    return render(request, "idp/consent.html", context)
+    response = render(request, "idp/consent.html", context)
+    if introduction.logo_origin:  # of this page alone: no other may load it
+        response._csp_update = {  # type: ignore[attr-defined]  # noqa: SLF001 - as django-csp does
+            "img-src": [introduction.logo_origin]
+        }
+    return response

@@ -28,6 +28,8 @@ UNSCOPED = {
     "devices/flows.py": "a browser is looked up by user and the digest of its cookie",
     "idp/authorization/checks.py": "a request begins by a client id alone",
     "idp/authorization/pending.py": "a request is looked up by its id and its browser",
+    "idp/dynamic_registration/flows.py": "a registration access token names a client id",
+    "idp/dynamic_registration/permission.py": "an initial access token is looked up by its digest",
     "idp/logout.py": "signing out begins by a token or a client id",
     "idp/logout_delivery.py": "ended sessions of all, and of one at hand",
     "idp/management/commands/rotate_client_secret.py": "a person names a client id",

@@ -24,10 +24,12 @@ OPEN = {
     "mfa:passkey_login", "mfa:passkey_login_options",
     "idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session", "idp:sign_out",
     "idp:token", "idp:userinfo", "idp:introspect", "idp:revoke", "idp:jwks", "idp:discovery",
-    "idp:authorization_server_metadata", "idp:pushed_request",
+    "idp:authorization_server_metadata", "idp:pushed_request", "idp:device_authorization",
+    "idp:register", "idp:registered_client",
     "healthz", "readyz",
 }  # fmt: skip
 VALUES = {
+    "<str:client_id>": "app_made_up",
     "<uuid:": str(new_id()), "<str:token>": "t" * 43, "(?P<key>[-:\\w]+)": "made:up",
     "(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)": "1a-made-up", "(?P<url>.*)": "no/such/page",
     "<path:object_id>": "1", "<path:": "1", "<id>": "1", "<int:content_type_id>": "1",

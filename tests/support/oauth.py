@@ -55,7 +55,7 @@ def send(
         "REQUEST_METHOD": method,
         "PATH_INFO": path,
         "QUERY_STRING": query,
-        "CONTENT_TYPE": content_type if method == "POST" else "",
+        "CONTENT_TYPE": content_type if method in {"POST", "PUT"} else "",
         "CONTENT_LENGTH": str(len(raw)),
         "HTTP_HOST": "localhost",
         "SERVER_NAME": "localhost",
