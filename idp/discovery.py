@@ -7,8 +7,9 @@ import orjson
 from django.conf import settings
 
 from core.assurance import ACR_VALUES
+from idp.models import Client
 from idp.models.client import SCOPES
-from idp.tokens import standard_claims, subject
+from idp.tokens import encryption, standard_claims, subject
 
 
 def metadata() -> dict[str, Any]:
@@ -26,13 +27,17 @@ def metadata() -> dict[str, Any]:
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "end_session_endpoint": f"{issuer}/oauth/end-session",
         "jwks_uri": f"{issuer}/oauth/jwks",
-        "registration_endpoint": f"{issuer}/oauth/register",
         "scopes_supported": SCOPES,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": list(subject.SUBJECT_TYPES),
-        "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+        "id_token_signing_alg_values_supported": Client.SigningAlg.values,
+        "id_token_encryption_alg_values_supported": list(encryption.ALGORITHMS),
+        "id_token_encryption_enc_values_supported": list(encryption.ENCRYPTIONS),
+        "userinfo_signing_alg_values_supported": Client.SigningAlg.values,
+        "userinfo_encryption_alg_values_supported": list(encryption.ALGORITHMS),
+        "userinfo_encryption_enc_values_supported": list(encryption.ENCRYPTIONS),
         "token_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": methods[:2],
         "revocation_endpoint_auth_methods_supported": methods,

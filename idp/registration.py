@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from core.assurance import ACR_VALUES
 from core.errors import Refusal
-from idp import metadata, registration_addresses, registration_keys
+from idp import metadata, registration_keys, registration_responses
 from idp.models import Client
 from idp.models.client import GRANT_TYPES, KEY_METHODS, SECRET_METHODS
 
@@ -151,7 +151,7 @@ def check_metadata(values: Any) -> dict[str, Any]:
         raise Refusal("invalid_client_metadata", "The metadata is a JSON object.")
     kept = metadata.parse(values or {})
     registration_keys.check(kept)
-    registration_addresses.check(kept)
+    kept = registration_responses.completed(kept)
     return kept.to_json()
 
 

@@ -147,6 +147,8 @@ FIND_TOKEN = _FAMILY.format(
     joins=f"{_AUTHORIZED_JOINS} {PROFILE_JOIN}",
     more=f""",
   {PROFILE_COLUMNS},
+  c.metadata ?| ARRAY['userinfo_signed_response_alg', 'userinfo_encrypted_response_alg']
+    AS userinfo_is_jwt,
   EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
   (SELECT i.changed_at FROM idp_client i WHERE i.id = %(caller)s) AS caller_changed_at""",
 )

@@ -2,8 +2,8 @@
 
 from core.errors import Refusal
 from idp.endpoints.standing import is_good, row_behind
-from idp.tokens import claims, verify
-from idp.wire import Answer, Request, json_answer
+from idp.tokens import claims, userinfo_answer, verify
+from idp.wire import NO_STORE, Answer, Request, json_answer
 from policy.facts import Trigger
 
 
@@ -16,4 +16,10 @@ def userinfo(request: Request) -> Answer:
     row = row_behind(token_claims)
     if row is None or not is_good(token_claims, row, Trigger.USERINFO):
         raise Refusal.invalid_token("The access token is no longer good.")
-    return json_answer(claims.userinfo(row, scopes, subject=token_claims["sub"]))
+    told = claims.userinfo(row, scopes, subject=token_claims["sub"])
+    if row["userinfo_is_jwt"]:
+        text = userinfo_answer.as_jwt(
+            told, client_id=token_claims["client_id"], changed_at=row["client_changed_at"]
+        )
+        return Answer(200, text.encode(), [("Content-Type", "application/jwt"), *NO_STORE])
+    return json_answer(told)

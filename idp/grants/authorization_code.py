@@ -20,6 +20,7 @@ from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
 from idp.storage import FIND_CODE, REDEEM_CODE, Cursor, Row
 from idp.tokens import refresh_token
+from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint
 from policy.facts import Trigger
 
@@ -46,6 +47,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         issues_refresh = client.check_grant_type("refresh_token")
         token = refresh_token.make(new_id(), 0)
         keys.signing_key(client.signing_alg)  # made before the transaction begins, if at all
+        id_token_recipient(client)  # asked for before it, too
         params = {
             "digest": digest(code),
             "client": client.id,

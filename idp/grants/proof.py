@@ -12,6 +12,7 @@ from idp.models.token import RevokeReason
 from idp.server import Refused, TokenRequest
 from idp.storage import REVOKE_FAMILY, Cursor, Row
 from idp.tokens.claims import Authorization, level_of, session_end
+from idp.tokens.encryption import id_token_recipient
 from idp.tokens.subject import subject_of
 from policy.decision import Decision, Outcome
 from policy.facts import Trigger
@@ -48,6 +49,7 @@ def authorize(
         ends_at=session_end(row),
         stem=row["family_id"],
         subject=subject_of(client, row["user_id"]),
+        recipient=id_token_recipient(client),
         session_id=row["session_id"],
         acr=row["acr"],
         amr=tuple(row["amr"]),

@@ -14,6 +14,7 @@ from core.assurance import Level
 from core.ids import new_token
 from idp.storage import Row
 from idp.tokens import standard_claims
+from idp.tokens.encryption import Recipient
 
 JTI_ID_SIZE, JTI_RANDOM_SIZE = 16, 8
 LOGOUT_TOKEN_LIFETIME = timedelta(minutes=2)
@@ -26,6 +27,7 @@ class Authorization:
     resource: `aud` of the access token where the client asked for one (RFC 8707).
     cnf: what the access token is bound to (RFC 7800): {"jkt": …} or {"x5t#S256": …}.
     act: who acts for the subject (RFC 8693 §4.1).
+    recipient: whom the ID token is encrypted to, if it is.
     ends_at: no token outlives this (session, family and, later, elevated rights).
     """
 
@@ -48,6 +50,7 @@ class Authorization:
     authorization_details: tuple[dict[str, Any], ...] = ()
     cnf: dict[str, str] | None = None
     act: dict[str, Any] | None = None
+    recipient: Recipient | None = None
 
     @property
     def scopes(self) -> list[str]:

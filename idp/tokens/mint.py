@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from idp import keys
 from idp.keys import LoadedKey
-from idp.tokens import claims
+from idp.tokens import claims, encryption
 from idp.tokens.claims import Authorization
 from idp.tokens.refresh_token import RefreshToken
 
@@ -38,8 +38,17 @@ def mint(authorization: Authorization, refresh_token: RefreshToken | None) -> di
     if refresh_token is not None:
         answer["refresh_token"] = refresh_token.text
     if authorization.session_id is not None and "openid" in authorization.scopes:
-        answer["id_token"] = _sign(claims.id_token(authorization, access_text), ID_TOKEN_TYPE, key)
+        answer["id_token"] = _id_token(
+            claims.id_token(authorization, access_text), authorization, key
+        )
     return answer
+
+
+def _id_token(payload: dict[str, Any], authorization: Authorization, key: LoadedKey) -> str:
+    """Signed, and then encrypted where the client wants that (Core §2)."""
+    text = _sign(payload, ID_TOKEN_TYPE, key)
+    recipient = authorization.recipient
+    return text if recipient is None else encryption.encrypt(text, recipient)
 
 
 def sign(payload: dict[str, Any], *, typ: str, alg: str) -> str:

@@ -105,6 +105,12 @@ def wrap(place: str, around: Callable[..., Any]) -> Callable[[Patch], None]:
 # --- what a careless implementation does instead --------------------------------------------------
 
 
+def subject_by_address(original: Any, client: Any, user_id: Any) -> str:
+    from accounts.models import User
+
+    return str(User.unscoped.get(pk=user_id).email)
+
+
 def pkce_by_presence(params: Any, client: Any) -> None:
     from core.errors import Refusal
 
@@ -265,12 +271,20 @@ DEFENCES = {
         "every fact is judged again at every refresh",
         replace("idp.grants.proof:judge", lambda *_: None),
     ),
+    "A046": Defence(
+        "the subject is made of the user's id, never of the address",
+        wrap("idp.tokens.subject:subject_of", subject_by_address),
+    ),
     "A049": Defence(
         "the key brings its algorithm along",
         wrap("idp.tokens.verify:_verified", algorithm_of_the_header),
     ),
     "A050": Defence(
         "keys come from our own ring", wrap("idp.tokens.verify:_verified", key_of_the_header)
+    ),
+    "A054": Defence(
+        "only algorithms of a short list can be registered",
+        replace("idp.registration_responses:completed", lambda known: known),
     ),
     "A055": Defence(
         "headers have a greatest length, and errors are caught",
