@@ -16,8 +16,9 @@ from audit.recorder import record
 from core.errors import Refusal
 from core.ids import digest, new_token
 from idp import registration, registration_keys, registration_subject
+from idp.initiation import start_url
 from idp.metadata import ClientMetadata
-from idp.models import AuthorizationCode, Client, Consent, RefreshFamily
+from idp.models import AuthorizationCode, Client, Consent, DeviceAuthorization, RefreshFamily
 from idp.models.client import SECRET_METHODS
 from idp.models.token import RevokeReason
 
@@ -56,6 +57,11 @@ class ConnectedApplication:
     scopes: tuple[str, ...]
     granted_at: datetime
     last_used_at: datetime | None
+
+    @property
+    def start_url(self) -> str:
+        """Where the application lets a sign-in begin; "" for most."""
+        return start_url(self.client)
 
 
 @transaction.atomic
@@ -293,6 +299,9 @@ def revoke_consent(*, user: Any, client: Client, session_id: UUID | None, now: d
     )
     ended = _revoke(families, RevokeReason.CONSENT_REVOKED, now)
     AuthorizationCode.objects.within_id(user.organisation_id).filter(
+        user=user, client=client, used_at=None, expires_at__gt=now
+    ).update(expires_at=now)
+    DeviceAuthorization.objects.within_id(user.organisation_id).filter(
         user=user, client=client, used_at=None, expires_at__gt=now
     ).update(expires_at=now)
     if withdrawn or ended:

@@ -7,7 +7,7 @@ from django import forms
 
 from accounts.models import REQUIRED_ACR
 from core.errors import Refusal
-from idp import registration
+from idp import device, registration
 from idp.dynamic_registration.flows import MAX_LIFETIME, MAX_USES
 from idp.dynamic_registration.ways import IMPLICIT
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES
@@ -21,6 +21,12 @@ class ConsentForm(forms.Form):
 
 class AccountForm(forms.Form):
     decision = forms.ChoiceField(choices=[("continue", "Continue"), ("switch", "Another account")])
+
+
+class DeviceCodeForm(forms.Form):
+    user_code = forms.CharField(
+        label="Code", max_length=device.MAX_TYPED_LENGTH, help_text="Eight letters."
+    )
 
 
 class LogoutForm(forms.Form):

@@ -22,6 +22,7 @@ from core.ids import new_id
 from idp import discovery, keys
 from idp.certificates import certificate_of
 from idp.client_auth import StaleClient
+from idp.endpoints.device_authorization import authorize_device
 from idp.endpoints.introspection import introspect
 from idp.endpoints.pushed_request import push
 from idp.endpoints.registration import MANAGED, manage, register
@@ -34,11 +35,14 @@ from protection.keyring import KeyUnavailable
 logger = logging.getLogger(__name__)
 
 PUBLIC = [("Cache-Control", "public, max-age=300"), ("Access-Control-Allow-Origin", "*")]
-ANYWHERE = [("Access-Control-Allow-Origin", "*")]
+ANYWHERE = [
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "DPoP-Nonce, WWW-Authenticate"),
+]
 PREFLIGHT = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "GET, POST"),
-    ("Access-Control-Allow-Headers", "Authorization, Content-Type"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP"),
     ("Access-Control-Max-Age", "3600"),
 ]
 
@@ -55,6 +59,7 @@ Endpoint = Callable[[Request], Answer]
 ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     "/oauth/token": (frozenset({"POST"}), token),
     "/oauth/par": (frozenset({"POST"}), push),
+    "/oauth/device_authorization": (frozenset({"POST"}), authorize_device),
     "/oauth/introspect": (frozenset({"POST"}), introspect),
     "/oauth/revoke": (frozenset({"POST"}), revoke),
     "/oauth/userinfo": (frozenset({"GET", "POST"}), userinfo),
@@ -160,6 +165,8 @@ def _read(environ: Mapping[str, Any]) -> Request:
             environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
         ),
         body=environ["wsgi.input"].read(length) if length else b"",
+        dpop=environ.get("HTTP_DPOP", ""),
+        user_agent=environ.get("HTTP_USER_AGENT", ""),
         certificate=certificate.der,
         is_certificate_verified=certificate.is_verified,
     )

@@ -12,15 +12,23 @@ from urllib.parse import urlsplit
 
 from core.assurance import ACR_VALUES
 from core.errors import Refusal
-from idp import metadata, registration_keys, registration_responses
+from idp import (
+    metadata,
+    registration_addresses,
+    registration_keys,
+    registration_requests,
+    registration_responses,
+    response_types,
+)
 from idp.models import Client
-from idp.models.client import GRANT_TYPES, KEY_METHODS, SECRET_METHODS
+from idp.models.client import DEVICE_CODE, GRANT_TYPES, KEY_METHODS, SECRET_METHODS
 
 MAX_NAME_LENGTH = 100
 MAX_URI_LENGTH = 500
 MAX_URIS = 20
 MAX_SCOPE_LENGTH = 500
 MAX_AUDIENCE_LENGTH = 200
+BRING_REFRESH_TOKENS = frozenset({"authorization_code", DEVICE_CODE})
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 # RFC 6749 §3.3, without the quotes and backslash; a URI's own characters (RFC 3986 §2).
 SCOPE = re.compile(r"[!#-\[\]-~]{1,64}")
@@ -114,8 +122,11 @@ def check_grant_types(grant_types: Sequence[str], *, kind: str) -> list[str]:
     for name in grant_types:
         if name not in GRANT_TYPES:
             raise Refusal.invalid_request(f"{name} is not a grant type of this server.")
-    if "refresh_token" in grant_types and "authorization_code" not in grant_types:
-        raise Refusal.invalid_request("refresh_token needs authorization_code beside it.")
+    if "refresh_token" in grant_types and not BRING_REFRESH_TOKENS & set(grant_types):
+        raise Refusal.invalid_request(
+            "refresh_token needs a grant type beside it that brings one: authorization_code or "
+            "device_code."
+        )
     if "client_credentials" in grant_types and kind != Client.Kind.CONFIDENTIAL:
         raise Refusal.invalid_request("client_credentials is for confidential clients.")
     return [name for name in GRANT_TYPES if name in grant_types]
@@ -152,6 +163,9 @@ def check_metadata(values: Any) -> dict[str, Any]:
     kept = metadata.parse(values or {})
     registration_keys.check(kept)
     kept = registration_responses.completed(kept)
+    response_types.check_registered(kept)
+    registration_addresses.check(kept)
+    registration_requests.check(kept)
     return kept.to_json()
 
 

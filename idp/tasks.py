@@ -20,9 +20,11 @@ from idp import keys, logout_delivery
 from idp.models import (
     AuthorizationCode,
     AuthorizationRequest,
+    DeviceAuthorization,
     PushedRequest,
     RefreshFamily,
     RevokedToken,
+    SpentProof,
     UsedAssertion,
 )
 from idp.models.token import RevokeReason
@@ -99,10 +101,12 @@ def purge() -> int:
     for rows in (
         AuthorizationRequest.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
         PushedRequest.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
+        DeviceAuthorization.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
         AuthorizationCode.unscoped.filter(expires_at__lt=before),
         RefreshFamily.unscoped.filter(expires_at__lt=before),
         RevokedToken.objects.filter(expires_at__lt=now - timedelta(hours=1)),
         UsedAssertion.objects.filter(expires_at__lt=now - timedelta(minutes=1)),
+        SpentProof.objects.filter(expires_at__lt=now - timedelta(minutes=1)),
     ):
         deleted += rows.delete()[0]
     return deleted + logout_delivery.purge(now=now)

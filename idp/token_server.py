@@ -2,6 +2,7 @@
 
 from idp.grants.authorization_code import AuthorizationCodeGrant
 from idp.grants.client_credentials import ClientCredentialsGrant
+from idp.grants.device_code import DeviceCodeGrant
 from idp.grants.refresh_token import RefreshTokenGrant
 from idp.server import Server
 
@@ -9,3 +10,4 @@ server = Server()
 server.register_grant(AuthorizationCodeGrant)
 server.register_grant(RefreshTokenGrant)
 server.register_grant(ClientCredentialsGrant)
+server.register_grant(DeviceCodeGrant)

@@ -39,6 +39,8 @@ class Request:
     address: str
     body: bytes
     origin: str = ""
+    dpop: str = ""
+    user_agent: str = ""
     certificate: bytes | None = None
     is_certificate_verified: bool = False
     claimed: set[bytes] = field(default_factory=set)

@@ -1,13 +1,15 @@
 """The token endpoint (RFC 6749 §3.2)."""
 
+from http import HTTPStatus
+
 from core.errors import Refusal
 from idp import storage
 from idp.endpoints.callers import count_failure, read_fields
+from idp.models.client import GRANT_TYPES
 from idp.server import TokenRequest
 from idp.token_server import server
+from idp.tokens import dpop
 from idp.wire import Answer, Request
-
-GRANT_TYPES = {"authorization_code", "refresh_token", "client_credentials"}
 
 
 def token(request: Request) -> Answer:
@@ -26,4 +28,6 @@ def token(request: Request) -> Answer:
             trace(unit.cursor)
     if answer.status == 401:  # noqa: PLR2004 - invalid_client
         count_failure(request, fields)
+    if answer.status == HTTPStatus.OK:
+        answer.headers.extend(dpop.nonce_headers(request))
     return answer

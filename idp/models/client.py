@@ -7,7 +7,8 @@ from core.ids import digest, equal, new_id
 from core.scope import ScopedModel
 from protection.fields import SealedField
 
-GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials"]
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 §3.4
+GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE]
 SECRET_METHODS = ["client_secret_basic", "client_secret_post", "client_secret_jwt"]
 KEY_METHODS = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
 SCOPES = ["openid", "profile", "email", "address", "phone", "roles", "offline_access"]
@@ -97,13 +98,6 @@ class Client(ScopedModel):
     @property
     def required_level(self) -> Level:
         return Level.from_acr(self.required_acr)
-
-    @property
-    def may_omit_pkce(self) -> bool:
-        """Only where a secret or key stands in for it, and the client has registered so."""
-        registered = ClientMetadata.from_json(self.metadata)
-        is_optional = not registered.require_pkce and not registered.is_fapi2
-        return is_optional and self.kind == self.Kind.CONFIDENTIAL
 
     def has_secret(self, secret: str) -> bool:
         """Whether this is the client's secret; constant time."""
