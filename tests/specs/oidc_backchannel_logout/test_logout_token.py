@@ -129,3 +129,19 @@ def test_a_logout_token_passes_for_nothing_else(
     assert b"logout-form" in response.content
     bearer = oauth.send("GET", "/oauth/userinfo", authorization=f"Bearer {token}")
     assert (bearer.status, bearer.error) == (401, "invalid_token")
+
+
+@pytest.mark.spec("Back-Channel Logout", "2.4", "the subject is the one of the client's ID tokens")
+def test_a_pairwise_subject(
+    alices: Browser, acme_told: Client, employee: Person, elsewhere: Elsewhere
+) -> None:
+    acme_told.metadata |= {"subject_type": "pairwise"}
+    acme_told.save(update_fields=["metadata"])
+    session = employee.user.login_sessions.get()
+    id_token = oauth.redeem(acme_told, oauth.issue_code(acme_told, session)).json["id_token"]
+    alices.post("/accounts/logout/")
+    tasks.deliver_logout_tokens()
+    token = parse_qs(elsewhere.requests[0][3].decode())["logout_token"][0]
+
+    assert oauth.claims_of(token)["sub"] == oauth.claims_of(id_token)["sub"]
+    assert oauth.claims_of(token)["sub"] != str(employee.user.id)
