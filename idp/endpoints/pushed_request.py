@@ -1,5 +1,6 @@
 """The pushed authorization request endpoint (RFC 9126)."""
 
+from datetime import datetime
 from typing import cast
 
 from django.http import QueryDict
@@ -8,7 +9,7 @@ from core import clock
 from core.errors import Refusal
 from core.limits import spend
 from idp import pushed_requests
-from idp.authorization import checks
+from idp.authorization import checks, sources
 from idp.client_auth import MachineClient, same_client
 from idp.endpoints.callers import authenticated
 from idp.limits import PUSHED_REQUESTS
@@ -30,7 +31,7 @@ def push(request: Request) -> Answer:
         raise Refusal.invalid_request("request_uri cannot be pushed.")
     client = _row_of(caller)
     reference = pushed_requests.new_reference()
-    asked = AuthorizationParams.parse(_parameters(fields | {"client_id": caller.client_id}))
+    asked = AuthorizationParams.parse(_parameters(fields, caller, client, now))
     params = pushed_requests.named(asked, reference)
     checks.check_redirect_uri(params, client)
     params = checks.run_checks(params, client)
@@ -46,8 +47,21 @@ def _row_of(caller: MachineClient) -> Client:
     return cast("Client", row)
 
 
-def _parameters(fields: dict[str, str]) -> QueryDict:
+def _parameters(
+    fields: dict[str, str], caller: MachineClient, client: Client, now: datetime
+) -> QueryDict:
+    """What is asked for: inside the request object if there is one, else as it was sent (§3)."""
+    try:
+        inside = sources.signed_parameters(
+            fields.get("request"), client=client, registered=caller.metadata, now=now
+        )
+    except Refusal as refusal:
+        if refusal.code == "request_not_supported":  # only the authorization endpoint says so
+            raise Refusal("invalid_request_object", refusal.detail) from refusal
+        raise
+    if inside is not None:
+        return inside
     parameters = QueryDict(mutable=True)
-    for name, value in fields.items():
+    for name, value in (fields | {"client_id": caller.client_id}).items():
         parameters.setlist(name, value.split() if name == "resource" else [value])
     return parameters
