@@ -14,6 +14,7 @@ from core.errors import Refusal
 
 MAX_TEXT_LENGTH = 2_000
 MAX_ITEMS = 50
+FAPI2 = "fapi2"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,11 @@ class ClientMetadata:
 
     @cached_property
     def is_fapi2(self) -> bool:
-        return self.security_profile == "fapi2"
+        return self.security_profile == FAPI2
+
+    def may_omit_pkce(self, *, is_confidential: bool) -> bool:
+        """Only where a secret or key stands in for it, and the client has registered so."""
+        return is_confidential and not self.require_pkce and not self.is_fapi2
 
 
 _TYPES = get_type_hints(ClientMetadata)

@@ -5,6 +5,7 @@ it is known whether there is anybody to redirect to, so a refusal ends as a page
 RFC 6749 §3.1, §4.1.1 and appendix A; RFC 7636 §4.3; OpenID Connect Core 1.0 §3.1.2.1.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
@@ -13,11 +14,12 @@ from urllib.parse import quote, urlencode
 from django.http import HttpRequest, QueryDict
 
 from core.errors import Refusal
+from idp.claims_request import scopes_of
 
 MAX_VALUE_LENGTH = 2_000
 MAX_TOTAL_LENGTH = 8_192
 # An ID token is longer than other values, and is never kept.
-LONGER = {"id_token_hint": 4_000, "authorization_details": 6_000}
+LONGER = {"id_token_hint": 4_000, "authorization_details": 6_000, "claims": 4_000}
 MAX_RESOURCES = 10
 FORM = "application/x-www-form-urlencoded"
 
@@ -30,7 +32,7 @@ PROTOCOL = (
 )  # fmt: skip
 TEXT = ("login_hint",)
 # JSON may be laid out on lines; what it says is judged by whoever reads it.
-STRUCTURED = ("authorization_details",)
+STRUCTURED = ("authorization_details", "claims")
 LOGOUT = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
 
 
@@ -40,6 +42,8 @@ class AuthorizationParams:
 
     Lists are split at spaces, each word once, in order. `max_age` stays text until it is checked.
     hinted_subject: `sub` of the verified id_token_hint; the token itself is not kept.
+    claims: JSON as `idp.claims_request` keeps it, once it is checked. required_acr: one of these
+    `acr` values, or nothing (Core §5.5.1.1).
     authorization_details: a JSON array (RFC 9396 §2). has_agreed_details: the user has allowed it.
     pushed: which pushed request this is (`idp.pushed_requests`), None if it was not pushed.
     """
@@ -63,8 +67,7 @@ class AuthorizationParams:
     resource: tuple[str, ...] = ()
     authorization_details: str | None = None
     dpop_jkt: str | None = None
-    display: str | None = None
-    ui_locales: tuple[str, ...] = ()
+    required_acr: tuple[str, ...] = ()
     has_agreed_details: bool = False
     pushed: str | None = None
 
@@ -95,11 +98,27 @@ class AuthorizationParams:
             resource=_resources(parameters),
             authorization_details=values.get("authorization_details"),
             dpop_jkt=values.get("dpop_jkt"),
+            claims=values.get("claims"),
         )
 
     @property
     def max_age_seconds(self) -> int | None:
         return None if self.max_age is None else int(self.max_age)
+
+    @property
+    def response_words(self) -> frozenset[str]:
+        """The words of response_type, which have no order."""
+        return frozenset((self.response_type or "").split())
+
+    @property
+    def asked_claims(self) -> dict[str, dict[str, Any]]:
+        """What the checked `claims` parameter asks for; empty without one."""
+        return {} if self.claims is None else json.loads(self.claims)
+
+    @property
+    def consent_scopes(self) -> tuple[str, ...]:
+        """What the user allows: the scopes, and those that would give the claims asked for."""
+        return tuple(dict.fromkeys((*self.scope, *sorted(scopes_of(self.asked_claims)))))
 
     @property
     def is_silent(self) -> bool:

@@ -5,11 +5,14 @@ to redirect to, so what they refuse ends as a page (RFC 9700 §4.11.2). `CHECKS`
 RFC 6749 §4.1.2.1; RFC 7636 §4.4.1; OpenID Connect Core 1.0 §3.1.2.2, §3.1.2.6.
 """
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from core.errors import Refusal
-from idp import authorization_details, resources
+from idp import authorization_details, claims_request, resources, response_types
+from idp.authorization import reply
 from idp.metadata import ClientMetadata
 from idp.models import Client
 from idp.requests import AuthorizationParams
@@ -19,7 +22,7 @@ CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # base64url of 32 bytes (RFC 7636 
 MAX_NONCE_LENGTH = 512
 MAX_SCOPE_LENGTH = 500
 MAX_AGE = re.compile(r"[0-9]{1,9}")
-PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+PROMPTS = frozenset({"none", "login", "consent", "select_account", "create"})
 
 Check = Callable[[AuthorizationParams, Client], None]
 
@@ -67,19 +70,36 @@ def check_profile(params: AuthorizationParams, client: Client) -> None:
 def check_response_type(params: AuthorizationParams, client: Client) -> None:
     if params.response_type is None:
         raise Refusal.invalid_request("response_type is missing.")
-    if params.response_type != "code":
-        raise Refusal.unsupported_response_type("The only response_type is code.")
-    if "authorization_code" not in client.grant_types:
+    wanted = response_types.canonical(params.response_type)
+    if wanted not in response_types.RESPONSE_TYPES:
+        raise Refusal.unsupported_response_type("The response_type is not one of this server.")
+    registered = ClientMetadata.from_json(client.metadata)
+    if wanted not in {response_types.canonical(name) for name in registered.response_types}:
+        raise Refusal.unauthorized_client("This client may not use this response_type.")
+    if "code" in params.response_words and "authorization_code" not in client.grant_types:
         raise Refusal.unauthorized_client("This client may not use the authorization code.")
+    if "token" in params.response_words and response_types.is_bound(registered):
+        raise Refusal.unauthorized_client("Access tokens of this client are bound to a key.")
 
 
 def check_response_mode(params: AuthorizationParams, client: Client) -> None:  # noqa: ARG001
-    if params.response_mode not in {None, "query"}:
-        raise Refusal.invalid_request("The only response_mode is query.")
+    """Tokens never stand in a query, and a form needs a web address to go to."""
+    if params.response_mode is not None and not reply.may_have(params):
+        raise Refusal.invalid_request("The response_mode is unknown, or not possible here.")
 
 
-def check_pkce(params: AuthorizationParams, client: Client) -> None:  # noqa: ARG001
-    """S256 and nothing else, from every client: an absent method would mean plain."""
+def check_pkce(params: AuthorizationParams, client: Client) -> None:
+    """S256 and nothing else: an absent method would mean plain.
+
+    Only confidential clients that have registered so may do without; what is sent is enforced.
+    """
+    if "code" not in params.response_words:
+        return
+    is_absent = params.code_challenge is None and params.code_challenge_method is None
+    registered = ClientMetadata.from_json(client.metadata)
+    is_confidential = client.kind == Client.Kind.CONFIDENTIAL
+    if is_absent and registered.may_omit_pkce(is_confidential=is_confidential):
+        return
     if params.code_challenge is None:
         raise Refusal.invalid_request("code_challenge is missing (PKCE is required).")
     if params.code_challenge_method != "S256":
@@ -96,9 +116,14 @@ def check_scope(params: AuthorizationParams, client: Client) -> None:
         raise Refusal.invalid_scope("A scope is unknown, or not one that this client may ask for.")
     if len(" ".join(params.scope)) > MAX_SCOPE_LENGTH:
         raise Refusal.invalid_scope("scope is too long.")
+    if "id_token" in params.response_words and "openid" not in params.scope:
+        raise Refusal.invalid_scope("An ID token needs the scope openid.")
 
 
 def check_nonce(params: AuthorizationParams, client: Client) -> None:  # noqa: ARG001
+    """Without one an ID token of the browser could be another's (Core §3.2.2.1, §3.3.2.11)."""
+    if params.nonce is None and "id_token" in params.response_words:
+        raise Refusal.invalid_request("nonce is missing.")
     if params.nonce is not None and len(params.nonce) > MAX_NONCE_LENGTH:
         raise Refusal.invalid_request(f"nonce is longer than {MAX_NONCE_LENGTH} characters.")
 
@@ -124,9 +149,7 @@ def check_dpop_jkt(params: AuthorizationParams, client: Client) -> None:  # noqa
 def check_resource(params: AuthorizationParams, client: Client) -> None:
     if params.resource:
         registered = ClientMetadata.from_json(client.metadata)
-        resources.check(
-            params.resource, registered=registered.resources, audience=client.audience
-        )
+        resources.check(params.resource, registered=registered.resources, audience=client.audience)
 
 
 def check_authorization_details(params: AuthorizationParams, client: Client) -> None:
@@ -152,10 +175,43 @@ CHECKS: tuple[Check, ...] = (
 
 
 def run_checks(params: AuthorizationParams, client: Client) -> AuthorizationParams:
-    """Run every check in order; returns the request with its hint verified."""
+    """Run every check in order; returns the request as it will be answered.
+
+    Its hint is verified, its `claims` are read, and what the client registered as its defaults
+    stands where nothing was sent. To run them again changes nothing.
+    """
     for check in CHECKS:
         check(params, client)
-    return params.with_subject(_hinted_subject(params, client))
+    params = params.with_subject(_hinted_subject(params, client))
+    return _with_claims(_with_defaults(params, client), client)
+
+
+def _with_defaults(params: AuthorizationParams, client: Client) -> AuthorizationParams:
+    """OpenID Connect Dynamic Client Registration 1.0 §2."""
+    registered = ClientMetadata.from_json(client.metadata)
+    if params.max_age is None and registered.default_max_age is not None:
+        params = replace(params, max_age=str(registered.default_max_age))
+    if not params.acr_values and registered.default_acr_values:
+        params = replace(params, acr_values=registered.default_acr_values)
+    return params
+
+
+def _with_claims(params: AuthorizationParams, client: Client) -> AuthorizationParams:
+    if params.claims is None:
+        return params
+    asked = claims_request.parse(params.claims, scopes=client.scopes)
+    subject = claims_request.subject_of(asked)
+    if params.hinted_subject not in {None, subject} and subject is not None:
+        subject = ""  # the hint and the claims expect two people
+    demanded = claims_request.acr_values(asked, essential=True)
+    wished = claims_request.acr_values(asked, essential=False)
+    return replace(
+        params,
+        claims=json.dumps(asked) if asked else None,
+        hinted_subject=params.hinted_subject if subject is None else subject,
+        required_acr=demanded,
+        acr_values=wished or params.acr_values,
+    )
 
 
 def _hinted_subject(params: AuthorizationParams, client: Client) -> str | None:

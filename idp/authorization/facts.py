@@ -5,7 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.assurance import Level
-from idp.authorization.next_step import Agreement, SignedIn, Step, next_step, preferred_level
+from idp.authorization.next_step import (
+    Agreement,
+    SignedIn,
+    Step,
+    next_step,
+    preferred_level,
+    required_level,
+)
 from idp.models import Client, Consent
 from idp.requests import AuthorizationParams
 from idp.tokens.subject import subject_of
@@ -77,7 +84,7 @@ def _max_age(
 
 
 def _reachable(params: AuthorizationParams, session: LoginSession, user: Any) -> Level:
-    if preferred_level(params) <= session.level:
+    if max(preferred_level(params), required_level(params)) <= session.level:
         return session.level
     return strongest_level(user)
 

@@ -40,10 +40,8 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         """Claim the code, its client, redirect_uri and verifier in one statement."""
         fields = self.request.fields
         redirect_uri, verifier = fields.get("redirect_uri"), fields.get("code_verifier")
-        if redirect_uri is None or verifier is None:
-            raise Refused(Refusal.invalid_request("redirect_uri and code_verifier are needed."))
-        if not VERIFIER.fullmatch(verifier):
-            raise Refused(Refusal.invalid_grant("The code_verifier does not fit."))
+        if redirect_uri is None:
+            raise Refused(Refusal.invalid_request("redirect_uri is needed."))
         issues_refresh = client.check_grant_type("refresh_token")
         token = refresh_token.make(new_id(), 0)
         keys.signing_key(client.signing_alg)  # made before the transaction begins, if at all
@@ -52,7 +50,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
             "digest": digest(code),
             "client": client.id,
             "redirect_uri": redirect_uri,
-            "challenge": s256(verifier),
+            "challenge": _challenge(verifier, client),
             "family": token.family_id,
             "current": token.digest,
             "issues_refresh": issues_refresh,
@@ -104,6 +102,18 @@ def s256(verifier: str) -> str:
     """The S256 code challenge of a verifier (RFC 7636 §4.2)."""
     hashed = hashlib.sha256(verifier.encode("ascii")).digest()
     return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
+
+
+def _challenge(verifier: str | None, client: MachineClient) -> str | None:
+    """The challenge that the code must carry; none fits None.
+
+    Without a verifier that is a code without a challenge, of a client that may do so (RFC 9700
+    §4.8.2: a verifier without a challenge is a downgrade, too).
+    """
+    if verifier is None:
+        may_omit = client.metadata.may_omit_pkce(is_confidential=client.is_confidential)
+        return "" if may_omit else None
+    return s256(verifier) if VERIFIER.fullmatch(verifier) else None
 
 
 def _trace_failure(cursor: Cursor, code: str, client: MachineClient) -> None:

@@ -15,7 +15,7 @@ from core.http import client_address
 from core.limits import spend
 from idp import answers, journey
 from idp.authorization import checks, facts, pending, sources
-from idp.authorization.issue import deny, error_location, issue_code
+from idp.authorization.issue import deny, error, issue
 from idp.authorization.next_step import Kind
 from idp.limits import PENDING_REQUESTS
 from idp.requests import AuthorizationParams, client_id_of, parameters_of
@@ -43,7 +43,8 @@ def start(request: HttpRequest) -> HttpResponse:
             raise asked.fault
         params = checks.run_checks(asked.params, client)
     except Refusal as refusal:
-        return answers.see_other(error_location(asked.params, refusal))
+        reply = error(asked.params, refusal, client=client, now=clock.now())
+        return answers.send(request, reply, client=client)
     return _begin(request, params, client)
 
 
@@ -53,11 +54,10 @@ def _begin(request: Any, params: AuthorizationParams, client: Any) -> HttpRespon
     standing = facts.look(params, client=client, user=user, session=session, asked_at=now, now=now)
     step = standing.step
     if step.kind is Kind.ISSUE:
-        return answers.see_other(
-            issue_code(params, client=client, user=user, session=session, pending=None, now=now)
-        )
+        reply = issue(params, client=client, user=user, session=session, pending=None, now=now)
+        return answers.send(request, reply, client=client)
     if step.refusal is not None:
-        location = deny(
+        reply = deny(
             params,
             step.refusal,
             client=client,
@@ -67,7 +67,7 @@ def _begin(request: Any, params: AuthorizationParams, client: Any) -> HttpRespon
             reasons=standing.decision.reasons if standing.decision else (),
             now=now,
         )
-        return answers.see_other(location)
+        return answers.send(request, reply, client=client)
     spend(PENDING_REQUESTS, client_address(request), now=now)
     row = pending.save(params, client=client, browser=journey.browser_secret(request), now=now)
     return journey.go(request, row, step)

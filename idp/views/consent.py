@@ -45,7 +45,7 @@ def consent(request: HttpRequest) -> HttpResponse:
         grant_consent(
             user=request.user,
             client=row.client,
-            scopes=params.scope,
+            scopes=params.consent_scopes,
             session_id=request.login_session.id,  # type: ignore[attr-defined]
             now=now,
         )
@@ -83,7 +83,7 @@ def account(request: HttpRequest) -> HttpResponse:
         journey.sign_out_keeping_requests(request)
         pending.note_answer(row, "select_account")
     elif may_continue:
-        pending.note_answer(row, "select_account")
+        pending.note_answer(row, "select_account", "create")
     return answers.see_other(journey.resume_url(row))
 
 
@@ -95,12 +95,13 @@ def _handle(request: HttpRequest) -> str:
 
 def _show(request: HttpRequest, row: AuthorizationRequest, agreed: frozenset[str]) -> HttpResponse:
     params = pending.params_of(row)
-    new_scopes = [scope for scope in params.scope if scope not in agreed] if agreed else []
+    scopes = params.consent_scopes
+    new_scopes = [scope for scope in scopes if scope not in agreed] if agreed else []
     introduction = introduce(row.client)
     context = {
         "client": row.client,
         "introduction": introduction,
-        "scopes": params.scope,
+        "scopes": scopes,
         "new_scopes": new_scopes,
         "account": request.user,
         "handle": row.id,

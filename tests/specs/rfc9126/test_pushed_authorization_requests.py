@@ -55,7 +55,7 @@ def test_section_2_1_request_uri_is_refused(acme_web: Client) -> None:
         ({"redirect_uri": "https://evil.example/"}, "invalid_request"),
         ({"response_type": None}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),
-        ({"response_type": "code id_token"}, "unsupported_response_type"),
+        ({"response_type": "code id_token"}, "unauthorized_client"),
         ({"code_challenge": None}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"scope": "admin"}, "invalid_scope"),
