@@ -55,7 +55,7 @@ def claimed_client(text: str) -> str:
     """
     payload = _json(_parts(text)[1])
     subject = payload.get("sub")
-    if not isinstance(subject, str):
+    if not isinstance(subject, str) or not (subject.isascii() and subject.isprintable()):
         raise Refusal.invalid_client()
     return subject
 
@@ -116,7 +116,8 @@ def _check_claims(client: "MachineClient", request: Request, claims: dict[str, A
             if instant is None or instant > now + LEEWAY:
                 raise Refusal.invalid_client(f"{name} of the assertion is in the future.")
     jti = claims.get("jti")
-    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI_LENGTH:
+    # Printable leaves out half of a pair of surrogates, which JSON can hold and UTF-8 cannot.
+    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI_LENGTH or not jti.isprintable():
         raise Refusal.invalid_client("The assertion needs a jti.")
     return expires_at
 

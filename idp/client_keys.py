@@ -263,12 +263,12 @@ class _Reference:
         return now - self.tried_at >= pause
 
     def _ask(self, now: float) -> None:
-        self.tried_at = now
         try:
             response = outbound.fetch(self.uri, accept=ACCEPT, timeout=FETCH_TIMEOUT_SECONDS)
             keys = _read(json.loads(response.body)) if response.status == 200 else ()  # noqa: PLR2004
         except (OutboundError, ValueError, RecursionError):
             keys = ()
+        self.tried_at = now  # only now, so that who comes meanwhile waits for the answer
         if keys:
             self.known, self.fetched_at, self.failures = keys, now, 0
         else:

@@ -141,7 +141,7 @@ def test_the_jti_of_another_client_may_be_the_same(acme, acme_keys):
     assert present(sign(claims("acme-other", jti="1"))).status == 200
 
 
-@pytest.mark.parametrize("jti", [None, "", 5, ["x"], "x" * 257])
+@pytest.mark.parametrize("jti", [None, "", 5, ["x"], "x" * 257, "\ud800", "\0"])
 def test_without_a_usable_jti_it_is_refused(acme_keys, jti):
     assert is_refused(present(sign(claims(jti=jti))))
 
