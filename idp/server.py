@@ -14,6 +14,7 @@ from django.conf import settings
 from core.errors import Refusal
 from idp import client_auth
 from idp.client_auth import MachineClient
+from idp.grants import sender
 from idp.storage import Trace, Unit
 from idp.wire import Answer, Request, error_answer, json_answer
 
@@ -25,6 +26,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
     """One token request on its way through Authlib.
 
     traces: what a refusal leaves behind, each in a transaction of its own after the undoing.
+    cnf: what the tokens are bound to, known once the client has authenticated.
     """
 
     def __init__(self, request: Request, fields: dict[str, str], unit: Unit) -> None:
@@ -45,6 +47,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
         self.unit = unit
         self.address = request.address
         self.wire = request
+        self.cnf: dict[str, str] | None = None
         self.traces: list[Trace] = []
 
     @property
@@ -82,8 +85,14 @@ class Server(AuthorizationServer):  # type: ignore[misc]
     def create_oauth2_request(self, request: TokenRequest) -> TokenRequest:
         return request
 
-    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
-        """Nobody listens: news leave by audit."""
+    def send_signal(self, name: str, *_: Any, **told: Any) -> None:
+        """News leave by audit; one moment is ours: each grant type tells who has authenticated."""
+        if name == "after_authenticate_client":
+            request: TokenRequest = told["grant"].request
+            try:
+                request.cnf = sender.constrain(request.wire, told["client"])
+            except Refusal as refusal:
+                raise Refused(refusal) from refusal
 
     def save_token(self, token: Any, request: Any) -> None:
         """Nothing to save: families are written by the statement that proves."""

@@ -7,6 +7,7 @@ from idp.client_auth import MachineClient, same_client
 from idp.endpoints.callers import authenticated
 from idp.endpoints.standing import is_good, row_behind
 from idp.tokens import refresh_token, verify
+from idp.tokens.mint import token_type
 from idp.tokens.subject import subject_of
 from idp.wire import Answer, Request, json_answer
 from policy.facts import Trigger
@@ -37,7 +38,7 @@ def introspect(request: Request) -> Answer:
     ):
         return json_answer(INACTIVE)
     same_client(client, row["caller_changed_at"])
-    answer = {"active": True, "token_type": "Bearer", **token_claims}
+    answer = {"active": True, "token_type": token_type(token_claims.get("cnf")), **token_claims}
     if "sid" in token_claims:
         answer["username"] = row["email"]
     return json_answer(answer)

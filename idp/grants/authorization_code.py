@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from typing import Any
 
@@ -15,7 +16,7 @@ from core.errors import Refusal
 from core.ids import digest, new_id
 from idp import keys
 from idp.client_auth import MachineClient
-from idp.grants import proof, wanted
+from idp.grants import proof, sender, wanted
 from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
 from idp.storage import FIND_CODE, REDEEM_CODE, Cursor, Row
@@ -54,6 +55,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
             "family": token.family_id,
             "current": token.digest,
             "issues_refresh": issues_refresh,
+            "bound_to": json.dumps(sender.family_terms(client, self.request.cnf)),
             "lifetime": settings.REFRESH_TOKEN_LIFETIME,
             "clock_offset": clock.offset(),
             **recorder.branch_params(self.request.address),
@@ -62,6 +64,9 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         if row is None:
             self.request.traces.append(lambda cursor: _trace_failure(cursor, code, client))
             raise Refused(Refusal.invalid_grant("The code is unknown, used, expired or not yours."))
+        if not sender.fits(row["terms"], self.request.cnf):  # RFC 9449 §10
+            self.request.traces.append(lambda cursor: _trace_failure(cursor, code, client))
+            raise Refused(Refusal.invalid_grant("The code is bound to another key."))
         return _Redeemed(row, token if issues_refresh else None, redirect_uri)
 
     def authenticate_user(self, authorization_code: "_Redeemed") -> str:
@@ -74,7 +79,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         row = redeemed.row
         asked = wanted.of_grant(self.request, client, row["terms"])
         authorization = proof.authorize(
-            client, row, scope=row["scope"], wanted=asked, nonce=row["nonce"]
+            client, row, scope=row["scope"], wanted=asked, cnf=self.request.cnf, nonce=row["nonce"]
         )
         return mint(authorization, redeemed.refresh_token)
 

@@ -58,6 +58,7 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
                 subject=client.client_id,
                 resource=asked.resource,
                 authorization_details=asked.authorization_details,
+                cnf=self.request.cnf,
             ),
             None,
         )

@@ -37,9 +37,15 @@ def judge(request: TokenRequest, client: MachineClient, row: Row, trigger: Trigg
 
 
 def authorize(
-    client: MachineClient, row: Row, *, scope: str, wanted: Wanted, cnf: dict[str, str] | None = None,
+    client: MachineClient,
+    row: Row,
+    *,
+    scope: str,
+    wanted: Wanted,
+    cnf: dict[str, str] | None,
     nonce: str = "",
 ) -> Authorization:
+    """cnf: `TokenRequest.cnf`, what the tokens are bound to."""
     roles = None
     if "roles" in scope.split():
         roles = tuple(row["roles"] or ())

@@ -25,7 +25,8 @@ class RefreshFamily(ScopedModel):
     issues_refresh: whether the client was given a refresh token at all.
     terms: what was granted beyond scope, each member absent unless used: `resource`, a list
     (RFC 8707); `authorization_details` (RFC 9396); `claims` (OpenID Connect Core 1.0 §5.5);
-    `dpop_jkt`, the key that the code or the refresh tokens are bound to (RFC 9449 §5, §10).
+    `acr`, the class asked for and met; `dpop_jkt` and `x5t#S256`, the key and the certificate that
+    the code or the refresh tokens are bound to (RFC 9449 §5, §10; RFC 8705 §4).
     Only the primary key is indexed on columns that rotation changes, so updates stay HOT.
     """
 
@@ -46,6 +47,16 @@ class RefreshFamily(ScopedModel):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
     revoke_reason = models.CharField(max_length=32, blank=True, choices=RevokeReason.choices)
+
+
+class SpentProof(models.Model):
+    """A DPoP proof that was used, kept until it would be refused as too old (RFC 9449 §11.1).
+
+    digest: SHA-256 of the key's thumbprint and the proof's jti.
+    """
+
+    digest = models.BinaryField(max_length=32, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
 
 
 class RevokedToken(models.Model):
