@@ -7,8 +7,8 @@ import orjson
 from django.conf import settings
 
 from core.assurance import ACR_VALUES
-from idp.assertions import KEY_ALGORITHMS, SECRET_ALGORITHMS
 from idp import request_objects
+from idp.assertions import KEY_ALGORITHMS, SECRET_ALGORITHMS
 from idp.authorization.reply import MODES
 from idp.models import Client
 from idp.models.client import DEVICE_CODE, SCOPES, SECRET_METHODS
