@@ -68,6 +68,7 @@ class Event(StrEnum):
     SIGNING_KEY_ACTIVATED = "idp.signing_key.activated"
     SIGNING_KEY_CREATED = "idp.signing_key.created"
     SIGNING_KEY_RETIRED = "idp.signing_key.retired"
+    TOKEN_EXCHANGED = "idp.token.exchanged"
     TOKEN_ISSUED = "idp.token.issued"
     TOKEN_REFUSED = "idp.token.refused"
     TOKEN_REVOKED = "idp.token.revoked"

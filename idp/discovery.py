@@ -11,7 +11,7 @@ from idp import request_objects
 from idp.assertions import KEY_ALGORITHMS, SECRET_ALGORITHMS
 from idp.authorization.reply import MODES
 from idp.models import Client
-from idp.models.client import DEVICE_CODE, SCOPES, SECRET_METHODS
+from idp.models.client import DEVICE_CODE, SCOPES, SECRET_METHODS, TOKEN_EXCHANGE
 from idp.response_types import RESPONSE_TYPES
 from idp.tokens import dpop, encryption, standard_claims, subject
 
@@ -39,7 +39,8 @@ def metadata() -> dict[str, Any]:
         "response_modes_supported": list(MODES),
         "authorization_signing_alg_values_supported": Client.SigningAlg.values,
         "grant_types_supported": [
-            "authorization_code", "refresh_token", "client_credentials", DEVICE_CODE, "implicit",
+            "authorization_code", "refresh_token", "client_credentials", DEVICE_CODE,
+            TOKEN_EXCHANGE, "implicit",
         ],
         "subject_types_supported": list(subject.SUBJECT_TYPES),
         "id_token_signing_alg_values_supported": Client.SigningAlg.values,

@@ -21,7 +21,13 @@ from idp import (
     response_types,
 )
 from idp.models import Client
-from idp.models.client import DEVICE_CODE, GRANT_TYPES, KEY_METHODS, SECRET_METHODS
+from idp.models.client import (
+    DEVICE_CODE,
+    GRANT_TYPES,
+    KEY_METHODS,
+    SECRET_METHODS,
+    TOKEN_EXCHANGE,
+)
 
 MAX_NAME_LENGTH = 100
 MAX_URI_LENGTH = 500
@@ -129,6 +135,8 @@ def check_grant_types(grant_types: Sequence[str], *, kind: str) -> list[str]:
         )
     if "client_credentials" in grant_types and kind != Client.Kind.CONFIDENTIAL:
         raise Refusal.invalid_request("client_credentials is for confidential clients.")
+    if TOKEN_EXCHANGE in grant_types and kind != Client.Kind.CONFIDENTIAL:
+        raise Refusal.invalid_request("Token exchange is for confidential clients.")
     return [name for name in GRANT_TYPES if name in grant_types]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from core import clock
 from idp import storage
 from idp.client_auth import MachineClient
+from idp.models.client import TOKEN_EXCHANGE
 from idp.storage import Row
 from idp.tokens import claims
 from policy.facts import Trigger
@@ -29,7 +30,9 @@ def row_behind(token_claims: dict[str, Any], caller: MachineClient | None = None
 
 
 def is_good(token_claims: dict[str, Any], row: Row, trigger: Trigger) -> bool:
-    if row["is_revoked"] or row["client_name"] != token_claims["client_id"]:
+    if row["is_revoked"]:
+        return False
+    if row["client_name"] != token_claims["client_id"] and not _was_exchanged(token_claims, row):
         return False
     if "sid" not in token_claims:
         return bool(row["client_is_active"])
@@ -39,3 +42,14 @@ def is_good(token_claims: dict[str, Any], row: Row, trigger: Trigger) -> bool:
         client_is_active=row["client_is_active"], required_level=claims.level_of(row)
     )
     return evaluation.judge(row, trigger=trigger, resource=resource).is_allowed
+
+
+def _was_exchanged(token_claims: dict[str, Any], row: Row) -> bool:
+    """Whether the token is of a client that exchanged another's (RFC 8693), and still may."""
+    client = storage.one(storage.FIND_CLIENT, {"client_id": token_claims["client_id"]})
+    return (
+        client is not None
+        and client["is_active"]
+        and client["organisation_id"] == row["organisation_id"]
+        and TOKEN_EXCHANGE in client["grant_types"]
+    )
