@@ -1,6 +1,7 @@
 """How a client wants ID tokens and userinfo: signed, encrypted (OpenID Registration 1.0 §2)."""
 
 from dataclasses import replace
+from typing import Any
 
 from core.errors import Refusal
 from idp.client_keys import keys_of
@@ -37,7 +38,8 @@ def _encrypted(known: ClientMetadata, member: str, answer: str) -> ClientMetadat
         raise _refusal(f"{member} needs jwks or jwks_uri.")
     if known.jwks is not None and encryption.key_for(keys_of("", known), alg) is None:
         raise _refusal(f"jwks has no key for {alg}.")
-    return replace(known, **{enc_member: enc or encryption.DEFAULT_ENCRYPTION})
+    chosen: dict[str, Any] = {enc_member: enc or encryption.DEFAULT_ENCRYPTION}
+    return replace(known, **chosen)
 
 
 def _refusal(detail: str) -> Refusal:

@@ -70,7 +70,8 @@ def account(request: HttpRequest) -> HttpResponse:
     if standing.step.kind is not Kind.ACCOUNT:
         return answers.see_other(journey.resume_url(row))
     hinted = pending.params_of(row).hinted_subject
-    may_continue = hinted is None or hinted == subject_of(row.client, request.user.pk)
+    user_id = request.login_session.user_id  # type: ignore[attr-defined]
+    may_continue = hinted is None or hinted == subject_of(row.client, user_id)
     if form is None or not form.is_valid():
         context = {
             "client": row.client,

@@ -89,7 +89,7 @@ def filled_in_profile(visit: Visitor) -> Page:
     page = visit.inside("/profile/")
     field(page, "First name").fill("Pat")
     field(page, "Street and number").fill("A rather long street name in the old harbour 123")
-    field(page, "Time zone").select_option("Europe/Berlin")
+    page.get_by_label("Time zone").select_option("Europe/Berlin")
     page.get_by_role("button", name="Save profile").click()
     expect(page.get_by_text("Your profile is saved.")).to_be_visible()
     return page
