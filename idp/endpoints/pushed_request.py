@@ -1,5 +1,6 @@
 """The pushed authorization request endpoint (RFC 9126)."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
@@ -15,6 +16,7 @@ from idp.endpoints.callers import authenticated
 from idp.limits import PUSHED_REQUESTS
 from idp.models import Client
 from idp.requests import AuthorizationParams
+from idp.tokens import dpop
 from idp.wire import Answer, Request, json_answer
 
 
@@ -32,12 +34,16 @@ def push(request: Request) -> Answer:
     client = _row_of(caller)
     reference = pushed_requests.new_reference()
     asked = AuthorizationParams.parse(_parameters(fields, caller, client, now))
+    if request.dpop:
+        asked = _bound(asked, dpop.prove(request, is_fapi2=caller.metadata.is_fapi2))
     params = pushed_requests.named(asked, reference)
     checks.check_redirect_uri(params, client)
     params = checks.run_checks(params, client)
     pushed_requests.keep(params, client=client, now=now)
     lifetime = int(pushed_requests.LIFETIME.total_seconds())
-    return json_answer({"request_uri": reference, "expires_in": lifetime}, status=201)
+    answer = json_answer({"request_uri": reference, "expires_in": lifetime}, status=201)
+    answer.headers.extend(dpop.nonce_headers(request))
+    return answer
 
 
 def _row_of(caller: MachineClient) -> Client:
@@ -45,6 +51,13 @@ def _row_of(caller: MachineClient) -> Client:
     row = Client.unscoped.filter(pk=caller.id, is_active=True, organisation__is_active=True).first()
     same_client(caller, row.changed_at if row is not None else None)
     return cast("Client", row)
+
+
+def _bound(params: AuthorizationParams, jkt: str) -> AuthorizationParams:
+    """The code will be bound to the key of the proof (RFC 9449 §10.1)."""
+    if params.dpop_jkt not in {None, jkt}:
+        raise Refusal.invalid_request("dpop_jkt names another key than the proof.")
+    return replace(params, dpop_jkt=jkt)
 
 
 def _parameters(

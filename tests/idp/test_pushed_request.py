@@ -14,8 +14,15 @@ from idp.models import AuthorizationCode, AuthorizationRequest, Client, PushedRe
 from idp.tasks import purge
 from tests import cast
 from tests.cast import Person
-from tests.support import oauth
-from tests.support.authorize import answer, authorize, is_error_page, nothing_was_issued, path
+from tests.support import dpop, oauth
+from tests.support.authorize import (
+    answer,
+    authorize,
+    is_error_page,
+    nothing_was_issued,
+    parameters,
+    path,
+)
 from tests.support.push import open_pushed, push, pushed
 
 pytestmark = pytest.mark.django_db
@@ -230,3 +237,43 @@ def test_only_a_digest_of_the_reference_is_kept(acme_web: Client) -> None:
 
     assert reference.rsplit(":", 1)[1] not in str(row.parameters)
     assert row.expires_at - row.created_at == timedelta(seconds=60)
+
+
+class TestProof:
+    """A DPoP proof with the pushed request binds the code to its key (RFC 9449 §10.1)."""
+
+    def push(self, client: Client, key: Any, **changes: Any) -> oauth.Reply:
+        return oauth.send(
+            "POST", "/oauth/par", form=parameters(client, **changes),
+            authorization=oauth.basic(client.client_id),
+            HTTP_DPOP=dpop.proof(key, path="/oauth/par"),
+        )  # fmt: skip
+
+    def test_the_code_is_bound_to_its_key(self, alices: Browser, acme_web: Client) -> None:
+        key, other = dpop.new_key(), dpop.new_key()
+        reply = self.push(acme_web, key)
+        assert reply.status == 201, reply.body
+
+        code = answer(open_pushed(alices, acme_web, reply.json["request_uri"]))["code"]
+
+        assert AuthorizationCode.unscoped.get().terms["dpop_jkt"] == dpop.jkt(key)
+        assert dpop.redeem(acme_web, code, dpop.proof(other)).error == "invalid_grant"
+
+    def test_dpop_jkt_may_say_the_same(self, acme_web: Client) -> None:
+        key = dpop.new_key()
+
+        assert self.push(acme_web, key, dpop_jkt=dpop.jkt(key)).status == 201
+
+    def test_dpop_jkt_may_not_say_otherwise(self, acme_web: Client) -> None:
+        reply = self.push(acme_web, dpop.new_key(), dpop_jkt=dpop.jkt(dpop.new_key()))
+
+        assert (reply.status, reply.error) == (400, "invalid_request")
+        assert not PushedRequest.unscoped.exists()
+
+    def test_a_proof_for_another_endpoint_is_refused(self, acme_web: Client) -> None:
+        reply = oauth.send(
+            "POST", "/oauth/par", form=parameters(acme_web),
+            authorization=oauth.basic("acme-web"), HTTP_DPOP=dpop.proof(dpop.new_key()),
+        )  # fmt: skip
+
+        assert (reply.status, reply.error) == (400, "invalid_dpop_proof")
