@@ -290,6 +290,13 @@ DEFENCES = {
         "headers have a greatest length, and errors are caught",
         replace("idp.tokens.verify:_header", header_of_any_size),
     ),
+    "A086": Defence(
+        "post_logout_redirect_uri is one that is registered",
+        replace("idp.logout:_return_to", lambda params, _: params.post_logout_redirect_uri or ""),
+    ),
+    "A087": Defence(
+        "a logout address inside is not asked", replace("core.outbound:is_open", lambda _: True)
+    ),
     "A104": Defence(
         "a step that was used is not accepted again",
         wrap("mfa.totp:matching_step", lambda original, **how: original(**(how | {"after": -1}))),
