@@ -20,6 +20,8 @@ from idp.tokens.encryption import Recipient
 BASIC_ACR = frozenset({"aal1", "aal2"})
 JTI_ID_SIZE, JTI_RANDOM_SIZE = 16, 8
 LOGOUT_TOKEN_LIFETIME = timedelta(minutes=2)
+
+
 @dataclass(frozen=True, slots=True)
 class Authorization:
     """What a grant type has proven, and the only thing that tokens are made from.
