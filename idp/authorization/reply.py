@@ -78,7 +78,7 @@ def has_tokens(params: AuthorizationParams) -> bool:
 
 
 def may_have(params: AuthorizationParams) -> bool:
-    """Whether the response_mode exists, is safe for what it carries, and the address can take it."""
+    """Whether the response_mode exists, suits what it carries, and the address can take it."""
     mode = params.response_mode
     if mode is None or mode not in MODES:
         return False
