@@ -127,10 +127,12 @@ class InitialAccessTokenForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("organisation", "name", "grant_types", "scopes")
 
     def clean_name(self) -> str:
-        return _allowed("name", registration.check_name, self.cleaned_data["name"])
+        name: str = _allowed("name", registration.check_name, self.cleaned_data["name"])
+        return name
 
     def clean_scopes(self) -> list[str]:
-        return _allowed("scopes", registration.check_scopes, self.cleaned_data["scopes"])
+        scopes: list[str] = self.cleaned_data["scopes"]
+        return list(_allowed("scopes", registration.check_scopes, scopes))
 
 
 def _allowed(name: str, check: Callable[[Any], Any], value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Registering, changing and removing clients by their own hand, and the tokens that let them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -124,8 +125,7 @@ def register(*, members: Mapping[str, Any], allowed: Permission, now: datetime) 
     """
     wanted = document.read(statements.apply(members, now=now), allowed)
     registration_token = new_token()
-    with transaction.atomic():
-        permission.use(allowed)
+    with transaction.atomic(), _as_metadata():
         registered = register_client(
             organisation=allowed.organisation,
             kind=wanted.kind,
@@ -133,6 +133,8 @@ def register(*, members: Mapping[str, Any], allowed: Permission, now: datetime) 
             actor=allowed.token,
             **wanted.values,
         )
+        # Afterwards, since others wait for the token's row, and a sector may have been asked.
+        permission.use(allowed)
         client = registered.client
         client.registration_digest = digest(registration_token)
         client.save(update_fields=["registration_digest"])
@@ -173,7 +175,8 @@ def replace(*, client: Client, members: Mapping[str, Any], now: datetime) -> Cli
             "invalid_client_metadata",
             "A client that authenticates in another way is another client: register it anew.",
         )
-    return update_client(client=locked, now=now, actor=locked, **wanted.values)
+    with _as_metadata():
+        return update_client(client=locked, now=now, actor=locked, **wanted.values)
 
 
 @transaction.atomic
@@ -204,6 +207,17 @@ def note_refusal(
     )
 
 
+@contextmanager
+def _as_metadata() -> Iterator[None]:
+    """What a flow refuses of the values, by the code of RFC 7591 §3.2.2."""
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.code != "invalid_request":
+            raise
+        raise Refusal("invalid_client_metadata", refusal.detail) from refusal
+
+
 def _check_identity(client: Client, members: Mapping[str, Any]) -> None:
     if NOT_FOR_UPDATES & members.keys():
         raise Refusal("invalid_client_metadata", "Leave out what only the server says.")
@@ -215,6 +229,8 @@ def _check_identity(client: Client, members: Mapping[str, Any]) -> None:
 
 
 def _way(method: str) -> str:
+    if method == "client_secret_jwt":  # its secret is sealed beside the digest
+        return method
     for name, methods in (("secret", SECRET_METHODS), ("key", KEY_METHODS)):
         if method in methods:
             return name

@@ -115,7 +115,7 @@ class TestReplacing:
             {"client_secret_expires_at": 0}, {"registration_client_uri": "https://a"},
             {"scope": "openid email profile"},
             {"grant_types": ["authorization_code", "client_credentials"]},
-            {"token_endpoint_auth_method": "none"},
+            {"token_endpoint_auth_method": "none"}, {"token_endpoint_auth_method": "client_secret_jwt"},
         ],
     )  # fmt: skip
     def test_what_a_client_may_not_change(
