@@ -206,7 +206,7 @@ def _exchange(
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.default_port = 443 if target.is_tls else 80  # decides whether Host names the port
     timed = _Timed(sock, deadline, limit_bytes + HEADER_LIMIT_BYTES)
-    connection.sock = timed  # type: ignore[assignment] # what http.client uses of a socket
+    connection.sock = timed  # what http.client uses of a socket
     fixed = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": USER_AGENT}
     try:
         connection.request(method, target.path, body, {**headers, **fixed})

@@ -90,12 +90,11 @@ def authenticate(client: "MachineClient", request: Request, text: str) -> None:
 
 def algorithms_of(client: "MachineClient") -> tuple[str, ...]:
     """The algorithms by which this client may sign its assertions; none for other methods."""
+    allowed: tuple[str, ...] = ()
     if client.token_endpoint_auth_method == Client.AuthMethod.PRIVATE_KEY_JWT:
         allowed = FAPI2_ALGORITHMS if client.metadata.is_fapi2 else KEY_ALGORITHMS
     elif client.token_endpoint_auth_method == Client.AuthMethod.SECRET_JWT:
         allowed = () if client.metadata.is_fapi2 else SECRET_ALGORITHMS
-    else:
-        allowed = ()
     registered = client.metadata.token_endpoint_auth_signing_alg
     return tuple(alg for alg in allowed if registered in {"", alg})
 

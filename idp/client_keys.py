@@ -57,7 +57,7 @@ class ClientKey:
         kty, curve = KEY_TYPES[alg]
         return (
             self.key.key_type == kty
-            and (not curve or self.key.curve_name == curve)
+            and (not isinstance(self.key, ECKey) or self.key.curve_name == curve)
             and self.alg in {"", alg}
             and self.use in {"", "sig"}
             and (not self.operations or "verify" in self.operations)
@@ -159,7 +159,9 @@ def _fault_of(jwk: Any) -> str:
 
 def _import(jwk: dict[str, Any]) -> ClientKey | None:
     # Only what the key itself is made of: joserfc judges further members in its own way.
-    material = {name: jwk[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in jwk}
+    material: dict[str, Any] = {
+        name: jwk[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in jwk
+    }
     operations = jwk.get("key_ops", [])
     if not all(isinstance(value, str) for value in material.values()):
         return None
@@ -176,8 +178,13 @@ def _import(jwk: dict[str, Any]) -> ClientKey | None:
         return None
     if not isinstance(key, ECKey | RSAKey):
         return None
-    named = [jwk.get(name, "") for name in ("kid", "alg", "use")]
-    return ClientKey(key, *named, tuple(operations))
+    return ClientKey(
+        key=key,
+        kid=jwk.get("kid", ""),
+        alg=jwk.get("alg", ""),
+        use=jwk.get("use", ""),
+        operations=tuple(operations),
+    )
 
 
 def _read(jwks: Any) -> tuple[ClientKey, ...]:
@@ -259,7 +266,7 @@ class _Reference:
         return self._kept(now)
 
     def _may_ask(self, now: float) -> bool:
-        pause = min(REFETCH_SECONDS * 2**self.failures, MAX_BACKOFF_SECONDS)
+        pause: int = min(REFETCH_SECONDS * 2**self.failures, MAX_BACKOFF_SECONDS)
         return now - self.tried_at >= pause
 
     def _ask(self, now: float) -> None:

@@ -297,6 +297,16 @@ DEFENCES = {
     "A087": Defence(
         "a logout address inside is not asked", replace("core.outbound:is_open", lambda _: True)
     ),
+    "A060": Defence(
+        "an assertion is claimed in the database", replace("idp.assertions:_claim", lambda *_: None)
+    ),
+    "A061": Defence(
+        "an assertion is for this server",
+        replace("idp.assertions:_is_for_us", lambda *_, **__: True),
+    ),
+    "A065": Defence(
+        "addresses inside are closed", replace("core.outbound:is_open", lambda _: True)
+    ),
     "A104": Defence(
         "a step that was used is not accepted again",
         wrap("mfa.totp:matching_step", lambda original, **how: original(**(how | {"after": -1}))),
