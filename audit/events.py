@@ -50,7 +50,7 @@ class Event(StrEnum):
     CONSENT_REVOKED = "idp.consent.revoked"
     LOGOUT_ABANDONED = "idp.logout.abandoned"
     INITIAL_ACCESS_TOKEN_CREATED = "idp.initial_access_token.created"
-    INITIAL_ACCESS_TOKEN_WITHDRAWN = "idp.initial_access_token.withdrawn"
+    INITIAL_ACCESS_TOKEN_REVOKED = "idp.initial_access_token.revoked"
     DEVICE_AUTHORIZATION_APPROVED = "idp.device_authorization.approved"
     DEVICE_AUTHORIZATION_DENIED = "idp.device_authorization.denied"
     DEVICE_AUTHORIZATION_REDEEMED = "idp.device_authorization.redeemed"

@@ -108,7 +108,7 @@ def withdraw_initial_access_token(
     unused, locked.uses_left = locked.uses_left, 0
     locked.save(update_fields=["uses_left"])
     record(
-        Event.INITIAL_ACCESS_TOKEN_WITHDRAWN,
+        Event.INITIAL_ACCESS_TOKEN_REVOKED,
         organisation_id=locked.organisation_id,
         actor=actor,
         subject=locked,

@@ -92,7 +92,7 @@ class TestMaking:
         for _ in range(2):
             withdraw_initial_access_token(token=made.token, now=clock.now())
 
-        event = AuditEvent.objects.get(event="idp.initial_access_token.withdrawn")
+        event = AuditEvent.objects.get(event="idp.initial_access_token.revoked")
         assert event.facts["unused"] == 4
 
 
