@@ -7,6 +7,7 @@ what is long over.
 
 import time
 from datetime import timedelta
+from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
@@ -79,7 +80,7 @@ def deliver_logout_tokens() -> int:
     """
     logout_delivery.note_ended(now=clock.now())
     enough = time.monotonic() + ROUND_SECONDS
-    failing = set()
+    failing = set[UUID]()
     delivered = 0
     while time.monotonic() < enough:
         delivery = logout_delivery.deliver_next(now=clock.now(), without=failing)

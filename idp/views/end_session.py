@@ -90,14 +90,19 @@ def _show_signed_out(
     request: HttpRequest, asked: LogoutRequest, *, frames: list[str]
 ) -> HttpResponse:
     """The last page. With frames it stays long enough for them to load, and no longer."""
-    context = {"client": asked.client, "continue_url": asked.return_to, "frames": frames}
-    context["goes_back"] = bool(frames) and asked.goes_back
+    goes_back = bool(frames) and asked.goes_back
+    context = {
+        "client": asked.client,
+        "continue_url": asked.return_to,
+        "frames": frames,
+        "goes_back": goes_back,
+    }
     response = render(request, "idp/logged_out.html", context)
     if frames:
         origins = sorted({origin_of(uri) for uri in frames})
         response._csp_update = {"frame-src": origins}  # type: ignore[attr-defined] # noqa: SLF001 - django-csp's way
         response["Referrer-Policy"] = "no-referrer"
-    if context["goes_back"]:
+    if goes_back:
         response["Refresh"] = f"{FRAMES_SECONDS};url={asked.return_to}"
     return _forget_cache(response)
 
