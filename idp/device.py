@@ -110,7 +110,7 @@ def find_by_code(
 
 def find(device_digest: bytes, *, user: Any) -> DeviceAuthorization:
     """What this person is asked about; refuses CONFLICT once it is answered or has run out."""
-    found = _waiting(user).filter(digest=device_digest).first()
+    found: DeviceAuthorization | None = _waiting(user).filter(digest=device_digest).first()
     if found is None:
         raise Refusal.conflict("This request has been answered already, or has run out.")
     return found

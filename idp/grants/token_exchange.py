@@ -138,15 +138,16 @@ def _actors(
     actor, _ = _standing("actor_token", fields["actor_token"], client)
     if actor["client_id"] != client.client_id:
         raise _unusable("actor_token")
-    act = {"sub": actor["sub"]}
+    act: dict[str, Any] = {"sub": actor["sub"]}
     if before is not None:
         act["act"] = before
-    depth, inner = 0, act
-    while inner is not None:
-        depth, inner = depth + 1, inner.get("act")
-    if depth > MAX_ACTORS:
+    if _depth(act) > MAX_ACTORS:
         raise Refused(Refusal.invalid_request("Too many act for one another."))
     return act
+
+
+def _depth(act: dict[str, Any] | None) -> int:
+    return 0 if act is None else 1 + _depth(act.get("act"))
 
 
 def _scope(client: MachineClient, subject: dict[str, Any], asked: str | None) -> str:
