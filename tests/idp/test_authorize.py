@@ -157,7 +157,7 @@ class TestErrorsByRedirect:
             ({"response_type": 'co"de\\'}, "unsupported_response_type"),
             ({"response_mode": "post"}, "invalid_request"),
             ({"response_mode": "web_message"}, "invalid_request"),
-            ({"request": "eyJ.e30."}, "request_not_supported"),
+            ({"request": "eyJ.e30."}, "invalid_request_object"),
             ({"request_uri": "https://a.example/r"}, "request_uri_not_supported"),
             ({"code_challenge": None}, "invalid_request"),
             ({"code_challenge": "short"}, "invalid_request"),

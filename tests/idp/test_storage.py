@@ -32,6 +32,7 @@ OTHERS = {
 }
 ID = UUID(int=1)
 VALUES = {
+    "user": ID, "session": ID, "terms": "{}",
     "address": "203.0.113.7", "at": None, "bound_to": "{}", "caller": ID, "challenge": "c" * 43, "client": ID,
     "client_id": "acme-web", "event_id": ID, "scope": "roles", "clock_offset": timedelta(0), "current": b"c", "digest": b"d",
     "event": "a.b.c", "actor": "", "expires_at": None, "facts": "{}", "failures": 20,
@@ -39,6 +40,7 @@ VALUES = {
     "lifetime": timedelta(days=7), "new": b"n", "now": None, "organisation_id": ID,
     "presented": b"p", "proof": b"p", "reason": "policy", "redirect_uri": "https://x", "sealed": b"s",
     "interval": 5, "slow_down": 5, "user_agent": "", "user_code_digest": b"u", "user_code_head": b"h",
+    "session": ID, "terms": "{}", "user": ID,
     "session_id": ID, "subject": "", "total": 100, "transaction_id": ID, "window_began": None,
 }  # fmt: skip
 # Tables that grow with use. The others are small, or read whole.
@@ -62,8 +64,9 @@ def plan(statement: str) -> str:
 def test_no_statement_is_forgotten():
     assert set(STATEMENTS) == {
         "REDEEM_CODE", "FIND_CODE", "ROTATE", "ROTATE_AND_TOUCH", "FIND_FAMILY", "FIND_TOKEN", "FIND_MACHINE_TOKEN",
-        "REVOKE_FAMILY", "REVOKE_TOKEN", "FIND_CLIENT", "ISSUE_TO_CLIENT",
+        "REVOKE_FAMILY", "REVOKE_TOKEN", "FIND_CLIENT", "ISSUE_TO_CLIENT", "FIND_PROFILE", "FIND_SESSION",
         "SPEND_PROOF", "START_DEVICE", "POLL_DEVICE", "REDEEM_DEVICE", "FIND_DEVICE", "KEEP", "KEEP_AND_TOUCH",
+        "FIND_PROFILE", "FIND_SESSION",
     }  # fmt: skip
 
 
