@@ -150,10 +150,10 @@ def _key(jwk: Any, alg: str) -> ECKey | RSAKey:
     if alg == "ES256":
         if jwk.get("kty") != "EC" or jwk.get("crv") != "P-256":
             raise _refusal("The key does not fit the algorithm.")
-        return ECKey.import_key({name: jwk.get(name) for name in ("kty", "crv", "x", "y")})
+        return ECKey.import_key({name: str(jwk.get(name)) for name in ("kty", "crv", "x", "y")})
     if jwk.get("kty") != "RSA":
         raise _refusal("The key does not fit the algorithm.")
-    key = RSAKey.import_key({name: jwk.get(name) for name in ("kty", "n", "e")})
+    key = RSAKey.import_key({name: str(jwk.get(name)) for name in ("kty", "n", "e")})
     if not MIN_RSA_BITS <= key.public_key.key_size <= MAX_RSA_BITS:
         raise _refusal(f"An RSA key has {MIN_RSA_BITS} to {MAX_RSA_BITS} bits.")
     return key

@@ -20,8 +20,8 @@ from mfa.flows.standing import (
     is_last_factor,
     methods_of,
     reachable_level,
-    strongest_level,
     role_demands_second_factor,
+    strongest_level,
 )
 from mfa.flows.tidy import purge
 from mfa.proof import Proof, proofs_to_assurance, proven_assurance
@@ -43,9 +43,9 @@ __all__ = [
     "proven_assurance",
     "purge",
     "reachable_level",
-    "strongest_level",
     "remove_passkey",
     "remove_totp",
     "rename_passkey",
     "role_demands_second_factor",
+    "strongest_level",
 ]

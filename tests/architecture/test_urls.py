@@ -69,7 +69,15 @@ MACHINES = {
     name
     for name in OPEN
     if name.startswith("idp:")
-    and name not in {"idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session"}
+    and name
+    not in {
+        "idp:authorize",
+        "idp:resume",
+        "idp:account",
+        "idp:consent",
+        "idp:end_session",
+        "idp:sign_out",
+    }
 }
 
 

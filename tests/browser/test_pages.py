@@ -362,13 +362,11 @@ GALLERY: dict[str, Visit] = {
     ),
     "idp/continue.html": going_on,
     "idp/device.html": lambda visit: visit.inside("/device/"),
-    "idp/device.html filled in": lambda visit: device_page(visit),
+    "idp/device.html filled in": device_page,
     "idp/device.html mistake": wrong_device_code,
     "idp/device_confirm.html": lambda visit: device_page(visit, "Continue"),
     "idp/device_done.html allowed": lambda visit: device_page(visit, "Continue", "Allow"),
-    "idp/device_done.html refused": lambda visit: device_page(
-        visit, "Continue", "Do not allow"
-    ),
+    "idp/device_done.html refused": lambda visit: device_page(visit, "Continue", "Do not allow"),
     "idp/error.html": wrong_redirect,
     "idp/logged_out.html": signed_out,
     "idp/logout_confirm.html": lambda visit: visit.inside("/oauth/end-session"),

@@ -32,7 +32,6 @@ OTHERS = {
 }
 ID = UUID(int=1)
 VALUES = {
-    "user": ID, "session": ID, "terms": "{}",
     "address": "203.0.113.7", "at": None, "bound_to": "{}", "caller": ID, "challenge": "c" * 43, "client": ID,
     "client_id": "acme-web", "event_id": ID, "scope": "roles", "clock_offset": timedelta(0), "current": b"c", "digest": b"d",
     "event": "a.b.c", "actor": "", "expires_at": None, "facts": "{}", "failures": 20,
@@ -64,7 +63,7 @@ def plan(statement: str) -> str:
 def test_no_statement_is_forgotten():
     assert set(STATEMENTS) == {
         "REDEEM_CODE", "FIND_CODE", "ROTATE", "ROTATE_AND_TOUCH", "FIND_FAMILY", "FIND_TOKEN", "FIND_MACHINE_TOKEN",
-        "REVOKE_FAMILY", "REVOKE_TOKEN", "FIND_CLIENT", "ISSUE_TO_CLIENT", "FIND_PROFILE", "FIND_SESSION",
+        "REVOKE_FAMILY", "REVOKE_TOKEN", "FIND_CLIENT", "ISSUE_TO_CLIENT",
         "SPEND_PROOF", "START_DEVICE", "POLL_DEVICE", "REDEEM_DEVICE", "FIND_DEVICE", "KEEP", "KEEP_AND_TOUCH",
         "FIND_PROFILE", "FIND_SESSION",
     }  # fmt: skip

@@ -1,7 +1,8 @@
 """Writes docs/compliance.md out of the tests: `python -m tests.specs.compliance`.
 
-Each row is a test that carries `@pytest.mark.spec(document, section, requirement)`. What stands
-above the first mark in the page is written by hand, and kept.
+Each row is a test that carries `@pytest.mark.spec(document, section, requirement)`, or one in a
+folder of `tests/specs` whose name says it: `test_section_2_1_…`. What stands above the mark in the
+page is written by hand, and kept.
 """
 
 import ast
@@ -13,6 +14,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "compliance.md"
 MARK = "<!-- written by `python -m tests.specs.compliance`: do not edit below -->"
+
+
+TITLES = {
+    "form_post": "Form Post Response Mode",
+    "jarm": "JARM",
+    "oidc_backchannel_logout": "Back-Channel Logout",
+    "oidc_core": "OpenID Core",
+    "oidc_frontchannel_logout": "Front-Channel Logout",
+    "oidc_registration": "OpenID Connect Registration",
+    "oidc_rp_logout": "RP-Initiated Logout",
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -57,6 +69,7 @@ def _marked(path: Path) -> Iterator[Requirement]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.ClassDef):
             continue
+        is_marked = False
         for decorator in node.decorator_list:
             if (
                 isinstance(decorator, ast.Call)
@@ -64,6 +77,23 @@ def _marked(path: Path) -> Iterator[Requirement]:
             ):
                 document, section, said = (ast.literal_eval(word) for word in decorator.args)
                 yield Requirement(document, _split(section), said, f"{place}::{node.name}")
+                is_marked = True
+        if not is_marked and place.startswith("specs/") and isinstance(node, ast.FunctionDef):
+            yield from _named(place, node.name)
+
+
+def _named(place: str, name: str) -> Iterator[Requirement]:
+    """What the name of a test in a folder of one specification says."""
+    if not name.startswith("test_"):
+        return
+    words = name.removeprefix("test_").split("_")
+    section: list[str] = []
+    if words[0] == "section":
+        words = words[1:]
+        while words and words[0].isdigit():
+            section.append(words.pop(0))
+    document = TITLES.get(place.split("/")[1]) or place.split("/")[1].upper().replace("RFC", "RFC ")
+    yield Requirement(document, _split(".".join(section)), " ".join(words), f"{place}::{name}")
 
 
 def _split(section: str) -> tuple[int | str, ...]:
