@@ -37,7 +37,11 @@ def public_forms():
         yield json.dumps(key.as_dict(private=False)).encode()
 
 
-@pytest.mark.parametrize("secret", list(public_forms()))
+@pytest.mark.parametrize(
+    "secret",
+    list(public_forms()),
+    ids=["EC PEM", "EC DER", "EC JWK", "RSA PEM", "RSA DER", "RSA JWK"],
+)
 @pytest.mark.parametrize("alg", ["HS256", "HS384", "HS512"])
 def test_hmac_over_the_public_key_is_refused(secret, alg):
     # Made by hand, since libraries refuse to make such a key.

@@ -92,7 +92,7 @@ class TestProof:
             {"crit": ["b64"], "b64": False},
             {"zip": "DEF"},
         ],
-        ids=str,
+        ids=",".join,
     )
     def test_a_wrong_header_is_refused(self, acme_machine, header):
         reply = dpop.token(acme_machine, MACHINE, dpop.proof(KEY, header=header))
