@@ -118,7 +118,7 @@ def _has_alternative_name(names: x509.SubjectAlternativeName, field: str, wanted
 
 
 def _der(text: str) -> bytes:
-    if len(text) <= MAX_HEADER_LENGTH:
+    if len(text) <= MAX_HEADER_LENGTH and text.count("BEGIN") == 1:
         try:
             der = ssl.PEM_cert_to_DER_cert(unquote(text, errors="strict").strip())
         except ValueError:

@@ -29,6 +29,8 @@ def listed(page: Page) -> list[str]:
 def sign_out(page: Page) -> None:
     page.goto("/accounts/logout/")
     page.get_by_role("button", name="Sign out").click()
+    expect(heading(page)).to_have_text("You are signed out")
+    page.goto("/accounts/login/")
     page.wait_for_url("**/accounts/login/**")
 
 
