@@ -19,7 +19,13 @@ from core.ids import new_id
 from core.scope import ScopedManager, ScopedModel
 from protection.fields import SealedField
 
-REQUIRED_ACR = [("", "Any sign-in"), ("aal1", "aal1: one factor"), ("aal2", "aal2: two factors")]
+REQUIRED_ACR = [
+    ("", "Any sign-in"),
+    ("aal1", "aal1: one factor"),
+    ("aal2", "aal2: two factors"),
+    ("phr", "phr: a passkey"),
+    ("phrh", "phrh: a passkey that stays in its hardware"),
+]
 
 
 class Organisation(models.Model):
@@ -221,6 +227,45 @@ class Invitation(ScopedModel):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, editable=False)
+
+
+class Profile(ScopedModel):
+    """What people say of themselves, by the names of OpenID Connect Core 1.0 §5.1; "" is unsaid.
+
+    birthdate: YYYY-MM-DD, or 0000-MM-DD without the year. address: members of §5.1.1 that are said.
+    preferred_username: one person's within the organisation, since applications show it as a name.
+    """
+
+    user = models.OneToOneField(
+        User, models.CASCADE, primary_key=True, related_name="profile", editable=False
+    )
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    given_name = models.CharField(max_length=100, blank=True)
+    family_name = models.CharField(max_length=100, blank=True)
+    middle_name = models.CharField(max_length=100, blank=True)
+    nickname = models.CharField(max_length=100, blank=True)
+    preferred_username = models.CharField(max_length=64, blank=True)
+    profile = models.URLField(max_length=500, blank=True)
+    picture = models.URLField(max_length=500, blank=True)
+    website = models.URLField(max_length=500, blank=True)
+    gender = models.CharField(max_length=50, blank=True)
+    birthdate = models.CharField(max_length=10, blank=True)
+    zoneinfo = models.CharField(max_length=64, blank=True)
+    locale = models.CharField(max_length=35, blank=True)
+    phone_number = models.CharField(max_length=16, blank=True)
+    phone_number_verified = models.BooleanField(default=False)
+    address = models.JSONField(default=dict, blank=True)
+    changed_at = models.DateTimeField()
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                "organisation",
+                Lower("preferred_username"),
+                condition=~Q(preferred_username=""),
+                name="accounts_one_preferred_username",
+            )
+        ]
 
 
 class GuessBudget(models.Model):

@@ -20,7 +20,10 @@ def _is_signup_open() -> bool:
 
 
 own = (
-    [path("invitations/<str:token>/", views.invitation, name="invitation")],
+    [
+        path("invitations/<str:token>/", views.invitation, name="invitation"),
+        path("profile/", views.profile, name="profile"),
+    ],
     "accounts",
 )
 

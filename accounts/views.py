@@ -1,6 +1,7 @@
 """Pages of our own beside allauth's."""
 
 from allauth.account.forms import LoginForm
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,9 +12,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts import flows
-from accounts.forms import InvitationForm
+from accounts.forms import InvitationForm, ProfileForm
 from accounts.limits import INVITATION_LINKS
+from accounts.models import User
 from core import clock, limits
+from core.errors import Refusal
 from core.http import client_address
 
 
@@ -43,10 +46,41 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    """What I say of myself, and what applications may be told when I allow it."""
+    user: User = request.user  # type: ignore[assignment]
+    form = ProfileForm(request.POST or None, initial=_said(user))
+    if request.method == "POST" and form.is_valid():
+        try:
+            flows.update_profile(
+                user=user,
+                name=form.cleaned_data["name"],
+                claims=form.claims,
+                address=form.address,
+                now=clock.now(),
+            )
+        except Refusal as refusal:
+            form.add_error("preferred_username", refusal.detail)
+        else:
+            messages.success(request, "Your profile is saved.")
+            return redirect("accounts:profile")
+    return render(request, "accounts/profile.html", {"form": form})
+
+
+@never_cache
 def reauthenticate(request: HttpRequest) -> HttpResponse:
     """Allauth's re-authentication is step-up here."""
     query = urlencode({"next": request.GET.get("next", reverse("console:security"))})
     return redirect(f"{reverse('sessions:step_up')}?{query}")
+
+
+def _said(user: User) -> dict[str, str]:
+    """What the form begins with."""
+    profile = flows.profile_of(user)
+    return {"name": user.name, **profile.address} | {
+        claim: getattr(profile, claim) for claim in flows.CLAIMS
+    }
 
 
 def _sign_in(request: HttpRequest, email: str, password: str) -> HttpResponse:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 PREFIX = "SALLYPORT_"
@@ -59,6 +59,37 @@ class Lifetimes(BaseModel):
     signing_key_overlap: timedelta = timedelta(days=2)
 
 
+class Outbound(BaseModel):
+    """Requests to addresses that clients choose.
+
+    ca: PEM certificates of authorities beside the system's; usually given as CA_FILE.
+    """
+
+    allowed_networks: list[IPvAnyNetwork] = []
+    ca: str = ""
+
+
+class Mtls(BaseModel):
+    """Client certificates, as the reverse proxy hands them over. Off without a header."""
+
+    header: str = Field(default="", pattern=r"^([A-Za-z0-9-]{1,64})?$")
+    verify_header: str = Field(default="", pattern=r"^([A-Za-z0-9-]{1,64})?$")
+    proxies: list[IPvAnyNetwork] = []
+
+
+class Registration(BaseModel):
+    """Applications that register themselves (RFC 7591).
+
+    open_for: slug of an organisation in which anybody may register one; empty means nowhere.
+    software_statement_issuers: the JWK Set of each issuer that may vouch for metadata.
+    """
+
+    open_for: str = ""
+    grant_types: list[str] = ["authorization_code", "refresh_token"]
+    require_pkce: bool = True
+    software_statement_issuers: dict[str, dict[str, Any]] = {}
+
+
 class Environment(BaseSettings):
     """Every setting there is; docs/settings.md lists them and a test keeps the two in step."""
 
@@ -82,6 +113,10 @@ class Environment(BaseSettings):
     signup_organisation: str = ""
     email: Email = Email()
     lifetimes: Lifetimes = Lifetimes()
+    outbound: Outbound = Outbound()
+    registration: Registration = Registration()
+    dpop_nonce_required: bool = False
+    mtls: Mtls = Mtls()
     policy_dir: Path = Path("policies")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -203,12 +238,8 @@ def _read_files(values: dict[str, str]) -> list[str]:
 
 
 def _unreadable_lists(values: dict[str, str]) -> list[str]:
-    names = [
-        f"{PREFIX}{name.upper()}"
-        for name, field in Environment.model_fields.items()
-        if get_origin(field.annotation) is list
-    ]
-    return [name for name in names if name in values and not _is_json(values[name])]
+    names = _names(Environment, lists_only=True)
+    return [name for name in sorted(names) if name in values and not _is_json(values[name])]
 
 
 def _is_json(text: str) -> bool:
@@ -219,13 +250,13 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _names(model: type[BaseModel], prefix: str = PREFIX) -> set[str]:
+def _names(model: type[BaseModel], prefix: str = PREFIX, *, lists_only: bool = False) -> set[str]:
     names = set()
     for name, field in model.model_fields.items():
         full = f"{prefix}{name.upper()}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            names |= _names(field.annotation, f"{full}__")
-        else:
+            names |= _names(field.annotation, f"{full}__", lists_only=lists_only)
+        elif not lists_only or get_origin(field.annotation) in {list, dict}:
             names.add(full)
     return names
 

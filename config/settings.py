@@ -26,6 +26,11 @@ TRUSTED_PROXY_COUNT = ENV.trusted_proxy_count
 ALLOWED_HOSTS = [urlsplit(ISSUER).hostname or "localhost", *ENV.allowed_hosts]
 if ENV.environment == "test":
     ALLOWED_HOSTS += ["testserver", "localhost"]
+OUTBOUND_ALLOWED_NETWORKS = ENV.outbound.allowed_networks
+OUTBOUND_CA = ENV.outbound.ca
+OUTBOUND_PLAIN_HTTP = not IS_PRODUCTION  # to loopback, where that is an allowed network
+MTLS_HEADER, MTLS_VERIFY_HEADER = ENV.mtls.header, ENV.mtls.verify_header
+MTLS_PROXIES = ENV.mtls.proxies
 
 INSTALLED_APPS = [
     "config.admin.AdminConfig",
@@ -266,9 +271,15 @@ ID_TOKEN_LIFETIME = ENV.lifetimes.id_token
 REFRESH_TOKEN_LIFETIME = ENV.lifetimes.refresh_token
 REFRESH_RETRY_WINDOW = ENV.lifetimes.refresh_retry_window
 AUTHORIZATION_CODE_LIFETIME = ENV.lifetimes.authorization_code
+DPOP_NONCE_REQUIRED = ENV.dpop_nonce_required
 AUTHORIZATION_REQUEST_LIFETIME = timedelta(minutes=30)
 SIGNING_KEY_LIFETIME = ENV.lifetimes.signing_key
 SIGNING_KEY_OVERLAP = ENV.lifetimes.signing_key_overlap
+
+REGISTRATION_OPEN_FOR = ENV.registration.open_for
+REGISTRATION_GRANT_TYPES = ENV.registration.grant_types
+REGISTRATION_REQUIRE_PKCE = ENV.registration.require_pkce
+REGISTRATION_SOFTWARE_STATEMENT_ISSUERS = ENV.registration.software_statement_issuers
 
 # --- Celery -----------------------------------------------------------------------------------
 CELERY_BROKER_URL = broker_url(REDIS_URL)
@@ -291,6 +302,7 @@ CELERY_BEAT_SCHEDULE = {
     "retire-refresh-families": {"task": "idp.tasks.retire_refresh_families", "schedule": 60},
     "rotate-signing-keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 300},
     "expire-role-assignments": {"task": "accounts.tasks.expire_role_assignments", "schedule": 60},
+    "deliver-logout-tokens": {"task": "idp.tasks.deliver_logout_tokens", "schedule": 15},
     "deliver-mail": {"task": "accounts.tasks.deliver_mail", "schedule": 15},
     "purge-idp": {"task": "idp.tasks.purge", "schedule": 3600},
     "purge-accounts": {"task": "accounts.tasks.purge", "schedule": 3600},

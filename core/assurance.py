@@ -1,7 +1,9 @@
 """How strongly somebody has authenticated. Imports no Django, since policy uses it.
 
-Levels are the authentication assurance levels of NIST SP 800-63B-4; their names are the values of
-`acr` in tokens. Methods are the `amr` values of RFC 8176.
+Levels 1 and 2 are authentication assurance levels of NIST SP 800-63B-4. `phr`, phishing-resistant,
+and `phrh`, the same by a key that cannot leave its hardware, are those of OpenID Connect Extended
+Authentication Profile ACR Values 1.0 §2; each includes the ones below it. Their names are the
+values of `acr` in tokens. Methods are the `amr` values of RFC 8176.
 """
 
 from dataclasses import dataclass
@@ -13,15 +15,20 @@ class Level(IntEnum):
     NONE = 0
     AAL1 = 1
     AAL2 = 2
+    PHR = 3
+    PHRH = 4
 
     @property
     def acr(self) -> str:
-        return "" if self is Level.NONE else f"aal{self.value}"
+        return ACR_VALUES[self]
 
     @classmethod
     def from_acr(cls, acr: str) -> "Level":
         """The level an `acr` value names; `NONE` for an unknown or empty one."""
-        return {"aal1": cls.AAL1, "aal2": cls.AAL2}.get(acr, cls.NONE)
+        return cls(ACR_VALUES.index(acr)) if acr in ACR_VALUES else cls.NONE
+
+
+ACR_VALUES = ("", "aal1", "aal2", "phr", "phrh")  # by level
 
 
 @dataclass(frozen=True)

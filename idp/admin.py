@@ -1,5 +1,6 @@
 """Administration of applications. Secrets are shown once, on the answer to the form itself."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,9 +12,14 @@ from accounts.admin import ScopedAdmin
 from core import clock
 from core.errors import Refusal
 from idp import flows
+from idp.dynamic_registration.flows import (
+    MadeToken,
+    make_initial_access_token,
+    withdraw_initial_access_token,
+)
 from idp.flows import RegisteredClient
-from idp.forms import ClientForm, registration_fields
-from idp.models import Client
+from idp.forms import ClientForm, InitialAccessTokenForm, registration_fields
+from idp.models import Client, InitialAccessToken
 
 
 @admin.register(Client)
@@ -26,7 +32,7 @@ class ClientAdmin(ScopedAdmin):
     list_select_related = ("organisation",)
     search_fields = ("name", "client_id")
     ordering = ("name",)
-    actions = ("rotate_secret", "deactivate")
+    actions = ("rotate_secret", "rotate_secret_slowly", "deactivate")
     may_add = may_change = True
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
@@ -56,13 +62,26 @@ class ClientAdmin(ScopedAdmin):
 
     @admin.action(description="Give a new secret: the old one stops working at once")
     def rotate_secret(self, request: HttpRequest, chosen: QuerySet[Client]) -> HttpResponse | None:
+        return self._rotate(request, chosen, keep_old_for=timedelta(0))
+
+    @admin.action(description="Give a new secret: the old one stays good for a day")
+    def rotate_secret_slowly(
+        self, request: HttpRequest, chosen: QuerySet[Client]
+    ) -> HttpResponse | None:
+        return self._rotate(request, chosen, keep_old_for=timedelta(days=1))
+
+    def _rotate(
+        self, request: HttpRequest, chosen: QuerySet[Client], *, keep_old_for: timedelta
+    ) -> HttpResponse | None:
         clients = list(chosen)
         if len(clients) != 1:
             self.message_user(request, "Choose one application.", messages.ERROR)
             return None
         user: Any = request.user
         try:
-            registered = flows.rotate_client_secret(client=clients[0], now=clock.now(), actor=user)
+            registered = flows.rotate_client_secret(
+                client=clients[0], keep_old_for=keep_old_for, now=clock.now(), actor=user
+            )
         except Refusal as refusal:
             self.message_user(request, refusal.detail, messages.ERROR)
             return None
@@ -87,3 +106,60 @@ class ClientAdmin(ScopedAdmin):
         response = TemplateResponse(request, "admin/idp/client/secret.html", context)
         response["Cache-Control"] = "no-store"
         return response
+
+
+@admin.register(InitialAccessToken)
+class InitialAccessTokenAdmin(ScopedAdmin):
+    form = InitialAccessTokenForm
+    list_display = (
+        "__str__", "organisation", "uses_left", "expires_at", "created_by", "created_at",
+    )  # fmt: skip
+    list_select_related = ("organisation", "created_by")
+    ordering = ("-created_at",)
+    actions = ("withdraw",)
+    may_add = True
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is not None:
+            return (
+                "name", "uses_left", "grant_types", "scopes", "created_by", "created_at",
+                "expires_at",
+            )  # fmt: skip
+        user: Any = request.user
+        asked = ("name", "uses", "days", "grant_types", "scopes")
+        return ("organisation", *asked) if user.is_superuser else asked
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+        made = make_initial_access_token(
+            organisation=self.organisation_for(request, obj),
+            name=form.cleaned_data["name"],
+            uses=form.cleaned_data["uses"],
+            lifetime=timedelta(days=form.cleaned_data["days"]),
+            grant_types=form.cleaned_data["grant_types"],
+            scopes=form.cleaned_data["scopes"],
+            created_by=request.user,
+            now=clock.now(),
+        )
+        request.made_token = made  # type: ignore[attr-defined]
+        obj.__dict__.update(made.token.__dict__)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:  # noqa: ARG002
+        """Answer with the token: it passes through no message, cookie or session."""
+        made: MadeToken = request.made_token  # type: ignore[attr-defined]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Keep this token now",
+            "row": made.token,
+            "token": made.text,
+            "opts": self.opts,
+        }
+        response = TemplateResponse(request, "admin/idp/initialaccesstoken/token.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @admin.action(description="Withdraw: what is left of it registers nothing any more")
+    def withdraw(self, request: HttpRequest, chosen: QuerySet[InitialAccessToken]) -> None:
+        user: Any = request.user
+        for token in chosen:
+            withdraw_initial_access_token(token=token, now=clock.now(), actor=user)
+            self.message_user(request, f"{token} is withdrawn.")

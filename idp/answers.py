@@ -3,7 +3,8 @@
 Chromium applies `form-action` to every redirect that follows a form, so a sign-in form whose last
 redirect leads to the application would stop there, silently. Pages therefore keep `form-action
 'self'`, and an answer that may follow a form ends in a page which then moves on by itself: that is
-a navigation of its own. It needs no script.
+a navigation of its own. It needs no script. The page of response_mode=form_post is the exception:
+its `form-action` names the place of the registered address, and nothing else.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from django.shortcuts import render
 
 from audit import recorder
 from core.errors import Refusal
+from idp.authorization.reply import FORM_POST, Reply, place_of
 from idp.models import Client
 
 
@@ -24,6 +26,27 @@ def see_other(location: str) -> HttpResponse:
     """
     response = HttpResponse(status=303)
     response["Location"] = location
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def send(
+    request: HttpRequest, reply: Reply, *, client: Client | None, after_form: bool = False
+) -> HttpResponse:
+    """Send an answer to the client in its mode. after_form: a form of ours may have led here."""
+    if reply.mode == FORM_POST:
+        return post_on(request, reply, client=client)
+    if after_form:
+        return move_on(request, reply.location, client=client)
+    return see_other(reply.location)
+
+
+def post_on(request: HttpRequest, reply: Reply, *, client: Client | None) -> HttpResponse:
+    """A page whose form takes the answer to the client (Form Post Response Mode 1.0 §2)."""
+    context = {"client": client, "action": reply.location, "fields": reply.values}
+    response = render(request, "idp/form_post.html", context)
+    place = place_of(reply.redirect_uri)
+    response._csp_replace = {"form-action": [place]}  # type: ignore[attr-defined]  # noqa: SLF001
     response["Referrer-Policy"] = "no-referrer"
     return response
 

@@ -8,16 +8,21 @@ in the same transaction (`StaleClient`), and the request is run again with a fre
 import base64
 import binascii
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_plus
 from uuid import UUID
 
+from core import clock
 from core.errors import Refusal
 from core.ids import digest, equal
 from core.limits import Limit
-from idp import storage
+from idp import assertions, certificates, client_keys, storage
+from idp.metadata import ClientMetadata
+from idp.models import Client
+from idp.wire import Request
 
 CACHE_LIFETIME_SECONDS = 5.0
 MAX_CACHED = 10_000
@@ -52,13 +57,29 @@ class MachineClient:
     audience: str
     changed_at: datetime
     is_active: bool
+    metadata: ClientMetadata
+    previous_secret_digest: bytes | None = None
+    previous_secret_expires_at: datetime | None = None
+    secret_sealed: bytes | None = None
+    required_acr: str = ""
+    is_first_party: bool = False
+    redirect_uris: tuple[str, ...] = ()
 
     @property
     def is_confidential(self) -> bool:
-        return self.secret_digest is not None
+        return self.kind == Client.Kind.CONFIDENTIAL
 
     def check_client_secret(self, secret: str) -> bool:
-        return self.secret_digest is not None and equal(digest(secret), self.secret_digest)
+        """Whether this is the client's secret, or the one before while that is still good."""
+        shown = digest(secret)
+        if self.secret_digest is not None and equal(shown, self.secret_digest):
+            return True
+        return (
+            self.previous_secret_digest is not None
+            and self.previous_secret_expires_at is not None
+            and clock.now() < self.previous_secret_expires_at
+            and equal(shown, self.previous_secret_digest)
+        )
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002
         return method == self.token_endpoint_auth_method
@@ -103,6 +124,63 @@ def same_client(client: MachineClient, changed_at: datetime | None) -> None:
         raise StaleClient
 
 
+def authenticate(request: Request, fields: Mapping[str, str]) -> MachineClient:
+    """The client that asks, proven by the one method that it has registered.
+
+    fields: the form, with a `client_id` that does not contradict the Authorization header. Refuses
+    invalid_client, and invalid_request when there are two proofs (RFC 6749 §2.3).
+    """
+    secret, assertion = fields.get("client_secret"), fields.get("client_assertion")
+    basic = read_basic(request.authorization) if request.authorization else None
+    shown = [proof for proof in (basic, secret, assertion) if proof is not None]
+    if len(shown) > 1:
+        raise Refusal.invalid_request("Authenticate in one way only.")
+    if assertion is not None:
+        return _by_assertion(request, fields, assertion)
+    client = find_client(fields.get("client_id", ""))
+    if client is None or "client_assertion_type" in fields:
+        raise Refusal.invalid_client()
+    method = client.token_endpoint_auth_method
+    if basic is not None:
+        is_good = method == Client.AuthMethod.BASIC and client.check_client_secret(basic[1])
+    elif secret is not None:
+        is_good = method == Client.AuthMethod.POST and client.check_client_secret(secret)
+    else:
+        is_good = method == Client.AuthMethod.NONE or _is_by_certificate(request, client)
+    if not is_good:
+        raise Refusal.invalid_client()
+    return client
+
+
+def _by_assertion(request: Request, fields: Mapping[str, str], assertion: str) -> MachineClient:
+    if fields.get("client_assertion_type") != assertions.TYPE:
+        raise Refusal.invalid_client("The client_assertion_type is not supported.")
+    claimed = assertions.claimed_client(assertion)
+    if fields.get("client_id", claimed) != claimed:
+        raise Refusal.invalid_client("client_id contradicts the assertion.")
+    client = find_client(claimed)
+    if client is None or not assertions.algorithms_of(client):
+        raise Refusal.invalid_client()
+    assertions.authenticate(client, request, assertion)
+    return client
+
+
+def _is_by_certificate(request: Request, client: MachineClient) -> bool:
+    """Mutual TLS (RFC 8705 §2): a registered name under a known authority, or a registered key."""
+    der = request.certificate
+    if der is None:
+        return False
+    if client.token_endpoint_auth_method == Client.AuthMethod.TLS:
+        return request.is_certificate_verified and certificates.has_registered_name(
+            der, client.metadata
+        )
+    if client.token_endpoint_auth_method == Client.AuthMethod.SELF_SIGNED_TLS:
+        return certificates.is_in_force(der, clock.now()) and client_keys.has_public_key(
+            certificates.public_key_of(der), owner=client.client_id, metadata=client.metadata
+        )
+    return False
+
+
 def read_basic(header: str) -> tuple[str, str] | None:
     """Client id and secret of a Basic header (RFC 6749 §2.3.1), None for another scheme.
 
@@ -127,10 +205,12 @@ def _from_row(row: storage.Row) -> MachineClient:
     values: dict[str, Any] = {
         name: row[name] for name in MachineClient.__dataclass_fields__ if name in row
     }
-    secret = values["secret_digest"]
+    for name in ("secret_digest", "previous_secret_digest", "secret_sealed"):
+        values[name] = None if values[name] is None else bytes(values[name])
     values |= {
-        "secret_digest": None if secret is None else bytes(secret),
         "grant_types": tuple(values["grant_types"]),
         "scopes": tuple(values["scopes"]),
+        "redirect_uris": tuple(values["redirect_uris"]),
+        "metadata": ClientMetadata.from_json(values["metadata"]),
     }
     return MachineClient(**values)

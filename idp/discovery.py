@@ -6,43 +6,87 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from idp.models.client import SCOPES
+from core.assurance import ACR_VALUES
+from idp import request_objects
+from idp.assertions import KEY_ALGORITHMS, SECRET_ALGORITHMS
+from idp.authorization.reply import MODES
+from idp.models import Client
+from idp.models.client import DEVICE_CODE, SCOPES, SECRET_METHODS, TOKEN_EXCHANGE
+from idp.response_types import RESPONSE_TYPES
+from idp.tokens import dpop, encryption, standard_claims, subject
 
 
 def metadata() -> dict[str, Any]:
     """The provider's metadata. Every value is one that the endpoints really accept."""
     issuer: str = settings.ISSUER
-    methods = ["client_secret_basic", "client_secret_post", "none"]
+    confidential, signing = _auth_methods(), [*KEY_ALGORITHMS, *SECRET_ALGORITHMS]
+    methods = [*confidential, "none"]
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+        "require_pushed_authorization_requests": False,
         "token_endpoint": f"{issuer}/oauth/token",
         "userinfo_endpoint": f"{issuer}/oauth/userinfo",
+        "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "end_session_endpoint": f"{issuer}/oauth/end-session",
         "jwks_uri": f"{issuer}/oauth/jwks",
+        "registration_endpoint": f"{issuer}/oauth/register",
         "scopes_supported": SCOPES,
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+        "response_types_supported": list(RESPONSE_TYPES),
+        "response_modes_supported": list(MODES),
+        "authorization_signing_alg_values_supported": Client.SigningAlg.values,
+        "grant_types_supported": [
+            "authorization_code", "refresh_token", "client_credentials", DEVICE_CODE,
+            TOKEN_EXCHANGE, "implicit",
+        ],
+        "subject_types_supported": list(subject.SUBJECT_TYPES),
+        "id_token_signing_alg_values_supported": Client.SigningAlg.values,
+        "id_token_encryption_alg_values_supported": list(encryption.ALGORITHMS),
+        "id_token_encryption_enc_values_supported": list(encryption.ENCRYPTIONS),
+        "userinfo_signing_alg_values_supported": Client.SigningAlg.values,
+        "userinfo_encryption_alg_values_supported": list(encryption.ALGORITHMS),
+        "userinfo_encryption_enc_values_supported": list(encryption.ENCRYPTIONS),
         "token_endpoint_auth_methods_supported": methods,
-        "introspection_endpoint_auth_methods_supported": methods[:2],
+        "token_endpoint_auth_signing_alg_values_supported": signing,
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "introspection_endpoint_auth_signing_alg_values_supported": signing,
         "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": signing,
+        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
+        "tls_client_certificate_bound_access_tokens": True,
         "code_challenge_methods_supported": ["S256"],
-        "acr_values_supported": ["aal1", "aal2"],
+        "acr_values_supported": list(ACR_VALUES[1:]),
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "sid", "at_hash",
-            "azp", "name", "email", "email_verified", "organisation", "roles",
+            "azp", *standard_claims.NAMES,
         ],
-        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
         "authorization_response_iss_parameter_supported": True,
-        "claims_parameter_supported": False,
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
+        "claims_parameter_supported": True,
+        "display_values_supported": ["page"],
+        "ui_locales_supported": ["en-GB"],
+        "request_parameter_supported": True,
+        "request_uri_parameter_supported": True,
+        "require_request_uri_registration": True,
+        "request_object_signing_alg_values_supported": list(request_objects.ALGORITHMS),
     }  # fmt: skip
+
+
+def _auth_methods() -> list[str]:
+    """How confidential clients may authenticate; by certificate where the proxy hands it over."""
+    methods = [*SECRET_METHODS, "private_key_jwt"]
+    if settings.MTLS_HEADER:
+        methods.append("self_signed_tls_client_auth")
+        if settings.MTLS_VERIFY_HEADER:
+            methods.append("tls_client_auth")
+    return methods
 
 
 @lru_cache(maxsize=4)

@@ -1,8 +1,8 @@
 """Clients and consent: registering, changing, allowing, withdrawing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,16 +15,24 @@ from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import registration
-from idp.models import AuthorizationCode, Client, Consent, RefreshFamily
+from idp import registration, registration_keys, registration_subject
+from idp.initiation import start_url
+from idp.metadata import ClientMetadata
+from idp.models import AuthorizationCode, Client, Consent, DeviceAuthorization, RefreshFamily
+from idp.models.client import SECRET_METHODS
 from idp.models.token import RevokeReason
 
 DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
 DEFAULT_SCOPES = ("openid", "profile", "email")
+MAX_OVERLAP = timedelta(days=30)
+SECRET_FIELDS = (
+    "secret_digest", "previous_secret_digest", "previous_secret_expires_at", "secret_sealed",
+)  # fmt: skip
 CHANGEABLE = frozenset(
     {
         "name", "redirect_uris", "post_logout_redirect_uris", "grant_types", "scopes",
         "signing_alg", "is_first_party", "required_acr", "audience", "token_endpoint_auth_method",
+        "metadata",
     }
 )  # fmt: skip
 
@@ -50,6 +58,11 @@ class ConnectedApplication:
     granted_at: datetime
     last_used_at: datetime | None
 
+    @property
+    def start_url(self) -> str:
+        """Where the application lets a sign-in begin; "" for most."""
+        return start_url(self.client)
+
 
 @transaction.atomic
 def register_client(
@@ -67,10 +80,12 @@ def register_client(
     required_acr: str = "",
     audience: str = "",
     token_endpoint_auth_method: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
     actor: models.Model | None = None,
 ) -> RegisteredClient:
-    """Register an application; a confidential one gets a secret of 256 bits.
+    """Register an application; one that authenticates by a secret gets one of 256 bits.
 
+    metadata: what `idp.metadata.ClientMetadata` knows beyond the rest.
     actor: the administrator; None at the command line. Refuses INVALID_REQUEST for values that
     cannot be registered, with a sentence for the administrator.
     """
@@ -87,16 +102,23 @@ def register_client(
             "required_acr": required_acr,
             "audience": audience,
             "token_endpoint_auth_method": token_endpoint_auth_method,
+            "metadata": metadata or {},
         },
         kind=kind,
     )
     registration.check_way_back(values["grant_types"], values["redirect_uris"])
-    secret = new_token() if kind == Client.Kind.CONFIDENTIAL else None
+    method = values["token_endpoint_auth_method"]
+    registration_keys.check_method(method, ClientMetadata.from_json(values["metadata"]))
+    registration_subject.check(
+        ClientMetadata.from_json(values["metadata"]), values["redirect_uris"]
+    )
+    secret = new_token() if method in SECRET_METHODS else None
     client = Client.objects.create(
         client_id=f"app_{new_token(16)}",
         organisation=organisation,
         kind=kind,
         secret_digest=digest(secret) if secret else None,
+        secret_sealed=_to_seal(secret, method),
         created_at=now,
         changed_at=now,
         **values,
@@ -120,7 +142,8 @@ def update_client(
 ) -> Client:
     """Change what was registered, but never id, kind or organisation.
 
-    Scopes and grant types taken away take effect at the next use of whatever was issued.
+    Scopes and grant types taken away take effect at the next use of whatever was issued. A secret
+    goes with the last method that uses it; client_secret_jwt needs a new one, which is kept sealed.
     """
     unknown = changes.keys() - CHANGEABLE
     if unknown:
@@ -134,8 +157,19 @@ def update_client(
     for name, value in changed.items():
         setattr(locked, name, value)
     registration.check_way_back(locked.grant_types, locked.redirect_uris)
+    if {"metadata", "token_endpoint_auth_method"} & changed.keys():
+        method = locked.token_endpoint_auth_method
+        registration_keys.check_method(method, ClientMetadata.from_json(locked.metadata))
+        if method in SECRET_METHODS and locked.secret_digest is None:
+            raise Refusal.invalid_request("This client has no secret: register it anew.")
+        if method not in SECRET_METHODS:
+            locked.secret_digest = locked.previous_secret_digest = None
+        if method != Client.AuthMethod.SECRET_JWT:
+            locked.secret_sealed = None
+    if {"metadata", "redirect_uris"} & changed.keys():
+        registration_subject.check(ClientMetadata.from_json(locked.metadata), locked.redirect_uris)
     locked.changed_at = now
-    locked.save(update_fields=[*changed, "changed_at"])
+    locked.save(update_fields=[*changed, *SECRET_FIELDS, "changed_at"])
     record(
         Event.CLIENT_UPDATED,
         organisation_id=locked.organisation_id,
@@ -150,22 +184,40 @@ def update_client(
 
 @transaction.atomic
 def rotate_client_secret(
-    *, client: Client, now: datetime, actor: models.Model | None = None
+    *,
+    client: Client,
+    now: datetime,
+    keep_old_for: timedelta = timedelta(0),
+    actor: models.Model | None = None,
 ) -> RegisteredClient:
-    """Give a confidential client a new secret; the old one stops working at once."""
+    """Give a confidential client a new secret. The old one stops working at once, or later.
+
+    keep_old_for: how long the old one stays good beside it, at most 30 days; a secret before that
+    ends now. Not for client_secret_jwt, whose secret has to be known to verify.
+    """
     locked = _lock(client)
-    if locked.kind != Client.Kind.CONFIDENTIAL:
-        raise Refusal.invalid_request("A public client has no secret.")
+    method = locked.token_endpoint_auth_method
+    if method not in SECRET_METHODS:
+        raise Refusal.invalid_request("This client does not authenticate by a secret.")
+    if not timedelta(0) <= keep_old_for <= MAX_OVERLAP:
+        raise Refusal.invalid_request("An old secret is kept for 0 to 30 days.")
+    if keep_old_for and method == Client.AuthMethod.SECRET_JWT:
+        raise Refusal.invalid_request("An old secret of client_secret_jwt cannot be kept.")
     secret = new_token()
+    until = now + keep_old_for if keep_old_for else None
+    locked.previous_secret_digest = locked.secret_digest if until else None
+    locked.previous_secret_expires_at = until
     locked.secret_digest = digest(secret)
+    locked.secret_sealed = _to_seal(secret, method)
     locked.changed_at = now
-    locked.save(update_fields=["secret_digest", "changed_at"])
+    locked.save(update_fields=[*SECRET_FIELDS, "changed_at"])
     record(
         Event.CLIENT_SECRET_ROTATED,
         organisation_id=locked.organisation_id,
         actor=actor,
         subject=locked,
         now=now,
+        previous_until=until.isoformat() if until else None,
     )
     return RegisteredClient(locked, secret)
 
@@ -249,6 +301,9 @@ def revoke_consent(*, user: Any, client: Client, session_id: UUID | None, now: d
     AuthorizationCode.objects.within_id(user.organisation_id).filter(
         user=user, client=client, used_at=None, expires_at__gt=now
     ).update(expires_at=now)
+    DeviceAuthorization.objects.within_id(user.organisation_id).filter(
+        user=user, client=client, used_at=None, expires_at__gt=now
+    ).update(expires_at=now)
     if withdrawn or ended:
         record(
             Event.CONSENT_REVOKED,
@@ -301,6 +356,13 @@ def connected_applications(user: Any, *, now: datetime) -> list[ConnectedApplica
             )
         )
     return sorted(applications, key=lambda application: application.granted_at)
+
+
+def _to_seal(secret: str | None, method: str) -> bytes | None:
+    """The secret itself, where verifying needs it (HS256); else its digest is all that is kept."""
+    if secret is None or method != Client.AuthMethod.SECRET_JWT:
+        return None
+    return secret.encode()
 
 
 def _lock(client: Client) -> Client:

@@ -1,14 +1,17 @@
 """The shape of what people send."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 
 from accounts.models import REQUIRED_ACR
 from core.errors import Refusal
-from idp import registration
+from idp import device, registration
+from idp.dynamic_registration.flows import MAX_LIFETIME, MAX_USES
+from idp.dynamic_registration.ways import IMPLICIT
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES
-from idp.models import Client
+from idp.models import Client, InitialAccessToken
 from idp.models.client import GRANT_TYPES, SCOPES
 
 
@@ -18,6 +21,12 @@ class ConsentForm(forms.Form):
 
 class AccountForm(forms.Form):
     decision = forms.ChoiceField(choices=[("continue", "Continue"), ("switch", "Another account")])
+
+
+class DeviceCodeForm(forms.Form):
+    user_code = forms.CharField(
+        label="Code", max_length=device.MAX_TYPED_LENGTH, help_text="Eight letters."
+    )
 
 
 class LogoutForm(forms.Form):
@@ -69,10 +78,11 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = (
             "organisation", "name", "kind", "is_first_party", "redirect_uris",
             "post_logout_redirect_uris", "grant_types", "scopes", "required_acr", "audience",
-            "signing_alg", "token_endpoint_auth_method",
+            "signing_alg", "token_endpoint_auth_method", "metadata",
         )  # fmt: skip
         help_texts = {
             "is_first_party": "Belongs to the organisation itself: people are not asked.",
+            "metadata": "Further client metadata by the names of RFC 7591, as JSON.",
             "audience": "`aud` of its access tokens; empty means this server.",
         }
 
@@ -90,6 +100,47 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
             except Refusal as refusal:
                 self.add_error("redirect_uris", refusal.detail)
         return cleaned
+
+
+class InitialAccessTokenForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A token that an administrator makes; its rules are those of the flow."""
+
+    uses = forms.IntegerField(
+        min_value=1, max_value=MAX_USES, initial=1, help_text="How many applications it registers."
+    )
+    days = forms.IntegerField(
+        min_value=1, max_value=MAX_LIFETIME.days, initial=1, help_text="How long it lives."
+    )
+    grant_types = forms.MultipleChoiceField(
+        choices=[(name, name) for name in [*GRANT_TYPES, IMPLICIT]],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="What these applications may ask for; none means the installation's defaults.",
+    )
+    scopes = WordsField(
+        required=False,
+        help_text="What these applications may ask for; empty means all but roles.",
+    )
+
+    class Meta:
+        model = InitialAccessToken
+        fields = ("organisation", "name", "grant_types", "scopes")
+
+    def clean_name(self) -> str:
+        name: str = _allowed("name", registration.check_name, self.cleaned_data["name"])
+        return name
+
+    def clean_scopes(self) -> list[str]:
+        scopes: list[str] = self.cleaned_data["scopes"]
+        return list(_allowed("scopes", registration.check_scopes, scopes))
+
+
+def _allowed(name: str, check: Callable[[Any], Any], value: Any) -> Any:
+    """The value as the rule keeps it; an empty one is left to the flow."""
+    try:
+        return check(value) if value else value
+    except Refusal as refusal:
+        raise forms.ValidationError(refusal.detail, code=name) from refusal
 
 
 def registration_fields(cleaned: dict[str, Any]) -> list[str]:

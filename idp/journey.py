@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -14,7 +15,7 @@ from core.ids import new_token
 from idp import answers
 from idp.authorization import facts, pending
 from idp.authorization.facts import Standing
-from idp.authorization.issue import deny, issue_code
+from idp.authorization.issue import deny, issue
 from idp.authorization.next_step import Kind, Step
 from idp.models import AuthorizationRequest
 
@@ -55,10 +56,10 @@ def stand(request: Any, row: AuthorizationRequest, *, now: datetime) -> Standing
 def finish(
     request: Any, row: AuthorizationRequest, standing: Standing, *, now: datetime
 ) -> HttpResponse:
-    """Answer the client. A form may have led here, so the answer is a page that moves on."""
+    """Answer the client. A form may have led here, see `idp.answers`."""
     params = pending.params_of(row)
     if standing.step.refusal is not None:
-        location = deny(
+        reply = deny(
             params,
             standing.step.refusal,
             client=row.client,
@@ -69,7 +70,7 @@ def finish(
             now=now,
         )
     else:
-        location = issue_code(
+        reply = issue(
             params,
             client=row.client,
             user=request.user,
@@ -77,7 +78,7 @@ def finish(
             pending=row,
             now=now,
         )
-    return answers.move_on(request, location, client=row.client)
+    return answers.send(request, reply, client=row.client, after_form=True)
 
 
 def go(request: HttpRequest, row: AuthorizationRequest, step: Step) -> HttpResponse:
@@ -86,8 +87,11 @@ def go(request: HttpRequest, row: AuthorizationRequest, step: Step) -> HttpRespo
     if step.kind is Kind.LOGIN:
         if request.user.is_authenticated:  # policy has just ended that session
             sign_out_keeping_requests(request)
-        _hint(request, pending.params_of(row).login_hint)
-        return answers.see_other(f"{reverse('account_login')}?{urlencode({'next': back})}")
+        params = pending.params_of(row)
+        _hint(request, params.login_hint)
+        wants_account = "create" in params.prompt and settings.SIGNUP == "open"
+        page = "account_signup" if wants_account else "account_login"
+        return answers.see_other(f"{reverse(page)}?{urlencode({'next': back})}")
     if step.kind is Kind.STEP_UP:
         query = {"next": back, "acr": step.level.acr}
         if step.max_age is not None:

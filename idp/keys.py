@@ -25,7 +25,7 @@ from core.ids import new_token
 from idp.models import SigningKey
 from protection.keyring import KeyUnavailable
 
-ALGORITHMS = ("ES256", "RS256")
+ALGORITHMS = ("ES256", "RS256", "PS256")
 CACHE_LIFETIME_SECONDS = 5.0
 ROTATION_LOCK = 0x5A11_0001
 State = SigningKey.State

@@ -4,9 +4,51 @@ from datetime import timedelta
 
 from core.limits import Limit
 
+DEVICE_AUTHORIZATIONS = Limit(
+    name="idp-device-authorizations",
+    burst=60,
+    period=timedelta(minutes=1),
+    why="A device that asks leaves a row for a day, and public clients do not prove who they are.",
+)
+
+DEVICE_CODE_TRIES = Limit(
+    name="idp-device-code-tries",
+    burst=10,
+    period=timedelta(minutes=10),
+    why="The code that people type has 34 bits: nobody needs more than a few tries for it.",
+)
+
 PENDING_REQUESTS = Limit(
     name="idp-pending-requests",
     burst=300,
     period=timedelta(minutes=1),
     why="A sign-in that begins leaves a row for half an hour, and beginning one needs no account.",
+)
+
+REQUEST_REFERENCES = Limit(
+    name="idp-request-references",
+    burst=60,
+    period=timedelta(minutes=1),
+    why="A request by reference makes this server ask another one, and needs no account.",
+)
+
+PUSHED_REQUESTS = Limit(
+    name="idp-pushed-requests",
+    burst=300,
+    period=timedelta(minutes=1),
+    why="A pushed request leaves a row for a day, and public clients do not prove who they are.",
+)
+
+REGISTRATIONS = Limit(
+    name="idp-registrations",
+    burst=30,
+    period=timedelta(minutes=1),
+    why="Each registration leaves a client for good, and where it is open it needs no account.",
+)
+
+REGISTRATION_CALLS = Limit(
+    name="idp-registration-calls",
+    burst=60,
+    period=timedelta(minutes=1),
+    why="Applications look after their registration seldom; whoever asks often is guessing.",
 )

@@ -19,19 +19,30 @@ from audit import recorder
 from core.errors import Refusal
 from core.http import address_from
 from core.ids import new_id
-from idp import discovery, endpoints, keys
+from idp import discovery, keys
+from idp.certificates import certificate_of
 from idp.client_auth import StaleClient
+from idp.endpoints.device_authorization import authorize_device
+from idp.endpoints.introspection import introspect
+from idp.endpoints.pushed_request import push
+from idp.endpoints.registration import MANAGED, manage, register
+from idp.endpoints.revocation import revoke
+from idp.endpoints.token import token
+from idp.endpoints.userinfo import userinfo
 from idp.wire import JSON, MAX_BODY_SIZE_BYTES, Answer, Request, error_answer
 from protection.keyring import KeyUnavailable
 
 logger = logging.getLogger(__name__)
 
 PUBLIC = [("Cache-Control", "public, max-age=300"), ("Access-Control-Allow-Origin", "*")]
-ANYWHERE = [("Access-Control-Allow-Origin", "*")]
+ANYWHERE = [
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "DPoP-Nonce, WWW-Authenticate"),
+]
 PREFLIGHT = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "GET, POST"),
-    ("Access-Control-Allow-Headers", "Authorization, Content-Type"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP"),
     ("Access-Control-Max-Age", "3600"),
 ]
 
@@ -46,20 +57,28 @@ def _metadata(request: Request) -> Answer:  # noqa: ARG001
 
 Endpoint = Callable[[Request], Answer]
 ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
-    "/oauth/token": (frozenset({"POST"}), endpoints.token),
-    "/oauth/introspect": (frozenset({"POST"}), endpoints.introspect),
-    "/oauth/revoke": (frozenset({"POST"}), endpoints.revoke),
-    "/oauth/userinfo": (frozenset({"GET", "POST"}), endpoints.userinfo),
+    "/oauth/token": (frozenset({"POST"}), token),
+    "/oauth/par": (frozenset({"POST"}), push),
+    "/oauth/device_authorization": (frozenset({"POST"}), authorize_device),
+    "/oauth/introspect": (frozenset({"POST"}), introspect),
+    "/oauth/revoke": (frozenset({"POST"}), revoke),
+    "/oauth/userinfo": (frozenset({"GET", "POST"}), userinfo),
+    "/oauth/register": (frozenset({"POST"}), register),
     "/oauth/jwks": (frozenset({"GET", "HEAD"}), _jwks),
     "/.well-known/openid-configuration": (frozenset({"GET", "HEAD"}), _metadata),
     "/.well-known/oauth-authorization-server": (frozenset({"GET", "HEAD"}), _metadata),
 }
-CROSS_ORIGIN = {"/oauth/token", "/oauth/revoke", "/oauth/userinfo"}  # by public clients in browsers
+# Every path below these: one segment of the path names what is asked for.
+BELOW: Mapping[str, tuple[frozenset[str], Endpoint]] = {
+    MANAGED: (frozenset({"GET", "PUT", "DELETE"}), manage),
+}
+# Asked by public clients in browsers.
+CROSS_ORIGIN = {"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo"}
 
 
 def answer(environ: Mapping[str, Any]) -> Answer | None:
     """Answer a machine endpoint's request; None for every other path."""
-    if environ.get("PATH_INFO", "") not in ROUTES:
+    if _route(environ.get("PATH_INFO", "")) is None:
         return None
     try:
         request = _read(environ)
@@ -70,7 +89,10 @@ def answer(environ: Mapping[str, Any]) -> Answer | None:
 
 def respond(request: Request) -> Answer:
     """Answer one request; never raises."""
-    methods, endpoint = ROUTES[request.path]
+    route = _route(request.path)
+    if route is None:
+        return _finish(error_answer(Refusal.not_found()))
+    methods, endpoint = route
     is_cross_origin = request.path in CROSS_ORIGIN
     if request.method == "OPTIONS":
         return _finish(Answer(204, b"", PREFLIGHT if is_cross_origin else []))
@@ -90,6 +112,14 @@ def respond(request: Request) -> Answer:
     if is_cross_origin:
         result.headers.extend(ANYWHERE)
     return _finish(result)
+
+
+def _route(path: str) -> tuple[frozenset[str], Endpoint] | None:
+    route = ROUTES.get(path)
+    if route is None:
+        head, slash, tail = path.rpartition("/")
+        route = BELOW.get(head + slash) if tail else None
+    return route
 
 
 def _guarded(endpoint: Endpoint, request: Request) -> Answer:
@@ -124,6 +154,7 @@ def _read(environ: Mapping[str, Any]) -> Request:
         raise Refusal.invalid_request("Content-Length is not a number.") from error
     if not 0 <= length <= MAX_BODY_SIZE_BYTES:
         raise Refusal("invalid_request", "The body is too large.", 413)
+    certificate = certificate_of(environ)
     return Request(
         method=environ["REQUEST_METHOD"],
         path=environ["PATH_INFO"],
@@ -134,6 +165,10 @@ def _read(environ: Mapping[str, Any]) -> Request:
             environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
         ),
         body=environ["wsgi.input"].read(length) if length else b"",
+        dpop=environ.get("HTTP_DPOP", ""),
+        user_agent=environ.get("HTTP_USER_AGENT", ""),
+        certificate=certificate.der,
+        is_certificate_verified=certificate.is_verified,
     )
 
 

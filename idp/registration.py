@@ -10,16 +10,31 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.assurance import Level
+from core.assurance import ACR_VALUES
 from core.errors import Refusal
+from idp import (
+    metadata,
+    registration_addresses,
+    registration_keys,
+    registration_requests,
+    registration_responses,
+    response_types,
+)
 from idp.models import Client
-from idp.models.client import GRANT_TYPES
+from idp.models.client import (
+    DEVICE_CODE,
+    GRANT_TYPES,
+    KEY_METHODS,
+    SECRET_METHODS,
+    TOKEN_EXCHANGE,
+)
 
 MAX_NAME_LENGTH = 100
 MAX_URI_LENGTH = 500
 MAX_URIS = 20
 MAX_SCOPE_LENGTH = 500
 MAX_AUDIENCE_LENGTH = 200
+BRING_REFRESH_TOKENS = frozenset({"authorization_code", DEVICE_CODE})
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 # RFC 6749 §3.3, without the quotes and backslash; a URI's own characters (RFC 3986 §2).
 SCOPE = re.compile(r"[!#-\[\]-~]{1,64}")
@@ -41,6 +56,7 @@ def check(values: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
         "required_acr": check_acr,
         "audience": check_audience,
         "token_endpoint_auth_method": lambda name: check_auth_method(name, kind=kind),
+        "metadata": check_metadata,
     }
     return {name: checks[name](value) for name, value in values.items()}
 
@@ -112,10 +128,15 @@ def check_grant_types(grant_types: Sequence[str], *, kind: str) -> list[str]:
     for name in grant_types:
         if name not in GRANT_TYPES:
             raise Refusal.invalid_request(f"{name} is not a grant type of this server.")
-    if "refresh_token" in grant_types and "authorization_code" not in grant_types:
-        raise Refusal.invalid_request("refresh_token needs authorization_code beside it.")
+    if "refresh_token" in grant_types and not BRING_REFRESH_TOKENS & set(grant_types):
+        raise Refusal.invalid_request(
+            "refresh_token needs a grant type beside it that brings one: authorization_code or "
+            "device_code."
+        )
     if "client_credentials" in grant_types and kind != Client.Kind.CONFIDENTIAL:
         raise Refusal.invalid_request("client_credentials is for confidential clients.")
+    if TOKEN_EXCHANGE in grant_types and kind != Client.Kind.CONFIDENTIAL:
+        raise Refusal.invalid_request("Token exchange is for confidential clients.")
     return [name for name in GRANT_TYPES if name in grant_types]
 
 
@@ -138,14 +159,27 @@ def check_auth_method(method: str | None, *, kind: str) -> str:
             raise Refusal.invalid_request("A public client cannot authenticate by a secret.")
         return Client.AuthMethod.NONE.value
     chosen = method or Client.AuthMethod.BASIC.value
-    if chosen not in {Client.AuthMethod.BASIC, Client.AuthMethod.POST}:
-        raise Refusal.invalid_request("A confidential client authenticates by its secret.")
+    if chosen not in {*SECRET_METHODS, *KEY_METHODS}:
+        raise Refusal.invalid_request("A confidential client authenticates by a secret or a key.")
     return str(chosen)
 
 
+def check_metadata(values: Any) -> dict[str, Any]:
+    """The metadata as it will be kept, only what differs from the default."""
+    if values is not None and not isinstance(values, Mapping):
+        raise Refusal("invalid_client_metadata", "The metadata is a JSON object.")
+    kept = metadata.parse(values or {})
+    registration_keys.check(kept)
+    kept = registration_responses.completed(kept)
+    response_types.check_registered(kept)
+    registration_addresses.check(kept)
+    registration_requests.check(kept)
+    return kept.to_json()
+
+
 def check_acr(acr: str) -> str:
-    if acr and Level.from_acr(acr) is Level.NONE:
-        raise Refusal.invalid_request("The required assurance is aal1, aal2, or empty.")
+    if acr not in ACR_VALUES:
+        raise Refusal.invalid_request("The required assurance is aal1, aal2, phr, phrh, or empty.")
     return acr
 
 
@@ -157,7 +191,7 @@ def check_audience(audience: str) -> str:
 
 def check_signing_alg(signing_alg: str) -> str:
     if signing_alg not in Client.SigningAlg.values:
-        raise Refusal.invalid_request("The signing algorithm is ES256 or RS256.")
+        raise Refusal.invalid_request("The signing algorithm is ES256, RS256 or PS256.")
     return signing_alg
 
 

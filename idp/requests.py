@@ -5,6 +5,7 @@ it is known whether there is anybody to redirect to, so a refusal ends as a page
 RFC 6749 §3.1, §4.1.1 and appendix A; RFC 7636 §4.3; OpenID Connect Core 1.0 §3.1.2.1.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
@@ -13,11 +14,13 @@ from urllib.parse import quote, urlencode
 from django.http import HttpRequest, QueryDict
 
 from core.errors import Refusal
+from idp.claims_request import scopes_of
 
 MAX_VALUE_LENGTH = 2_000
 MAX_TOTAL_LENGTH = 8_192
 # An ID token is longer than other values, and is never kept.
-MAX_HINT_LENGTH = 4_000
+LONGER = {"id_token_hint": 4_000, "authorization_details": 6_000, "claims": 4_000}
+MAX_RESOURCES = 10
 FORM = "application/x-www-form-urlencoded"
 
 # Read here, and therefore held to the characters of RFC 6749 appendix A (VSCHAR). Those that name
@@ -25,8 +28,11 @@ FORM = "application/x-www-form-urlencoded"
 PROTOCOL = (
     "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
     "code_challenge", "code_challenge_method", "prompt", "max_age", "acr_values", "id_token_hint",
+    "dpop_jkt",
 )  # fmt: skip
 TEXT = ("login_hint",)
+# JSON may be laid out on lines; what it says is judged by whoever reads it.
+STRUCTURED = ("authorization_details", "claims")
 LOGOUT = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
 
 
@@ -36,7 +42,10 @@ class AuthorizationParams:
 
     Lists are split at spaces, each word once, in order. `max_age` stays text until it is checked.
     hinted_subject: `sub` of the verified id_token_hint; the token itself is not kept.
-    has_request, has_request_uri: a request object was sent, which is not supported.
+    claims: JSON as `idp.claims_request` keeps it, once it is checked. required_acr: one of these
+    `acr` values, or nothing (Core §5.5.1.1).
+    authorization_details: a JSON array (RFC 9396 §2). has_agreed_details: the user has allowed it.
+    pushed: which pushed request this is (`idp.pushed_requests`), None if it was not pushed.
     """
 
     client_id: str
@@ -54,17 +63,23 @@ class AuthorizationParams:
     login_hint: str = ""
     id_token_hint: str | None = None
     hinted_subject: str | None = None
-    has_request: bool = False
-    has_request_uri: bool = False
+    claims: str | None = None
+    resource: tuple[str, ...] = ()
+    authorization_details: str | None = None
+    dpop_jkt: str | None = None
+    required_acr: tuple[str, ...] = ()
+    has_agreed_details: bool = False
+    pushed: str | None = None
 
     @classmethod
     def parse(cls, parameters: QueryDict) -> Self:
         """Read the parameters; refuses INVALID_REQUEST for what no client would send.
 
-        That is: a parameter twice, NUL, characters outside VSCHAR in protocol parameters, values
-        over 2,000 characters, no client_id, no redirect_uri. Unknown parameters are ignored.
+        That is: a parameter twice (but `resource`, RFC 8707 §2), NUL, characters outside VSCHAR in
+        protocol parameters, values over 2,000 characters, no client_id, no redirect_uri. Unknown
+        parameters are ignored.
         """
-        values = _read(parameters, PROTOCOL, TEXT)
+        values = _read(parameters, PROTOCOL, TEXT, STRUCTURED)
         return cls(
             client_id=_required(values, "client_id"),
             redirect_uri=_required(values, "redirect_uri"),
@@ -80,8 +95,10 @@ class AuthorizationParams:
             acr_values=_words(values, "acr_values"),
             login_hint=values.get("login_hint", ""),
             id_token_hint=values.get("id_token_hint"),
-            has_request=any(parameters.getlist("request")),
-            has_request_uri=any(parameters.getlist("request_uri")),
+            resource=_resources(parameters),
+            authorization_details=values.get("authorization_details"),
+            dpop_jkt=values.get("dpop_jkt"),
+            claims=values.get("claims"),
         )
 
     @property
@@ -89,9 +106,30 @@ class AuthorizationParams:
         return None if self.max_age is None else int(self.max_age)
 
     @property
+    def response_words(self) -> frozenset[str]:
+        """The words of response_type, which have no order."""
+        return frozenset((self.response_type or "").split())
+
+    @property
+    def asked_claims(self) -> dict[str, dict[str, Any]]:
+        """What the checked `claims` parameter asks for; empty without one."""
+        return {} if self.claims is None else json.loads(self.claims)
+
+    @property
+    def consent_scopes(self) -> tuple[str, ...]:
+        """What the user allows: the scopes, and those that would give the claims asked for."""
+        return tuple(dict.fromkeys((*self.scope, *sorted(scopes_of(self.asked_claims)))))
+
+    @property
     def is_silent(self) -> bool:
         """Whether no page may be shown (`prompt=none`)."""
         return "none" in self.prompt
+
+    @property
+    def asks_consent(self) -> bool:
+        """Whether the user is asked whatever was allowed before: details count once each."""
+        has_new_details = self.authorization_details is not None and not self.has_agreed_details
+        return has_new_details or "consent" in self.prompt
 
     def with_subject(self, subject: str | None) -> Self:
         """The same request with its hint verified; the token is dropped."""
@@ -99,7 +137,11 @@ class AuthorizationParams:
 
     def answered(self, prompt: str) -> Self:
         """The same request after the user has answered one of its prompts."""
-        return replace(self, prompt=tuple(word for word in self.prompt if word != prompt))
+        return replace(
+            self,
+            prompt=tuple(word for word in self.prompt if word != prompt),
+            has_agreed_details=self.has_agreed_details or prompt == "consent",
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value not in (None, "", ())}
@@ -162,22 +204,48 @@ def with_query(uri: str, values: dict[str, str]) -> str:
     return f"{uri}{separator}{urlencode(values, quote_via=quote)}"
 
 
+def client_id_of(parameters: QueryDict) -> str:
+    """Who asks, before anything else is read; refuses INVALID_REQUEST."""
+    return _required(_read(parameters, ("client_id",), ()), "client_id")
+
+
+def only(parameters: QueryDict, name: str) -> str | None:
+    """The one value of a parameter, None if there is none; refuses INVALID_REQUEST for two."""
+    given = parameters.getlist(name)
+    if len(given) > 1:
+        raise Refusal.invalid_request(f"{name} was sent more than once.")
+    return given[0] or None if given else None
+
+
+def _resources(parameters: QueryDict) -> tuple[str, ...]:
+    given = tuple(dict.fromkeys(value for value in parameters.getlist("resource") if value))
+    if len(given) > MAX_RESOURCES:
+        raise Refusal.invalid_request("Too many resources were named.")
+    for value in given:
+        if len(value) > MAX_VALUE_LENGTH or not all("!" <= letter <= "~" for letter in value):
+            raise Refusal.invalid_request("resource holds characters that are not allowed.")
+    return given
+
+
 def _read(
-    parameters: QueryDict, protocol: tuple[str, ...], text: tuple[str, ...]
+    parameters: QueryDict,
+    protocol: tuple[str, ...],
+    text: tuple[str, ...],
+    structured: tuple[str, ...] = (),
 ) -> dict[str, str]:
     values = {}
-    for name in (*protocol, *text):
+    for name in (*protocol, *text, *structured):
         given = parameters.getlist(name)
         if len(given) > 1:
             raise Refusal.invalid_request(f"{name} was sent more than once.")
         if not given or given[0] == "":  # a parameter without a value counts as absent (§3.1)
             continue
         value = given[0]
-        if len(value) > (MAX_HINT_LENGTH if name == "id_token_hint" else MAX_VALUE_LENGTH):
+        if len(value) > LONGER.get(name, MAX_VALUE_LENGTH):
             raise Refusal.invalid_request(f"{name} is too long.")
         if name in protocol and not all(" " <= letter <= "~" for letter in value):
             raise Refusal.invalid_request(f"{name} holds characters that are not allowed.")
-        if not value.isprintable():
+        if name not in structured and not value.isprintable():
             raise Refusal.invalid_request(f"{name} holds characters that are not allowed.")
         values[name] = value
     return values

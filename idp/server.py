@@ -14,9 +14,11 @@ from django.conf import settings
 from core.errors import Refusal
 from idp import client_auth
 from idp.client_auth import MachineClient
+from idp.grants import sender
 from idp.storage import Trace, Unit
 from idp.wire import Answer, Request, error_answer, json_answer
 
+# For Authlib's grants: "none" stands for public clients, everything else for every other method.
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 
 
@@ -24,6 +26,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
     """One token request on its way through Authlib.
 
     traces: what a refusal leaves behind, each in a transaction of its own after the undoing.
+    cnf: what the tokens are bound to, known once the client has authenticated.
     """
 
     def __init__(self, request: Request, fields: dict[str, str], unit: Unit) -> None:
@@ -43,6 +46,8 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
         self.fields = fields
         self.unit = unit
         self.address = request.address
+        self.wire = request
+        self.cnf: dict[str, str] | None = None
         self.traces: list[Trace] = []
 
     @property
@@ -62,11 +67,32 @@ class Server(AuthorizationServer):  # type: ignore[misc]
     def query_client(self, client_id: str) -> MachineClient | None:
         return client_auth.find_client(client_id)
 
+    def authenticate_client(
+        self,
+        request: TokenRequest,
+        methods: list[str],
+        endpoint: str = "token",  # noqa: ARG002
+    ) -> MachineClient:
+        try:
+            client = client_auth.authenticate(request.wire, request.fields)
+        except Refusal as refusal:
+            raise Refused(refusal) from refusal
+        if "none" not in methods and not client.is_confidential:
+            raise Refused(Refusal.invalid_client())
+        request.auth_method = client.token_endpoint_auth_method
+        return client
+
     def create_oauth2_request(self, request: TokenRequest) -> TokenRequest:
         return request
 
-    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
-        """Nobody listens: news leave by audit."""
+    def send_signal(self, name: str, *_: Any, **told: Any) -> None:
+        """News leave by audit; one moment is ours: each grant type tells who has authenticated."""
+        if name == "after_authenticate_client":
+            request: TokenRequest = told["grant"].request
+            try:
+                request.cnf = sender.constrain(request.wire, told["client"])
+            except Refusal as refusal:
+                raise Refused(refusal) from refusal
 
     def save_token(self, token: Any, request: Any) -> None:
         """Nothing to save: families are written by the statement that proves."""

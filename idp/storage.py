@@ -24,7 +24,7 @@ Row = Mapping[str, Any]
 ServerCursor = psycopg.Cursor  # Django's own binds on the client, which cannot prepare
 
 _AUTHORIZED = f"""
-  a.user_id, a.session_id, a.organisation_id, a.scope, a.family_id, a.family_expires_at,
+  a.user_id, a.session_id, a.organisation_id, a.scope, a.terms, a.family_id, a.family_expires_at,
   u.email, u.name, o.slug AS organisation,
   c.is_active AS client_is_active, c.changed_at AS client_changed_at, c.required_acr,
   {FACT_COLUMNS}
@@ -63,6 +63,24 @@ _ROTATED = recorder.branch(
     "'family', a.family_id, 'generation', a.generation, 'is_retry', false)",
     **_BY_CLIENT,
 )
+_USED = recorder.branch(
+    Event.REFRESH_TOKEN_USED,
+    facts="jsonb_build_object('family', a.family_id, 'generation', a.generation)",
+    **_BY_CLIENT,
+)
+_DEVICE_STARTED = recorder.branch(
+    Event.DEVICE_AUTHORIZATION_STARTED,
+    source="new",
+    actor="'idp.Client:' || new.client_id",
+    subject="'idp.Client:' || new.client_id",
+    facts="jsonb_build_object('scope', new.scope, 'user_agent', new.user_agent)",
+    now=NOW,
+)
+_DEVICE_REDEEMED = recorder.branch(
+    Event.DEVICE_AUTHORIZATION_REDEEMED,
+    facts="jsonb_build_object('family', a.family_id, 'scope', a.scope)",
+    **_BY_CLIENT,
+)
 _ISSUED = recorder.branch(
     Event.TOKEN_ISSUED,
     source="c",
@@ -80,12 +98,13 @@ WITH used AS (
      SET used_at = {NOW}, family_id = %(family)s
    WHERE digest = %(digest)s AND client_id = %(client)s AND redirect_uri = %(redirect_uri)s
      AND challenge = %(challenge)s AND used_at IS NULL AND expires_at > {NOW}
-  RETURNING organisation_id, client_id, user_id, session_id, scope, nonce),
+  RETURNING organisation_id, client_id, user_id, session_id, scope, terms, nonce),
 born AS (
   INSERT INTO idp_refreshfamily
-    (id, organisation_id, client_id, user_id, session_id, scope, issues_refresh, current,
+    (id, organisation_id, client_id, user_id, session_id, scope, terms, issues_refresh, current,
      generation, created_at, expires_at, revoke_reason)
-  SELECT %(family)s, organisation_id, client_id, user_id, session_id, scope, %(issues_refresh)s,
+  SELECT %(family)s, organisation_id, client_id, user_id, session_id, scope,
+         (terms - 'dpop_jkt') || CAST(%(bound_to)s AS jsonb), %(issues_refresh)s,
          %(current)s, 0, {NOW}, {NOW} + %(lifetime)s, ''
     FROM used),
 a AS (
@@ -100,6 +119,79 @@ SELECT {_AUTHORIZED}, a.nonce FROM a {_AUTHORIZED_JOINS}
 FIND_CODE = """
 SELECT client_id, organisation_id, user_id, session_id, used_at, family_id, challenge
   FROM idp_authorizationcode WHERE digest = %(digest)s
+"""
+
+# RFC 8628 §3.2: what a device asks for, if its client is still the one that was authenticated and
+# no other device has this user code.
+START_DEVICE = f"""
+WITH c AS (
+  SELECT c.id, c.organisation_id
+    FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
+   WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND c.is_active AND o.is_active),
+new AS (
+  INSERT INTO idp_deviceauthorization
+    (digest, user_code_digest, user_code_head, organisation_id, client_id, scope, address,
+     user_agent, interval_seconds, wrong_tries, created_at, expires_at)
+  SELECT %(digest)s, %(user_code_digest)s, %(user_code_head)s, organisation_id, id, %(scope)s,
+         CAST(%(address)s AS inet), %(user_agent)s, %(interval)s, 0, {NOW}, {NOW} + %(lifetime)s
+    FROM c
+  ON CONFLICT (user_code_digest) DO NOTHING
+  RETURNING organisation_id, client_id, session_id, scope, user_agent),
+written AS ({_DEVICE_STARTED})
+SELECT EXISTS (SELECT 1 FROM new) AS is_new FROM c
+"""
+
+# RFC 8628 §3.5: one poll. Whoever asks too soon while nobody has answered has to wait longer.
+POLL_DEVICE = f"""
+UPDATE idp_deviceauthorization d
+   SET last_polled_at = {NOW},
+       interval_seconds = CASE
+         WHEN d.approved_at IS NULL
+              AND o.last_polled_at > {NOW} - o.interval_seconds * interval '1 second'
+         THEN LEAST(o.interval_seconds + %(slow_down)s, 600)
+         ELSE o.interval_seconds END
+  FROM (SELECT digest, last_polled_at, interval_seconds FROM idp_deviceauthorization
+         WHERE digest = %(digest)s AND client_id = %(client)s FOR UPDATE) o
+ WHERE d.digest = o.digest
+RETURNING d.approved_at, d.denied_at, d.used_at, d.expires_at, {NOW} AS now,
+          o.last_polled_at AS polled_before, o.interval_seconds AS asked_interval
+"""
+
+# RFC 8628 §3.4: single use, client, approval and expiry in one statement.
+REDEEM_DEVICE = f"""
+WITH used AS (
+  UPDATE idp_deviceauthorization
+     SET used_at = {NOW}, family_id = %(family)s
+   WHERE digest = %(digest)s AND client_id = %(client)s AND approved_at IS NOT NULL
+     AND denied_at IS NULL AND used_at IS NULL AND expires_at > {NOW}
+  RETURNING organisation_id, client_id, user_id, session_id, scope),
+born AS (
+  INSERT INTO idp_refreshfamily
+    (id, organisation_id, client_id, user_id, session_id, scope, terms, issues_refresh, current,
+     generation, created_at, expires_at, revoke_reason)
+  SELECT %(family)s, organisation_id, client_id, user_id, session_id, scope,
+         CAST(%(bound_to)s AS jsonb), %(issues_refresh)s,
+         %(current)s, 0, {NOW}, {NOW} + %(lifetime)s, ''
+    FROM used),
+a AS (
+  SELECT used.*, CAST(%(bound_to)s AS jsonb) AS terms, CAST(%(family)s AS uuid) AS family_id,
+         {NOW} + %(lifetime)s AS family_expires_at
+    FROM used),
+written AS ({_DEVICE_REDEEMED}),
+{_TOUCH}
+SELECT {_AUTHORIZED} FROM a {_AUTHORIZED_JOINS}
+"""
+
+FIND_DEVICE = """
+SELECT client_id, organisation_id, user_id, session_id, used_at, family_id
+  FROM idp_deviceauthorization WHERE digest = %(digest)s
+"""
+
+# RFC 9449 §11.1: whoever writes the row may use the proof.
+SPEND_PROOF = f"""
+INSERT INTO idp_spentproof (digest, expires_at)
+VALUES (%(proof)s, {NOW} + interval '2 minutes')
+ON CONFLICT (digest) DO NOTHING RETURNING digest
 """
 
 # RFC 6749 §6, RFC 9700 §4.14.2: rotation, expiry, client binding and revocation in one statement,
@@ -118,9 +210,24 @@ written AS ({_ROTATED})"""
 ROTATE = f"{_ROTATE} SELECT generation FROM a"
 ROTATE_AND_TOUCH = f"{_ROTATE}, {_TOUCH} SELECT generation FROM a"
 
+# FAPI 2.0 Security Profile §5.3.2.1: no rotation. The same conditions and audit row, and the token
+# stays.
+_KEEP = f"""
+WITH a AS (
+  UPDATE idp_refreshfamily
+     SET rotated_at = {NOW}
+   WHERE id = %(family)s AND current = %(presented)s AND client_id = %(client)s
+     AND issues_refresh AND revoked_at IS NULL AND expires_at > {NOW}
+  RETURNING organisation_id, client_id, user_id, session_id, scope, id AS family_id,
+            expires_at AS family_expires_at, generation),
+written AS ({_USED})"""
+KEEP = f"{_KEEP} SELECT generation FROM a"
+KEEP_AND_TOUCH = f"{_KEEP}, {_TOUCH} SELECT generation FROM a"
+
 _FAMILY = """
 WITH a AS (
-  SELECT f.organisation_id, f.client_id, f.user_id, f.session_id, f.scope, f.id AS family_id,
+  SELECT f.organisation_id, f.client_id, f.user_id, f.session_id, f.scope, f.terms,
+         f.id AS family_id,
          f.expires_at AS family_expires_at, f.current, f.previous, f.successor_sealed,
          f.generation, f.rotated_at, f.revoked_at, f.created_at AS family_created_at
     FROM idp_refreshfamily f WHERE f.id = %(family)s)
@@ -133,11 +240,34 @@ SELECT {columns}, a.client_id, c.client_id AS client_name, a.current, a.previous
 # is a conditional update of its own, and many may ask at once for a lost answer.
 FIND_FAMILY = _FAMILY.format(columns=_AUTHORIZED, joins=_AUTHORIZED_JOINS, more="")
 
+# What people say of themselves, as JSON by the names of Core §5.1; NULL where nothing was said yet.
+PROFILE_COLUMNS = """
+  to_jsonb(p) AS profile, COALESCE(p.changed_at, u.created_at) AS profile_changed_at
+"""
+PROFILE_JOIN = "LEFT JOIN accounts_profile p ON p.user_id = u.id"
+
+FIND_PROFILE = f"""
+SELECT {PROFILE_COLUMNS} FROM accounts_user u {PROFILE_JOIN} WHERE u.id = %(user)s
+"""
+
+# What the authorization endpoint's own tokens stand on: as if a family of this id were there.
+FIND_SESSION = f"""
+WITH a AS (
+  SELECT s.organisation_id, CAST(%(client)s AS uuid) AS client_id, s.user_id, s.id AS session_id,
+         CAST(%(scope)s AS text) AS scope, CAST(%(terms)s AS jsonb) AS terms,
+         CAST(%(family)s AS uuid) AS family_id, {NOW} + %(lifetime)s AS family_expires_at
+    FROM idp_sessions_loginsession s WHERE s.id = %(session)s)
+SELECT {_AUTHORIZED}, {PROFILE_COLUMNS} FROM a {_AUTHORIZED_JOINS} {PROFILE_JOIN}
+"""
+
 # RFC 7662, and userinfo: all that an access token of a user stands on, in one statement.
 FIND_TOKEN = _FAMILY.format(
     columns=_AUTHORIZED,
-    joins=_AUTHORIZED_JOINS,
-    more=""",
+    joins=f"{_AUTHORIZED_JOINS} {PROFILE_JOIN}",
+    more=f""",
+  {PROFILE_COLUMNS}, c.metadata ->> 'security_profile' AS security_profile,
+  c.metadata ?| ARRAY['userinfo_signed_response_alg', 'userinfo_encrypted_response_alg']
+    AS userinfo_is_jwt,
   EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
   (SELECT i.changed_at FROM idp_client i WHERE i.id = %(caller)s) AS caller_changed_at""",
 )
@@ -164,7 +294,10 @@ ON CONFLICT (jti) DO NOTHING RETURNING jti
 
 FIND_CLIENT = """
 SELECT c.id, c.client_id, c.organisation_id, c.kind, c.secret_digest, c.grant_types, c.scopes,
-       c.token_endpoint_auth_method, c.signing_alg, c.audience, c.changed_at,
+       c.token_endpoint_auth_method, c.signing_alg, c.audience, c.changed_at, c.metadata,
+       c.redirect_uris,
+       c.previous_secret_digest, c.previous_secret_expires_at, c.secret_sealed,
+       c.required_acr, c.is_first_party,
        c.is_active AND o.is_active AS is_active
   FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
  WHERE c.client_id = %(client_id)s

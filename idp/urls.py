@@ -6,7 +6,7 @@ an answer for servers that run without that door.
 
 from django.urls import path
 
-from idp.views import applications, authorize, consent, end_session, machine
+from idp.views import applications, authorize, consent, device, end_session, machine
 
 app_name = "idp"
 urlpatterns = [
@@ -15,10 +15,21 @@ urlpatterns = [
     path("oauth/authorize/account", consent.account, name="account"),
     path("oauth/consent", consent.consent, name="consent"),
     path("oauth/end-session", end_session.end, name="end_session"),  # RP-Initiated Logout 1.0 §2
+    path("sign-out/", end_session.sign_out, name="sign_out"),
     path("oauth/token", machine.dispatch, name="token"),  # RFC 6749 §3.2
+    path("oauth/par", machine.dispatch, name="pushed_request"),  # RFC 9126 §2
     path("oauth/userinfo", machine.dispatch, name="userinfo"),  # OpenID Connect Core 1.0 §5.3
+    path(
+        "oauth/device_authorization",  # RFC 8628 §3.1
+        machine.dispatch,
+        name="device_authorization",
+    ),
+    path("device/", device.enter, name="device"),  # RFC 8628 §3.3
+    path("device/confirm/", device.confirm, name="device_confirm"),
     path("oauth/introspect", machine.dispatch, name="introspect"),  # RFC 7662 §2
     path("oauth/revoke", machine.dispatch, name="revoke"),  # RFC 7009 §2
+    path("oauth/register", machine.dispatch, name="register"),  # RFC 7591 §3
+    path("oauth/register/<str:client_id>", machine.dispatch, name="registered_client"),  # RFC 7592
     path("oauth/jwks", machine.dispatch, name="jwks"),  # RFC 7517 §5
     path(".well-known/openid-configuration", machine.dispatch, name="discovery"),  # Discovery §4
     path(

@@ -16,6 +16,7 @@ from core.errors import Refusal
 MAX_BODY_SIZE_BYTES = 65_536
 MAX_FIELDS = 40
 MAX_VALUE_LENGTH = 16_384
+RESOURCE = "resource"
 FORM = "application/x-www-form-urlencoded"
 NO_STORE = [("Cache-Control", "no-store"), ("Pragma", "no-cache")]
 JSON = [("Content-Type", "application/json")]
@@ -23,6 +24,13 @@ JSON = [("Content-Type", "application/json")]
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """certificate: the client's TLS certificate, DER, if it came with one (`idp.certificates`).
+
+    is_certificate_verified: an authority that the proxy trusts has signed it.
+    claimed: single-use values that this request has used up; when it is run again because its
+    client had changed, they are still its own.
+    """
+
     method: str
     path: str
     query: str
@@ -31,12 +39,18 @@ class Request:
     address: str
     body: bytes
     origin: str = ""
+    dpop: str = ""
+    user_agent: str = ""
+    certificate: bytes | None = None
+    is_certificate_verified: bool = False
+    claimed: set[bytes] = field(default_factory=set)
 
     def form(self) -> dict[str, str]:
         """The fields of a form body; refuses invalid_request.
 
         Parameters in the query, repeated ones, NUL and what is not UTF-8 are refused
-        (RFC 6749 §3.2: parameters must not appear more than once).
+        (RFC 6749 §3.2: parameters must not appear more than once). Only `resource` may be repeated
+        (RFC 8707 §2); its values, which have no spaces, come as one text parted by spaces.
         """
         if self.query:
             raise Refusal.invalid_request("Parameters belong into the body.")
@@ -54,7 +68,10 @@ class Request:
             raise Refusal.invalid_request("The body cannot be read.") from error
         fields = dict(pairs)
         if len(fields) != len(pairs):
-            raise Refusal.invalid_request("A parameter appears more than once.")
+            named = [value for name, value in pairs if name == RESOURCE]
+            if len(pairs) - len(named) != len(fields.keys() - {RESOURCE}):
+                raise Refusal.invalid_request("A parameter appears more than once.")
+            fields[RESOURCE] = " ".join(dict.fromkeys(named))
         for value in fields.values():
             if "\0" in value or len(value) > MAX_VALUE_LENGTH:
                 raise Refusal.invalid_request("A parameter has an impossible value.")

@@ -47,6 +47,7 @@ class _Proven:
     knowledge: bool = False
     possession: bool = False
     both: bool = False
+    resistance: Level = Level.NONE
     methods: tuple[str, ...] = ()
 
 
@@ -54,7 +55,8 @@ def proven_assurance(records: Iterable[Mapping[str, Any]], *, now: datetime) -> 
     """The assurance that allauth's authentication records add up to.
 
     A password alone is AAL1; a password with a factor, or a passkey that verified its user, is
-    AAL2 (NIST SP 800-63B-4 §2.2). Methods are RFC 8176's, and "recovery" for a recovery code.
+    AAL2 (NIST SP 800-63B-4 §2.2). With a passkey it resists phishing as well: PHR, and PHRH if the
+    key never leaves its authenticator. Methods are RFC 8176's, and "recovery" for a recovery code.
     """
     known = [proven for record in records if (proven := _read(record, now)) is not None]
     if not known:
@@ -66,8 +68,9 @@ def proven_assurance(records: Iterable[Mapping[str, Any]], *, now: datetime) -> 
     if not has_knowledge:
         return Assurance()
     level = Level.AAL2 if has_possession else Level.AAL1
+    level = max(level, *(proven.resistance for proven in current))
     methods = {method for proven in current for method in proven.methods}
-    if level is Level.AAL2:
+    if level >= Level.AAL2:
         methods.add("mfa")
     return Assurance(level, tuple(sorted(methods)), latest)
 
@@ -100,12 +103,13 @@ def _read(record: Any, now: datetime) -> _Proven | None:
     if kind == RECOVERY:
         return _Proven(at, possession=True, methods=("recovery",))
     if kind == PASSKEY:
-        key = "hwk" if record.get("backup_eligible") is False else "swk"
+        is_hardware = record.get("backup_eligible") is False
         return _Proven(
             at,
             possession=True,
             both=record.get("passwordless") is True,
-            methods=("pop", "user", key),
+            resistance=Level.PHRH if is_hardware else Level.PHR,
+            methods=("pop", "user", "hwk" if is_hardware else "swk"),
         )
     return None
 

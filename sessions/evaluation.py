@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from audit.events import Event
 from audit.recorder import record
 from core import clock
-from core.assurance import Level
+from core.assurance import ACR_VALUES, Level
 from core.clock import SQL_NOW as NOW
 from policy import engine
 from policy.decision import Decision, Outcome
@@ -37,11 +37,12 @@ FACT_COLUMNS = f"""
   COALESCE(live.role_level, 0) AS role_level, live.roles,
   {NOW} AS now
 """
+_ACR_VALUES = f"ARRAY[{', '.join(repr(acr) for acr in ACR_VALUES)}]"
 FACT_JOINS = f"""
   JOIN accounts_user u ON u.id = s.user_id
   JOIN accounts_organisation o ON o.id = s.organisation_id
   CROSS JOIN LATERAL (
-    SELECT max(CASE r.required_acr WHEN 'aal2' THEN 2 WHEN 'aal1' THEN 1 ELSE 0 END) AS role_level,
+    SELECT max(array_position({_ACR_VALUES}, r.required_acr) - 1) AS role_level,
            array_agg(r.name ORDER BY r.name) AS roles
       FROM accounts_role r
      WHERE r.id IN (

@@ -77,6 +77,9 @@ class LoginSession(ScopedModel):
         indexes = [
             models.Index(fields=["user", "-started_at"], name="sessions_by_user"),
             models.Index(fields=["expires_at"], condition=Q(ended_at=None), name="sessions_live"),
+            models.Index(
+                fields=["ended_at"], condition=Q(ended_at__isnull=False), name="sessions_ended"
+            ),
         ]
 
     @property

@@ -57,11 +57,16 @@ def step_up(request: HttpRequest) -> HttpResponse:
     user = _user(request)
     if request.method != "POST" and asked.is_met(_assurance(request), now):
         return redirect(asked.next_url)
-    if asked.level > factors.reachable_level(user):
+    if asked.level > factors.strongest_level(user):
         return render(
             request,
             "sessions/enrol_first.html",
-            {"account": user, "next": request.get_full_path(), "after": asked.next_url},
+            {
+                "account": user,
+                "next": request.get_full_path(),
+                "after": asked.next_url,
+                "needs_passkey": asked.level >= Level.PHR,
+            },
         )
     methods = _methods(user, asked.level)
     chosen = request.POST.get("method") or request.GET.get("method")
@@ -210,7 +215,8 @@ def _methods(user: User, level: Level) -> tuple[str, ...]:
     return tuple(
         method
         for method in (*factors.methods_of(user), "password")
-        if method == "passkey" or (can_type and (method != "password" or level < Level.AAL2))
+        if method == "passkey"
+        or (can_type and level < Level.PHR and (method != "password" or level < Level.AAL2))
     )
 
 

@@ -97,6 +97,8 @@ def client(
 RECORDS = {
     "aal1": [{"method": "password", "email": ""}],
     "aal2": [{"method": "password", "email": ""}, {"method": "mfa", "type": "totp"}],
+    "phr": [{"method": "mfa", "type": "webauthn", "passwordless": True, "backup_eligible": True}],
+    "phrh": [{"method": "mfa", "type": "webauthn", "passwordless": True, "backup_eligible": False}],
 }
 
 

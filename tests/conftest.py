@@ -9,12 +9,14 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 
 from accounts.models import Organisation
 from core import clock
-from idp import client_auth, keys, storage
+from idp import client_auth, client_keys, keys, storage
 from idp.models import Client
+from idp.tokens import subject
 from protection import keyring
 from sessions.current import current_session_id
 from tests import cast
 from tests.cast import Person
+from tests.support.elsewhere import LOOPBACK, Elsewhere, authority
 
 AUDIT_TABLE = "audit_auditevent"
 
@@ -43,7 +45,9 @@ def _fresh_process_state() -> Iterator[None]:
     clock.reset()
     keyring.forget()
     keys.forget()
+    subject.forget()
     client_auth.forget()
+    client_keys.forget()
     current_session_id.set(None)
     # Where a browser's event loop runs, Django keeps another connection for this very thread.
     storage._thread.wrapper = storage._thread.cursor = None
@@ -128,6 +132,15 @@ def acme_machine(acme: Organisation) -> Client:
 @pytest.fixture
 def globex_web(globex: Organisation) -> Client:
     return cast.client("globex-web", globex, is_first_party=True)
+
+
+@pytest.fixture
+def elsewhere(settings) -> Iterator[Elsewhere]:
+    """Somebody else's HTTPS server on loopback, which the product may ask."""
+    settings.OUTBOUND_ALLOWED_NETWORKS = [LOOPBACK]
+    settings.OUTBOUND_CA = authority().pem
+    with Elsewhere() as server:
+        yield server
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from accounts.flows.people import (
     purge_unverified,
     reactivate_user,
 )
+from accounts.flows.profiles import ADDRESS_PARTS, CLAIMS, profile_of, update_profile
 from accounts.flows.roles import (
     add_group_member,
     assign_role,
@@ -38,6 +39,8 @@ from accounts.flows.roles import (
 )
 
 __all__ = [
+    "ADDRESS_PARTS",
+    "CLAIMS",
     "accept_invitation",
     "add_group_member",
     "assign_role",
@@ -60,6 +63,7 @@ __all__ = [
     "note_email_change",
     "note_registration",
     "note_repeated_sign_up",
+    "profile_of",
     "purge_mail",
     "purge_unverified",
     "reactivate_user",
@@ -67,5 +71,6 @@ __all__ = [
     "rotate_security_stamp",
     "take_group_role",
     "unlock_account",
+    "update_profile",
     "update_role",
 ]

@@ -5,10 +5,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.assurance import Level
-from idp.authorization.next_step import Agreement, SignedIn, Step, next_step, preferred_level
+from idp.authorization.next_step import (
+    Agreement,
+    SignedIn,
+    Step,
+    next_step,
+    preferred_level,
+    required_level,
+)
 from idp.models import Client, Consent
 from idp.requests import AuthorizationParams
-from mfa.flows import reachable_level
+from idp.tokens.subject import subject_of
+from mfa.flows import strongest_level
 from policy.decision import Decision
 from policy.facts import Trigger
 from sessions import evaluation
@@ -54,7 +62,7 @@ def look(
         now=now,
     )
     signed_in = SignedIn(
-        subject=str(session.user_id),
+        subject=subject_of(client, session.user_id),
         is_of_organisation=session.organisation_id == client.organisation_id,
         level=session.level,
         reachable=_reachable(params, session, user),
@@ -76,9 +84,9 @@ def _max_age(
 
 
 def _reachable(params: AuthorizationParams, session: LoginSession, user: Any) -> Level:
-    if preferred_level(params) <= session.level:
+    if max(preferred_level(params), required_level(params)) <= session.level:
         return session.level
-    return reachable_level(user)
+    return strongest_level(user)
 
 
 def _agreed_scopes(client: Client, session: LoginSession) -> frozenset[str]:

@@ -1,9 +1,10 @@
-"""The answer to an authorization request: the address that the browser goes back to.
+"""The answer to an authorization request: a code, tokens or an error.
 
-RFC 6749 §4.1.2, §4.1.2.1; RFC 9207 §2: `iss` goes with every answer, errors too, and comes from
-settings, never from the request.
+RFC 6749 §4.1.2, §4.1.2.1; OpenID Connect Core 1.0 §3.2.2.5, §3.3.2.5. How it travels is said by
+`reply.py`.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,19 +15,23 @@ from django.db import transaction
 
 from audit.events import Event
 from audit.recorder import record
+from core.assurance import Level
 from core.errors import Refusal
 from core.ids import digest, new_token
+from idp import keys, pushed_requests
+from idp.authorization import front_channel, reply
 from idp.authorization import pending as pending_requests
+from idp.authorization.reply import Reply
 from idp.models import AuthorizationCode, AuthorizationRequest, Client
-from idp.requests import AuthorizationParams, with_query
+from idp.requests import AuthorizationParams
 from sessions.models import LoginSession
 
 # RFC 6749 §4.1.2.1: printable ASCII without the double quote and the backslash.
 NOT_IN_DESCRIPTION = re.compile(r"[^ !#-\[\]-~]")
+WRITTEN_DOWN = frozenset({"access_denied", "unmet_authentication_requirements"})
 
 
-@transaction.atomic
-def issue_code(
+def issue(
     params: AuthorizationParams,
     *,
     client: Client,
@@ -34,14 +39,63 @@ def issue_code(
     session: LoginSession,
     pending: AuthorizationRequest | None,
     now: datetime,
-) -> str:
-    """Make a one-time code of 256 bits, kept as its digest; returns where the browser goes.
+) -> Reply:
+    """Answer with what the response_type names.
 
     pending: the stored request, answered hereby; None when nothing had to be asked.
     Refuses CONFLICT when that request was answered already.
     """
+    if reply.has_tokens(params):
+        keys.signing_key(client.signing_alg)  # made before the transaction begins, if at all
+    try:
+        values = _issue(params, client=client, user=user, session=session, pending=pending, now=now)
+    except front_channel.SessionRefused as refused:
+        return deny(
+            params,
+            Refusal.access_denied("The sign-in does not meet this server's policy."),
+            client=client,
+            user=user,
+            session=session,
+            pending=pending,
+            reasons=refused.reasons,
+            now=now,
+        )
+    return reply.make(params, values, client=client, now=now)
+
+
+@transaction.atomic
+def _issue(
+    params: AuthorizationParams,
+    *,
+    client: Client,
+    user: Any,
+    session: LoginSession,
+    pending: AuthorizationRequest | None,
+    now: datetime,
+) -> dict[str, str]:
     if pending is not None:
         pending_requests.claim(pending)
+    pushed_requests.claim(params, client=client)
+    values: dict[str, str] = {}
+    if "code" in params.response_words:
+        values["code"] = _issue_code(params, client=client, user=user, session=session, now=now)
+    if reply.has_tokens(params):
+        values |= front_channel.issue_tokens(
+            params,
+            client=client,
+            user=user,
+            session=session,
+            code=values.get("code"),
+            terms=terms_of(params, session.level),
+            now=now,
+        )
+    return values
+
+
+def _issue_code(
+    params: AuthorizationParams, *, client: Client, user: Any, session: LoginSession, now: datetime
+) -> str:
+    """Make a one-time code of 256 bits, kept as its digest."""
     code = new_token()
     lifetime: timedelta = settings.AUTHORIZATION_CODE_LIFETIME
     AuthorizationCode.objects.create(
@@ -54,6 +108,7 @@ def issue_code(
         challenge=params.code_challenge or "",
         nonce=params.nonce or "",
         scope=" ".join(params.scope),
+        terms=terms_of(params, session.level),
         created_at=now,
         expires_at=now + lifetime,
     )
@@ -67,10 +122,31 @@ def issue_code(
         client_id=client.client_id,
         scope=" ".join(params.scope),
     )
-    return answer_location(params, code=code)
+    return code
 
 
-@transaction.atomic
+def terms_of(params: AuthorizationParams, level: Level) -> dict[str, Any]:
+    """What is granted beyond scope, as `RefreshFamily.terms` keeps it; absent unless used.
+
+    level: of the session. Of the `acr` values that were demanded or wished for, the first that it
+    meets is what tokens will say.
+    """
+    terms: dict[str, Any] = {}
+    asked = (*params.required_acr, *params.acr_values)
+    met = [acr for acr in asked if Level.NONE < Level.from_acr(acr) <= level]
+    if met:
+        terms["acr"] = met[0]
+    if params.resource:
+        terms["resource"] = list(params.resource)
+    if params.authorization_details is not None:
+        terms["authorization_details"] = json.loads(params.authorization_details)
+    if params.claims is not None:
+        terms["claims"] = json.loads(params.claims)
+    if params.dpop_jkt is not None:
+        terms["dpop_jkt"] = params.dpop_jkt
+    return terms
+
+
 def deny(
     params: AuthorizationParams,
     refusal: Refusal,
@@ -81,39 +157,34 @@ def deny(
     pending: AuthorizationRequest | None,
     reasons: Sequence[str] = (),
     now: datetime,
-) -> str:
-    """Answer with an error; returns where the browser goes.
+) -> Reply:
+    """Answer with an error.
 
     A denial of somebody who is signed in is written to audit. "Please sign in first" is not: it is
     how applications ask quietly, every few minutes, whether somebody is there.
     """
-    if pending is not None:
-        pending_requests.claim(pending)
-    if session is not None and refusal.code == "access_denied":
-        record(
-            Event.AUTHORIZATION_DENIED,
-            organisation_id=client.organisation_id,
-            actor=user,
-            subject=client,
-            session_id=session.id,
-            now=now,
-            client_id=client.client_id,
-            scope=" ".join(params.scope),
-            detail=refusal.detail,
-            reasons=list(reasons),
-        )
-    return error_location(params, refusal)
+    with transaction.atomic():
+        if pending is not None:
+            pending_requests.claim(pending)
+        pushed_requests.claim(params, client=client)
+        if session is not None and refusal.code in WRITTEN_DOWN:
+            record(
+                Event.AUTHORIZATION_DENIED,
+                organisation_id=client.organisation_id,
+                actor=user,
+                subject=client,
+                session_id=session.id,
+                now=now,
+                client_id=client.client_id,
+                scope=" ".join(params.scope),
+                detail=refusal.detail,
+                reasons=list(reasons),
+            )
+    return error(params, refusal, client=client, now=now)
 
 
-def error_location(params: AuthorizationParams, refusal: Refusal) -> str:
-    """Where an error goes once client and redirect_uri are known to be right."""
+def error(params: AuthorizationParams, refusal: Refusal, *, client: Client, now: datetime) -> Reply:
+    """An error for the client, once it and its redirect_uri are known to be right."""
     description = NOT_IN_DESCRIPTION.sub(" ", refusal.detail)
-    return answer_location(params, error=refusal.code, error_description=description)
-
-
-def answer_location(params: AuthorizationParams, **answer: str) -> str:
-    """The registered address as it is, with the answer added to its query."""
-    if params.state is not None:
-        answer["state"] = params.state
-    answer["iss"] = settings.ISSUER
-    return with_query(params.redirect_uri, answer)
+    values = {"error": refusal.code, "error_description": description}
+    return reply.make(params, values, client=client, now=now)

@@ -78,28 +78,32 @@ def next_step(
     """
     if signed_in is None or decision is None or decision.outcome is Outcome.REVOKE:
         return _unless_silent(params, LOGIN, Refusal.login_required("Nobody is signed in."))
-    account = _choose_account(params, signed_in)
+    account = _choose_account(params, signed_in, asked_at)
     if account is not None:
         return account
     if not signed_in.is_of_organisation:
         return _deny(Refusal.access_denied("The account belongs to another organisation."))
     if decision.outcome is Outcome.DENY:
         return _deny(Refusal.access_denied("The sign-in does not meet this server's policy."))
-    stronger = _prove_more(params, signed_in, decision, asked_at)
+    stronger = _meet_demand(params, signed_in) or _prove_more(params, signed_in, decision, asked_at)
     if stronger is not None:
         return stronger
-    if "consent" in params.prompt or not _is_agreed(params, agreement):
+    if params.asks_consent or not _is_agreed(params, agreement):
         return _unless_silent(
             params, CONSENT, Refusal.consent_required("The user has not allowed this yet.")
         )
     return ISSUE
 
 
-def _choose_account(params: AuthorizationParams, signed_in: SignedIn) -> Step | None:
+def _choose_account(
+    params: AuthorizationParams, signed_in: SignedIn, asked_at: datetime
+) -> Step | None:
     if params.hinted_subject is not None and params.hinted_subject != signed_in.subject:
         return _unless_silent(
             params, ACCOUNT, Refusal.login_required("Somebody else is signed in.")
         )
+    if "create" in params.prompt and signed_in.auth_time < asked_at:
+        return ACCOUNT  # whoever is here already may go on, or make another account
     return ACCOUNT if "select_account" in params.prompt else None
 
 
@@ -127,6 +131,32 @@ def _prove_more(
     return None
 
 
+def _meet_demand(params: AuthorizationParams, signed_in: SignedIn) -> Step | None:
+    """An essential `acr`: one of its values, or nothing (Core §5.5.1.1)."""
+    if not params.required_acr:
+        return None
+    demanded = required_level(params)
+    if demanded is Level.NONE or demanded > signed_in.reachable:
+        return _deny(
+            Refusal(
+                "unmet_authentication_requirements", "The user cannot sign in as it is demanded."
+            )
+        )
+    if signed_in.level >= demanded:
+        return None
+    return _unless_silent(
+        params,
+        Step(Kind.STEP_UP, demanded),
+        Refusal.interaction_required("A stronger sign-in is needed."),
+    )
+
+
+def required_level(params: AuthorizationParams) -> Level:
+    """The weakest level that meets an essential `acr`; NONE if we know none of its values."""
+    levels = (Level.from_acr(value) for value in params.required_acr)
+    return min((level for level in levels if level is not Level.NONE), default=Level.NONE)
+
+
 def preferred_level(params: AuthorizationParams) -> Level:
     """The first of acr_values that we know; a wish, never a demand (Core §5.5.1.1)."""
     levels = (Level.from_acr(value) for value in params.acr_values)
@@ -134,7 +164,7 @@ def preferred_level(params: AuthorizationParams) -> Level:
 
 
 def _is_agreed(params: AuthorizationParams, agreement: Agreement) -> bool:
-    return agreement.is_first_party or agreement.scopes.issuperset(params.scope)
+    return agreement.is_first_party or agreement.scopes.issuperset(params.consent_scopes)
 
 
 def _deny(refusal: Refusal) -> Step:

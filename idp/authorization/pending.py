@@ -52,7 +52,9 @@ def find(request_id: UUID, *, browser: str, now: datetime) -> AuthorizationReque
     client = pending.client
     if not client.is_active or not client.organisation.is_active:
         raise Refusal("invalid_client", "We do not know this application any more.")
-    checks.check_redirect_uri(params_of(pending), client)
+    params = params_of(pending)
+    checks.check_redirect_uri(params, client)
+    checks.check_response_type(params, client)
     return pending
 
 
@@ -60,9 +62,11 @@ def params_of(pending: AuthorizationRequest) -> AuthorizationParams:
     return AuthorizationParams.from_json(pending.parameters)
 
 
-def note_answer(pending: AuthorizationRequest, prompt: str) -> None:
-    """The user has answered one of the prompts: it is not asked again for this request."""
-    params = params_of(pending).answered(prompt)
+def note_answer(pending: AuthorizationRequest, *prompts: str) -> None:
+    """The user has answered these prompts: they are not asked again for this request."""
+    params = params_of(pending)
+    for prompt in prompts:
+        params = params.answered(prompt)
     AuthorizationRequest.objects.within_id(pending.organisation_id).filter(
         id=pending.id, used_at=None
     ).update(parameters=params.to_json())

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from typing import Any
 
@@ -15,11 +16,12 @@ from core.errors import Refusal
 from core.ids import digest, new_id
 from idp import keys
 from idp.client_auth import MachineClient
-from idp.grants import proof
+from idp.grants import proof, sender, wanted
 from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
 from idp.storage import FIND_CODE, REDEEM_CODE, Cursor, Row
 from idp.tokens import refresh_token
+from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint
 from policy.facts import Trigger
 
@@ -39,21 +41,21 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         """Claim the code, its client, redirect_uri and verifier in one statement."""
         fields = self.request.fields
         redirect_uri, verifier = fields.get("redirect_uri"), fields.get("code_verifier")
-        if redirect_uri is None or verifier is None:
-            raise Refused(Refusal.invalid_request("redirect_uri and code_verifier are needed."))
-        if not VERIFIER.fullmatch(verifier):
-            raise Refused(Refusal.invalid_grant("The code_verifier does not fit."))
+        if redirect_uri is None:
+            raise Refused(Refusal.invalid_request("redirect_uri is needed."))
         issues_refresh = client.check_grant_type("refresh_token")
         token = refresh_token.make(new_id(), 0)
         keys.signing_key(client.signing_alg)  # made before the transaction begins, if at all
+        id_token_recipient(client)  # asked for before it, too
         params = {
             "digest": digest(code),
             "client": client.id,
             "redirect_uri": redirect_uri,
-            "challenge": s256(verifier),
+            "challenge": _challenge(verifier, client),
             "family": token.family_id,
             "current": token.digest,
             "issues_refresh": issues_refresh,
+            "bound_to": json.dumps(sender.family_terms(client, self.request.cnf)),
             "lifetime": settings.REFRESH_TOKEN_LIFETIME,
             "clock_offset": clock.offset(),
             **recorder.branch_params(self.request.address),
@@ -62,6 +64,9 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         if row is None:
             self.request.traces.append(lambda cursor: _trace_failure(cursor, code, client))
             raise Refused(Refusal.invalid_grant("The code is unknown, used, expired or not yours."))
+        if not sender.fits(row["terms"], self.request.cnf):  # RFC 9449 §10
+            self.request.traces.append(lambda cursor: _trace_failure(cursor, code, client))
+            raise Refused(Refusal.invalid_grant("The code is bound to another key."))
         return _Redeemed(row, token if issues_refresh else None, redirect_uri)
 
     def authenticate_user(self, authorization_code: "_Redeemed") -> str:
@@ -72,7 +77,10 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         client: MachineClient = self.request.client
         redeemed: _Redeemed = self.request.authorization_code
         row = redeemed.row
-        authorization = proof.authorize(client, row, scope=row["scope"], nonce=row["nonce"])
+        asked = wanted.of_grant(self.request, client, row["terms"])
+        authorization = proof.authorize(
+            client, row, scope=row["scope"], wanted=asked, cnf=self.request.cnf, nonce=row["nonce"]
+        )
         return mint(authorization, redeemed.refresh_token)
 
     def delete_authorization_code(self, authorization_code: Any) -> None:
@@ -99,6 +107,18 @@ def s256(verifier: str) -> str:
     """The S256 code challenge of a verifier (RFC 7636 §4.2)."""
     hashed = hashlib.sha256(verifier.encode("ascii")).digest()
     return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
+
+
+def _challenge(verifier: str | None, client: MachineClient) -> str | None:
+    """The challenge that the code must carry; none fits None.
+
+    Without a verifier that is a code without a challenge, of a client that may do so (RFC 9700
+    §4.8.2: a verifier without a challenge is a downgrade, too).
+    """
+    if verifier is None:
+        may_omit = client.metadata.may_omit_pkce(is_confidential=client.is_confidential)
+        return "" if may_omit else None
+    return s256(verifier) if VERIFIER.fullmatch(verifier) else None
 
 
 def _trace_failure(cursor: Cursor, code: str, client: MachineClient) -> None:

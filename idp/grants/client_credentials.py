@@ -10,11 +10,12 @@ from core import clock
 from core.errors import Refusal
 from idp import keys, storage
 from idp.client_auth import MachineClient, same_client
+from idp.grants import wanted
 from idp.server import Refused, TokenRequest
 from idp.tokens.claims import Authorization
 from idp.tokens.mint import mint
 
-USER_SCOPES = {"openid", "profile", "email", "offline_access"}
+USER_SCOPES = {"openid", "profile", "email", "address", "phone", "offline_access"}
 
 
 class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
@@ -33,6 +34,7 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
     def generate_token(self, **_: Any) -> dict[str, Any]:
         client: MachineClient = self.request.client
         keys.signing_key(client.signing_alg)
+        asked = wanted.of_client(self.request, client)
         params = {
             "client": client.id,
             "changed_at": client.changed_at,
@@ -54,6 +56,9 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
                 ends_at=row["now"] + settings.ACCESS_TOKEN_LIFETIME,
                 stem=client.id,
                 subject=client.client_id,
+                resource=asked.resource,
+                authorization_details=asked.authorization_details,
+                cnf=self.request.cnf,
             ),
             None,
         )

@@ -6,11 +6,16 @@ from audit import recorder
 from audit.events import Event
 from core import clock
 from core.errors import Refusal
+from idp import storage
 from idp.client_auth import MachineClient, same_client
+from idp.grants.wanted import Wanted
 from idp.models.token import RevokeReason
 from idp.server import Refused, TokenRequest
 from idp.storage import REVOKE_FAMILY, Cursor, Row
-from idp.tokens.claims import Authorization, level_of, session_end
+from idp.tokens import standard_claims
+from idp.tokens.claims import Authorization, acr_of, level_of, session_end
+from idp.tokens.encryption import id_token_recipient
+from idp.tokens.subject import subject_of
 from policy.decision import Decision, Outcome
 from policy.facts import Trigger
 from sessions import evaluation
@@ -31,7 +36,16 @@ def judge(request: TokenRequest, client: MachineClient, row: Row, trigger: Trigg
     raise Refused(Refusal.invalid_grant("The session behind this grant is no longer good enough."))
 
 
-def authorize(client: MachineClient, row: Row, *, scope: str, nonce: str = "") -> Authorization:
+def authorize(
+    client: MachineClient,
+    row: Row,
+    *,
+    scope: str,
+    wanted: Wanted,
+    cnf: dict[str, str] | None,
+    nonce: str = "",
+) -> Authorization:
+    """cnf: `TokenRequest.cnf`, what the tokens are bound to."""
     roles = None
     if "roles" in scope.split():
         roles = tuple(row["roles"] or ())
@@ -43,14 +57,29 @@ def authorize(client: MachineClient, row: Row, *, scope: str, nonce: str = "") -
         now=row["now"],
         ends_at=session_end(row),
         stem=row["family_id"],
-        subject=str(row["user_id"]),
+        subject=subject_of(client, row["user_id"]),
+        recipient=id_token_recipient(client),
         session_id=row["session_id"],
-        acr=row["acr"],
+        acr=acr_of(row),
         amr=tuple(row["amr"]),
         auth_time=row["auth_time"],
         nonce=nonce,
         roles=roles,
+        resource=wanted.resource,
+        authorization_details=wanted.authorization_details,
+        cnf=cnf,
+        person=_person(row),
     )
+
+
+def _person(row: Row) -> dict[str, Any] | None:
+    """What the `claims` parameter wants in the ID token; one more statement only where it does."""
+    asked = row["terms"].get("claims", {}).get("id_token")
+    if not asked:
+        return None
+    if "profile" not in row:
+        row = {**row, **(storage.one(storage.FIND_PROFILE, {"user": row["user_id"]}) or {})}
+    return standard_claims.of_row(row, asked)
 
 
 def record(

@@ -17,10 +17,10 @@ from core.errors import Refusal
 from core.ids import equal
 from idp import storage
 from idp.client_auth import MachineClient
-from idp.grants import proof
+from idp.grants import proof, sender, wanted
 from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
-from idp.storage import ROTATE, ROTATE_AND_TOUCH, Cursor, Row
+from idp.storage import KEEP, KEEP_AND_TOUCH, ROTATE, ROTATE_AND_TOUCH, Cursor, Row
 from idp.tokens import refresh_token
 from idp.tokens.mint import mint
 from idp.tokens.refresh_token import RefreshToken
@@ -49,11 +49,30 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             raise Refused(Refusal.invalid_grant(UNUSABLE))
         if row["client_id"] == client.id:
             if equal(bytes(row["current"]), presented.digest):
+                self._check_sender(row, presented)
                 return _Proven(row, presented, None)
             if _is_within_window(row, presented):
+                self._check_sender(row, presented)
                 return _Proven(row, presented, _successor(row, presented, client))
         self.request.traces.append(lambda cursor: _trace_replay(cursor, client, row, presented))
         raise Refused(Refusal.invalid_grant(UNUSABLE))
+
+    def _check_sender(self, row: Row, presented: RefreshToken) -> None:
+        """A public client's token is worth nothing without its key (RFC 9449 §5)."""
+        if sender.fits(row["terms"], self.request.cnf):
+            return
+        client: MachineClient = self.request.client
+        self.request.traces.append(
+            lambda cursor: proof.record(
+                cursor,
+                Event.REFRESH_TOKEN_MISUSED,
+                client,
+                row,
+                self.request.address,
+                generation=presented.generation,
+            )
+        )
+        raise Refused(Refusal.invalid_grant("The refresh token is bound to another key."))
 
     def authenticate_user(self, proven: "_Proven") -> str:
         proof.judge(self.request, self.request.client, proven.row, Trigger.REFRESH)
@@ -62,7 +81,10 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
     def issue_token(self, user: Any, proven: "_Proven") -> dict[str, Any]:
         client: MachineClient = self.request.client
         scope = self.request.fields.get("scope") or proven.row["scope"]
-        authorization = proof.authorize(client, proven.row, scope=scope)
+        asked = wanted.of_grant(self.request, client, proven.row["terms"])
+        authorization = proof.authorize(
+            client, proven.row, scope=scope, wanted=asked, cnf=self.request.cnf
+        )
         if proven.successor is not None:
             proof.record(
                 self.request.unit.cursor,
@@ -74,6 +96,8 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
                 is_retry=True,
             )
             return mint(authorization, proven.successor)
+        if client.is_confidential and client.metadata.is_fapi2:
+            return mint(authorization, self._keep(client, proven))
         successor = self._rotate(client, proven)
         if successor is None:  # another request was faster: look again at what is there now
             again = self.authenticate_refresh_token(proven.presented.text)
@@ -82,6 +106,23 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             self.authenticate_user(again)
             return self.issue_token(user, again)
         return mint(authorization, successor)
+
+    def _keep(self, client: MachineClient, proven: "_Proven") -> RefreshToken:
+        """Use the token and leave it live: FAPI 2.0 Security Profile §5.3.2.1 wants no rotation.
+
+        It is bound to a client that authenticates by a key, and what it buys to a sender.
+        """
+        params = {
+            "family": proven.presented.family_id,
+            "presented": proven.presented.digest,
+            "client": client.id,
+            "clock_offset": clock.offset(),
+            **recorder.branch_params(self.request.address),
+        }
+        statement = KEEP_AND_TOUCH if storage.is_touch_due(proven.row) else KEEP
+        if storage.one(statement, params) is None:
+            raise Refused(Refusal.invalid_grant(UNUSABLE))
+        return proven.presented
 
     def _rotate(self, client: MachineClient, proven: "_Proven") -> RefreshToken | None:
         """Spend the token and put its successor in its place, once; None if that was done."""

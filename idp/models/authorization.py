@@ -25,10 +25,30 @@ class AuthorizationRequest(ScopedModel):
         indexes = [models.Index(fields=["expires_at"], name="idp_request_expiry")]
 
 
+class PushedRequest(ScopedModel):
+    """A pushed authorization request (RFC 9126). digest: SHA-256 of its `request_uri`.
+
+    parameters: the checked request, as `idp.requests.AuthorizationParams` writes it.
+    used_at: when it was answered; it may be opened as often as a browser likes before.
+    """
+
+    digest = models.BinaryField(max_length=32, primary_key=True)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+")
+    parameters = models.JSONField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta(ScopedModel.Meta):
+        indexes = [models.Index(fields=["expires_at"], name="idp_pushed_expiry")]
+
+
 class AuthorizationCode(ScopedModel):
     """A one-time code (RFC 6749 §4.1.2). digest: SHA-256 of the code.
 
-    challenge: the S256 code challenge (RFC 7636 §4.2), 43 characters.
+    challenge: the S256 code challenge (RFC 7636 §4.2), 43 characters; empty if there was none.
+    terms: what was granted beyond scope, see `RefreshFamily`.
     used_at and family: set by the one statement that redeems it; the row is kept, so that a replay
     finds what the code produced.
     """
@@ -39,9 +59,10 @@ class AuthorizationCode(ScopedModel):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     session = models.ForeignKey("idp_sessions.LoginSession", models.CASCADE, related_name="+")
     redirect_uri = models.CharField(max_length=500)
-    challenge = models.CharField(max_length=43)
+    challenge = models.CharField(max_length=43, blank=True)
     nonce = models.CharField(max_length=512, blank=True)
     scope = models.CharField(max_length=500)
+    terms = models.JSONField(default=dict)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)

@@ -5,9 +5,16 @@ from django.db.models import Q
 from core.assurance import Level
 from core.ids import digest, equal, new_id
 from core.scope import ScopedModel
+from protection.fields import SealedField
 
-GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials"]
-SCOPES = ["openid", "profile", "email", "roles", "offline_access"]
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 §3.4
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # RFC 8693 §2.1
+GRANT_TYPES = [
+    "authorization_code", "refresh_token", "client_credentials", DEVICE_CODE, TOKEN_EXCHANGE,
+]  # fmt: skip
+SECRET_METHODS = ["client_secret_basic", "client_secret_post", "client_secret_jwt"]
+KEY_METHODS = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
+SCOPES = ["openid", "profile", "email", "address", "phone", "roles", "offline_access"]
 
 
 class Client(ScopedModel):
@@ -15,6 +22,10 @@ class Client(ScopedModel):
 
     client_id: public name on the wire. secret_digest: SHA-256 of a secret that we made.
     audience: `aud` of access tokens; empty means the issuer itself.
+    previous_secret_digest: the secret before, still good until previous_secret_expires_at.
+    secret_sealed: the secret itself, only for client_secret_jwt, which needs it to verify.
+    metadata: what else it registered (`idp.metadata.ClientMetadata`).
+    registration_digest: SHA-256 of its registration access token (RFC 7592), if it has one.
     is_first_party: belongs to the organisation itself, so people are not asked for consent.
     required_acr: the least assurance that its users must reach.
     """
@@ -27,10 +38,15 @@ class Client(ScopedModel):
         NONE = "none"
         BASIC = "client_secret_basic"
         POST = "client_secret_post"
+        SECRET_JWT = "client_secret_jwt"
+        PRIVATE_KEY_JWT = "private_key_jwt"
+        TLS = "tls_client_auth"
+        SELF_SIGNED_TLS = "self_signed_tls_client_auth"
 
     class SigningAlg(models.TextChoices):
         ES256 = "ES256"
         RS256 = "RS256"
+        PS256 = "PS256"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     client_id = models.CharField(max_length=64, unique=True)
@@ -38,6 +54,11 @@ class Client(ScopedModel):
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=16, choices=Kind.choices)
     secret_digest = models.BinaryField(max_length=32, null=True, editable=False)
+    previous_secret_digest = models.BinaryField(max_length=32, null=True, editable=False)
+    previous_secret_expires_at = models.DateTimeField(null=True, editable=False)
+    secret_sealed = SealedField(bound_to="id", null=True)
+    registration_digest = models.BinaryField(max_length=32, null=True, editable=False)
+    metadata = models.JSONField(default=dict, blank=True)
     redirect_uris = ArrayField(models.CharField(max_length=500), default=list, blank=True)
     post_logout_redirect_uris = ArrayField(
         models.CharField(max_length=500), default=list, blank=True
@@ -60,9 +81,15 @@ class Client(ScopedModel):
             models.UniqueConstraint(fields=["id", "organisation"], name="idp_client_organisation"),
             models.CheckConstraint(
                 condition=Q(kind="public", secret_digest=None, token_endpoint_auth_method="none")
-                | (
-                    Q(kind="confidential", secret_digest__isnull=False)
-                    & ~Q(token_endpoint_auth_method="none")
+                | Q(
+                    kind="confidential",
+                    secret_digest__isnull=False,
+                    token_endpoint_auth_method__in=SECRET_METHODS,
+                )
+                | Q(
+                    kind="confidential",
+                    secret_digest=None,
+                    token_endpoint_auth_method__in=KEY_METHODS,
                 ),
                 name="idp_client_secret_fits_kind",
             ),

@@ -23,6 +23,10 @@ class RefreshFamily(ScopedModel):
     successor_sealed: the live token, sealed, so that an answer that was lost can be given again
     within the retry window; never a second successor.
     issues_refresh: whether the client was given a refresh token at all.
+    terms: what was granted beyond scope, each member absent unless used: `resource`, a list
+    (RFC 8707); `authorization_details` (RFC 9396); `claims` (OpenID Connect Core 1.0 §5.5);
+    `acr`, the class asked for and met; `dpop_jkt` and `x5t#S256`, the key and the certificate that
+    the code or the refresh tokens are bound to (RFC 9449 §5, §10; RFC 8705 §4).
     Only the primary key is indexed on columns that rotation changes, so updates stay HOT.
     """
 
@@ -32,6 +36,7 @@ class RefreshFamily(ScopedModel):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     session = models.ForeignKey("idp_sessions.LoginSession", models.CASCADE, related_name="+")
     scope = models.CharField(max_length=500)
+    terms = models.JSONField(default=dict)
     issues_refresh = models.BooleanField(default=True)
     current = models.BinaryField(max_length=32)
     previous = models.BinaryField(max_length=32, null=True)
@@ -42,6 +47,16 @@ class RefreshFamily(ScopedModel):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
     revoke_reason = models.CharField(max_length=32, blank=True, choices=RevokeReason.choices)
+
+
+class SpentProof(models.Model):
+    """A DPoP proof that was used, kept until it would be refused as too old (RFC 9449 §11.1).
+
+    digest: SHA-256 of the key's thumbprint and the proof's jti.
+    """
+
+    digest = models.BinaryField(max_length=32, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
 
 
 class RevokedToken(models.Model):

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,15 +12,25 @@ from uuid import UUID
 from django.conf import settings
 
 from core.assurance import Level
+from core.ids import new_token
 from idp.storage import Row
+from idp.tokens import standard_claims
+from idp.tokens.encryption import Recipient
 
+BASIC_ACR = frozenset({"aal1", "aal2"})
 JTI_ID_SIZE, JTI_RANDOM_SIZE = 16, 8
+LOGOUT_TOKEN_LIFETIME = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
     """What a grant type has proven, and the only thing that tokens are made from.
 
+    resource: `aud` of the access token where the client asked for one (RFC 8707).
+    cnf: what the access token is bound to (RFC 7800): {"jkt": …} or {"x5t#S256": …}.
+    act: who acts for the subject (RFC 8693 §4.1).
+    person: claims about the user that go into the ID token; never over a registered one.
+    recipient: whom the ID token is encrypted to, if it is.
     ends_at: no token outlives this (session, family and, later, elevated rights).
     """
 
@@ -38,6 +49,12 @@ class Authorization:
     nonce: str = ""
     roles: tuple[str, ...] | None = None
     organisation: str = ""
+    resource: tuple[str, ...] = ()
+    authorization_details: tuple[dict[str, Any], ...] = ()
+    cnf: dict[str, str] | None = None
+    act: dict[str, Any] | None = None
+    recipient: Recipient | None = None
+    person: Mapping[str, Any] | None = None
 
     @property
     def scopes(self) -> list[str]:
@@ -69,9 +86,10 @@ def access_token(authorization: Authorization) -> dict[str, Any]:
     """The claims of an access token (RFC 9068 §2.2)."""
     lifetime: timedelta = settings.ACCESS_TOKEN_LIFETIME
     issuer: str = settings.ISSUER
-    audience: Any = authorization.audience or issuer
-    if authorization.audience and "openid" in authorization.scopes:
-        audience = [authorization.audience, issuer]  # userinfo is an audience of its own
+    wanted = list(authorization.resource) or [authorization.audience or issuer]
+    if "openid" in authorization.scopes and issuer not in wanted:
+        wanted.append(issuer)  # userinfo is an audience of its own
+    audience: Any = wanted if len(wanted) > 1 else wanted[0]
     claims: dict[str, Any] = {
         "iss": issuer,
         "sub": authorization.subject,
@@ -82,11 +100,22 @@ def access_token(authorization: Authorization) -> dict[str, Any]:
         "jti": make_jti(authorization.stem),
         "scope": authorization.scope,
     }
+    if authorization.authorization_details:
+        claims["authorization_details"] = list(authorization.authorization_details)
+    if authorization.cnf is not None:
+        claims["cnf"] = authorization.cnf
+    if authorization.act is not None:
+        claims["act"] = authorization.act
     return claims | _authentication(authorization)
 
 
-def id_token(authorization: Authorization, access_token_text: str) -> dict[str, Any]:
-    """The claims of an ID token (OpenID Connect Core 1.0 §2, §3.1.3.6)."""
+def id_token(
+    authorization: Authorization, access_token_text: str | None, code: str | None = None
+) -> dict[str, Any]:
+    """The claims of an ID token (OpenID Connect Core 1.0 §2, §3.1.3.6, §3.3.2.11).
+
+    code: the one that it is given out with, at the authorization endpoint.
+    """
     lifetime: timedelta = settings.ID_TOKEN_LIFETIME
     claims: dict[str, Any] = {
         "iss": settings.ISSUER,
@@ -95,23 +124,56 @@ def id_token(authorization: Authorization, access_token_text: str) -> dict[str, 
         "azp": authorization.client_id,
         "iat": _seconds(authorization.now),
         "exp": _seconds(min(authorization.now + lifetime, authorization.ends_at)),
-        "at_hash": _encode(hashlib.sha256(access_token_text.encode()).digest()[:16]),
     }
+    if access_token_text is not None:
+        claims["at_hash"] = _half_hash(access_token_text)
+    if code is not None:
+        claims["c_hash"] = _half_hash(code)
     if authorization.nonce:
         claims["nonce"] = authorization.nonce
-    return claims | _authentication(authorization)
+    return {**(authorization.person or {}), **claims, **_authentication(authorization)}
 
 
-def userinfo(row: Row, scopes: list[str]) -> dict[str, Any]:
-    """The claims that the scopes allow (OpenID Connect Core 1.0 §5.4)."""
-    claims: dict[str, Any] = {"sub": str(row["user_id"])}
-    if "profile" in scopes:
-        claims |= {"name": row["name"], "organisation": row["organisation"]}
-    if "email" in scopes:
-        claims |= {"email": row["email"], "email_verified": row["email_verified"]}
-    if "roles" in scopes:
-        claims["roles"] = list(row["roles"] or [])
-    return claims
+def logout_token(
+    *, client_id: str, subject: str, session_id: UUID, now: datetime
+) -> dict[str, Any]:
+    """The claims of a logout token (Back-Channel Logout 1.0 §2.4).
+
+    No nonce: by that it could pass for an ID token.
+    """
+    return {
+        "iss": settings.ISSUER,
+        "sub": subject,
+        "aud": client_id,
+        "iat": _seconds(now),
+        "exp": _seconds(now + LOGOUT_TOKEN_LIFETIME),
+        "jti": new_token(16),
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        "sid": str(session_id),
+    }
+
+
+def userinfo(row: Row, scopes: list[str], *, subject: str) -> dict[str, Any]:
+    """The claims that the scopes allow (OpenID Connect Core 1.0 §5.4). subject: the token's."""
+    wanted = standard_claims.names_of(scopes)
+    asked = row["terms"].get("claims")
+    if asked:
+        wanted += asked.get("userinfo", ())
+    return {"sub": subject, **standard_claims.of_row(row, wanted)}
+
+
+def acr_of(row: Row) -> str:
+    """The `acr` that tokens carry: what the client asked for as long as the session meets it.
+
+    Who did not ask hears aal1 or aal2: resistance to phishing is a class that clients ask for.
+    """
+    asked, held = row["terms"].get("acr", ""), row["acr"]
+    if not asked and held in BASIC_ACR:
+        return str(held)
+    level = Level.from_acr(held)
+    if Level.NONE < Level.from_acr(asked) <= level:
+        return str(asked)
+    return min(level, Level.AAL2).acr
 
 
 def level_of(row: Row) -> Level:
@@ -131,6 +193,11 @@ def _authentication(authorization: Authorization) -> dict[str, Any]:
     if authorization.roles is not None:
         claims["roles"] = list(authorization.roles)
     return claims
+
+
+def _half_hash(text: str) -> str:
+    """Core §3.1.3.6: the left half of the hash that the signature uses, SHA-256 for all of ours."""
+    return _encode(hashlib.sha256(text.encode()).digest()[:16])
 
 
 def _seconds(instant: datetime) -> int:

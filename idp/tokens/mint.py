@@ -1,42 +1,85 @@
 """The one mint: every token of the product is signed here."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Any
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from idp import keys
 from idp.keys import LoadedKey
-from idp.tokens import claims
+from idp.tokens import claims, encryption
 from idp.tokens.claims import Authorization
 from idp.tokens.refresh_token import RefreshToken
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # RFC 9068 §2.1
 ID_TOKEN_TYPE = "JWT"
+LOGOUT_TOKEN_TYPE = "logout+jwt"  # Back-Channel Logout 1.0 §2.4
 
 
 def mint(authorization: Authorization, refresh_token: RefreshToken | None) -> dict[str, Any]:
     """The token endpoint's answer (RFC 6749 §5.1). Lifetimes in whole seconds."""
     key = keys.signing_key(authorization.alg)
-    access_claims = claims.access_token(authorization)
-    access_text = _sign(access_claims, ACCESS_TOKEN_TYPE, key)
-    answer: dict[str, Any] = {
-        "access_token": access_text,
-        "token_type": "Bearer",
-        "expires_in": access_claims["exp"] - access_claims["iat"],
-        "scope": authorization.scope,
-    }
+    answer = _with_access_token(authorization, key)
+    if authorization.authorization_details:  # RFC 9396 §7
+        answer["authorization_details"] = list(authorization.authorization_details)
     if refresh_token is not None:
         answer["refresh_token"] = refresh_token.text
     if authorization.session_id is not None and "openid" in authorization.scopes:
-        answer["id_token"] = _sign(claims.id_token(authorization, access_text), ID_TOKEN_TYPE, key)
+        payload = claims.id_token(authorization, answer["access_token"])
+        answer["id_token"] = _id_token(payload, authorization, key)
     return answer
+
+
+def mint_at_front(
+    authorization: Authorization, *, words: AbstractSet[str], code: str | None
+) -> dict[str, str]:
+    """The tokens of the authorization endpoint (Core §3.2.2.5, §3.3.2.5), as its parameters.
+
+    words: those of response_type. code: the one that goes along.
+    """
+    key = keys.signing_key(authorization.alg)
+    answer: dict[str, str] = {}
+    if "token" in words:
+        given = _with_access_token(authorization, key)
+        answer = {name: str(value) for name, value in given.items()}
+    if "id_token" in words:
+        payload = claims.id_token(authorization, answer.get("access_token"), code)
+        answer["id_token"] = _id_token(payload, authorization, key)
+    return answer
+
+
+def _id_token(payload: dict[str, Any], authorization: Authorization, key: LoadedKey) -> str:
+    """Signed, and then encrypted where the client wants that (Core §2)."""
+    text = _sign(payload, ID_TOKEN_TYPE, key)
+    recipient = authorization.recipient
+    return text if recipient is None else encryption.encrypt(text, recipient)
+
+
+def _with_access_token(authorization: Authorization, key: LoadedKey) -> dict[str, Any]:
+    payload = claims.access_token(authorization)
+    return {
+        "access_token": _sign(payload, ACCESS_TOKEN_TYPE, key),
+        "token_type": token_type(authorization.cnf),
+        "expires_in": payload["exp"] - payload["iat"],
+        "scope": authorization.scope,
+    }
+
+
+def sign(payload: dict[str, Any], *, typ: str, alg: str) -> str:
+    """Any other JWT of ours, by the active key of an algorithm."""
+    return _sign(payload, typ, keys.signing_key(alg))
+
+
+def token_type(cnf: Mapping[str, str] | None) -> str:
+    """How the access token is shown (RFC 9449 §5); a certificate changes nothing about it."""
+    return "DPoP" if cnf and "jkt" in cnf else "Bearer"
 
 
 def _sign(payload: dict[str, Any], kind: str, key: LoadedKey) -> str:
@@ -57,8 +100,18 @@ def _rs256(key: Any, data: bytes) -> bytes:
     return signature
 
 
+def _ps256(key: Any, data: bytes) -> bytes:
+    """RFC 7518 §3.5: the salt is as long as the hash."""
+    signature: bytes = key.sign(data, PSS(MGF1(SHA256()), PSS.DIGEST_LENGTH), SHA256())
+    return signature
+
+
 _ECDSA = ECDSA(SHA256())
-_SIGNERS: dict[str, Callable[[Any, bytes], bytes]] = {"ES256": _es256, "RS256": _rs256}
+_SIGNERS: dict[str, Callable[[Any, bytes], bytes]] = {
+    "ES256": _es256,
+    "RS256": _rs256,
+    "PS256": _ps256,
+}
 
 
 @lru_cache(maxsize=16)

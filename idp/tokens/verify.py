@@ -7,20 +7,24 @@ keys (`jwk`, `jku`, `x5u`, `x5c`) or of `crit` is refused, never followed.
 import base64
 import binascii
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
 from joserfc import jws
 from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
 
 from core import clock
 from core.errors import Refusal
-from idp import keys
+from idp import keys, strict_json
 
 MAX_TOKEN_LENGTH = 8192
 MAX_HEADER_LENGTH = 512
 ALLOWED_HEADERS = {"alg", "kid", "typ"}
+STATEMENT_ALGORITHMS = {"ES256": "EC", "RS256": "RSA", "PS256": "RSA"}
 
 
 def access_token(text: str) -> dict[str, Any]:
@@ -40,6 +44,48 @@ def id_token_hint(text: str) -> dict[str, Any]:
         return _verified(text, "JWT")
     except Refusal as refusal:
         raise Refusal.invalid_request("The id_token_hint is not one of ours.") from refusal
+
+
+def software_statement(
+    text: str, *, issuers: Mapping[str, Mapping[str, Any]], now: datetime
+) -> dict[str, Any]:
+    """The claims of a JWT that a configured issuer signed (RFC 7591 §2.3).
+
+    issuers: their JWK Sets. Refuses INVALID_SOFTWARE_STATEMENT, or UNAPPROVED_SOFTWARE_STATEMENT
+    for another issuer.
+    """
+    refusal = Refusal("invalid_software_statement", "The software statement is not valid.")
+    try:
+        header = _header(text)
+        body = text.split(".")[1]
+        claims = strict_json.parse_object(
+            base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
+        )
+    except (Refusal, binascii.Error, ValueError) as error:
+        raise refusal from error
+    issuer = claims.get("iss")
+    if not isinstance(issuer, str) or issuer not in issuers:
+        raise Refusal("unapproved_software_statement", "We do not know who issued the statement.")
+    alg, kid = header.get("alg"), header.get("kid")
+    if alg not in STATEMENT_ALGORITHMS or not header.keys() <= ALLOWED_HEADERS:
+        raise refusal
+    for key in KeySet.import_key_set(issuers[issuer]).keys:  # type: ignore[arg-type]
+        if key.key_type == STATEMENT_ALGORITHMS[alg] and (kid is None or key.kid == kid):
+            try:
+                jws.deserialize_compact(text, key, algorithms=[alg])
+            except (JoseError, ValueError):
+                continue
+            if _is_timely(claims, now.timestamp()):
+                return claims
+    raise refusal
+
+
+def _is_timely(claims: dict[str, Any], now: float) -> bool:
+    """Whether exp and nbf, where they are there, are numbers that fit (RFC 7519 §4.1)."""
+    begins, ends = claims.get("nbf", now), claims.get("exp", now + 1)
+    if not all(isinstance(at, int | float) for at in (begins, ends)):
+        return False
+    return bool(begins <= now < ends)
 
 
 def _verified(text: str, kind: str) -> dict[str, Any]:

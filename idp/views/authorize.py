@@ -14,11 +14,11 @@ from core.errors import Refusal
 from core.http import client_address
 from core.limits import spend
 from idp import answers, journey
-from idp.authorization import checks, facts, pending
-from idp.authorization.issue import deny, error_location, issue_code
+from idp.authorization import checks, facts, pending, sources
+from idp.authorization.issue import deny, error, issue
 from idp.authorization.next_step import Kind
 from idp.limits import PENDING_REQUESTS
-from idp.requests import AuthorizationParams, parameters_of
+from idp.requests import AuthorizationParams, client_id_of, parameters_of
 
 
 @csrf_exempt
@@ -30,18 +30,21 @@ def start(request: HttpRequest) -> HttpResponse:
     client = None
     try:
         parameters = parameters_of(request)
-        params = AuthorizationParams.parse(parameters)
-        client = checks.find_client(params.client_id)
-        checks.check_redirect_uri(params, client)
+        client = checks.find_client(client_id_of(parameters))
+        asked = sources.read(parameters, client=client, now=clock.now())
+        checks.check_redirect_uri(asked.params, client)
     except Refusal as refusal:
         refusal.status = 400
         return answers.show_refusal(request, refusal, client=client)
     if request.method == "POST":  # SameSite=Lax keeps our cookies from a POST of another site
         return answers.see_other(f"{reverse('idp:authorize')}?{parameters.urlencode()}")
     try:
-        params = checks.run_checks(params, client)
+        if asked.fault is not None:
+            raise asked.fault
+        params = checks.run_checks(asked.params, client)
     except Refusal as refusal:
-        return answers.see_other(error_location(params, refusal))
+        reply = error(asked.params, refusal, client=client, now=clock.now())
+        return answers.send(request, reply, client=client)
     return _begin(request, params, client)
 
 
@@ -51,11 +54,10 @@ def _begin(request: Any, params: AuthorizationParams, client: Any) -> HttpRespon
     standing = facts.look(params, client=client, user=user, session=session, asked_at=now, now=now)
     step = standing.step
     if step.kind is Kind.ISSUE:
-        return answers.see_other(
-            issue_code(params, client=client, user=user, session=session, pending=None, now=now)
-        )
+        reply = issue(params, client=client, user=user, session=session, pending=None, now=now)
+        return answers.send(request, reply, client=client)
     if step.refusal is not None:
-        location = deny(
+        reply = deny(
             params,
             step.refusal,
             client=client,
@@ -65,7 +67,7 @@ def _begin(request: Any, params: AuthorizationParams, client: Any) -> HttpRespon
             reasons=standing.decision.reasons if standing.decision else (),
             now=now,
         )
-        return answers.see_other(location)
+        return answers.send(request, reply, client=client)
     spend(PENDING_REQUESTS, client_address(request), now=now)
     row = pending.save(params, client=client, browser=journey.browser_secret(request), now=now)
     return journey.go(request, row, step)

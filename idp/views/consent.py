@@ -10,12 +10,14 @@ from django.views.decorators.http import require_http_methods
 
 from core import clock
 from core.errors import Refusal
-from idp import answers, journey
+from idp import answers, authorization_details, journey
 from idp.authorization import pending
 from idp.authorization.next_step import Kind, Step
 from idp.flows import grant_consent
 from idp.forms import AccountForm, ConsentForm
+from idp.introduction import introduce
 from idp.models import AuthorizationRequest
+from idp.tokens.subject import subject_of
 
 
 @login_not_required
@@ -43,7 +45,7 @@ def consent(request: HttpRequest) -> HttpResponse:
         grant_consent(
             user=request.user,
             client=row.client,
-            scopes=params.scope,
+            scopes=params.consent_scopes,
             session_id=request.login_session.id,  # type: ignore[attr-defined]
             now=now,
         )
@@ -68,7 +70,8 @@ def account(request: HttpRequest) -> HttpResponse:
     if standing.step.kind is not Kind.ACCOUNT:
         return answers.see_other(journey.resume_url(row))
     hinted = pending.params_of(row).hinted_subject
-    may_continue = hinted is None or hinted == str(request.user.pk)
+    user_id = request.login_session.user_id  # type: ignore[attr-defined]
+    may_continue = hinted is None or hinted == subject_of(row.client, user_id)
     if form is None or not form.is_valid():
         context = {
             "client": row.client,
@@ -81,7 +84,7 @@ def account(request: HttpRequest) -> HttpResponse:
         journey.sign_out_keeping_requests(request)
         pending.note_answer(row, "select_account")
     elif may_continue:
-        pending.note_answer(row, "select_account")
+        pending.note_answer(row, "select_account", "create")
     return answers.see_other(journey.resume_url(row))
 
 
@@ -93,13 +96,22 @@ def _handle(request: HttpRequest) -> str:
 
 def _show(request: HttpRequest, row: AuthorizationRequest, agreed: frozenset[str]) -> HttpResponse:
     params = pending.params_of(row)
-    new_scopes = [scope for scope in params.scope if scope not in agreed] if agreed else []
+    scopes = params.consent_scopes
+    new_scopes = [scope for scope in scopes if scope not in agreed] if agreed else []
+    introduction = introduce(row.client)
     context = {
         "client": row.client,
-        "scopes": params.scope,
+        "introduction": introduction,
+        "scopes": scopes,
         "new_scopes": new_scopes,
         "account": request.user,
         "handle": row.id,
+        "details": authorization_details.shown(params.authorization_details),
         "redirect_host": answers.host_of(params.redirect_uri),
     }
-    return render(request, "idp/consent.html", context)
+    response = render(request, "idp/consent.html", context)
+    if introduction.logo_origin:  # of this page alone: no other may load it
+        response._csp_update = {  # type: ignore[attr-defined]  # noqa: SLF001 - as django-csp does
+            "img-src": [introduction.logo_origin]
+        }
+    return response

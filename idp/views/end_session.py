@@ -1,4 +1,4 @@
-"""The end-session endpoint (OpenID Connect RP-Initiated Logout 1.0 §2)."""
+"""The end-session endpoint (OpenID Connect RP-Initiated Logout 1.0 §2), and our own sign-out."""
 
 from typing import Any
 
@@ -10,13 +10,28 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from core.errors import Refusal
 from idp import answers
 from idp.forms import LogoutForm
-from idp.logout import LogoutRequest, read_request
+from idp.logout import LogoutRequest, frames_of, origin_of, read_request
 from idp.requests import LogoutParams, parameters_of
+
+# How long the page that tells clients stays before it moves on (Front-Channel Logout 1.0 §4.1).
+FRAMES_SECONDS = 4
+
+
+@login_not_required
+@never_cache
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """Sign out by our own button: back to the sign-in, by way of whom the browser has to tell."""
+    frames = frames_of(request.login_session)  # type: ignore[attr-defined]
+    logout(request)
+    if frames:
+        return _show_signed_out(request, LogoutRequest(), frames=frames)
+    return redirect(settings.LOGIN_URL)
 
 
 @csrf_exempt
@@ -59,16 +74,40 @@ def _ask(request: HttpRequest, params: LogoutParams, asked: LogoutRequest) -> Ht
 
 
 def _sign_out(request: HttpRequest, asked: LogoutRequest, *, follows_form: bool) -> HttpResponse:
+    frames = frames_of(request.login_session)  # type: ignore[attr-defined]
     logout(request)
-    if asked.is_proven and asked.return_to:
-        response = (
-            answers.move_on(request, asked.return_to, client=asked.client)
-            if follows_form
-            else answers.see_other(asked.return_to)
-        )
-    else:
-        context = {"client": asked.client, "continue_url": asked.return_to}
-        response = render(request, "idp/logged_out.html", context)
+    if frames or not asked.goes_back:
+        return _show_signed_out(request, asked, frames=frames)
+    response = (
+        answers.move_on(request, asked.return_to, client=asked.client)
+        if follows_form
+        else answers.see_other(asked.return_to)
+    )
+    return _forget_cache(response)
+
+
+def _show_signed_out(
+    request: HttpRequest, asked: LogoutRequest, *, frames: list[str]
+) -> HttpResponse:
+    """The last page. With frames it stays long enough for them to load, and no longer."""
+    goes_back = bool(frames) and asked.goes_back
+    context = {
+        "client": asked.client,
+        "continue_url": asked.return_to,
+        "frames": frames,
+        "goes_back": goes_back,
+    }
+    response = render(request, "idp/logged_out.html", context)
+    if frames:
+        origins = sorted({origin_of(uri) for uri in frames})
+        response._csp_update = {"frame-src": origins}  # type: ignore[attr-defined] # noqa: SLF001 - django-csp's way
+        response["Referrer-Policy"] = "no-referrer"
+    if goes_back:
+        response["Refresh"] = f"{FRAMES_SECONDS};url={asked.return_to}"
+    return _forget_cache(response)
+
+
+def _forget_cache(response: HttpResponse) -> HttpResponse:
     # Not "cookies": that would reach the whole registrable domain, and forget the known device.
     response["Clear-Site-Data"] = '"cache"'
     return response

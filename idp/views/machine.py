@@ -9,8 +9,8 @@ from idp import machine
 
 @csrf_exempt
 @login_not_required
-def dispatch(request: HttpRequest) -> HttpResponse:
-    """Answer by the same core function as `config.wsgi`."""
+def dispatch(request: HttpRequest, **parts: str) -> HttpResponse:  # noqa: ARG001
+    """Answer by the same core function as `config.wsgi`, which reads the path itself."""
     result = machine.answer(request.META | {"PATH_INFO": request.path_info, "wsgi.input": request})
     if result is None:  # pragma: no cover - only machine paths are routed here
         return HttpResponse(status=404)

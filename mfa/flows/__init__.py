@@ -21,6 +21,7 @@ from mfa.flows.standing import (
     methods_of,
     reachable_level,
     role_demands_second_factor,
+    strongest_level,
 )
 from mfa.flows.tidy import purge
 from mfa.proof import Proof, proofs_to_assurance, proven_assurance
@@ -46,4 +47,5 @@ __all__ = [
     "remove_totp",
     "rename_passkey",
     "role_demands_second_factor",
+    "strongest_level",
 ]

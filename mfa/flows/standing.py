@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Q
 
 from accounts.models import Role, RoleAssignment, User
-from core.assurance import Level
+from core.assurance import ACR_VALUES, Level
 from mfa.models import PasskeyFactor, RecoveryCodesFactor, TotpFactor
 
 
@@ -47,8 +47,20 @@ def has_second_factor(user: Any) -> bool:
     )
 
 
-def reachable_level(user: Any) -> Level:
+def strongest_level(user: Any) -> Level:
     """The strongest level that this user can prove with what is enrolled."""
+    passkeys = PasskeyFactor.objects.filter(user_id=user.pk, confirmed=True)
+    synced = set(passkeys.values_list("backup_eligible", flat=True))
+    if synced:
+        return Level.PHRH if False in synced else Level.PHR
+    return reachable_level(user)
+
+
+def reachable_level(user: Any) -> Level:
+    """As much as our own sensitive pages ask of this user: two factors if there are two.
+
+    Not more, or whoever has lost the device with the passkey could not take it off the account.
+    """
     return Level.AAL2 if has_second_factor(user) else Level.AAL1
 
 
@@ -71,11 +83,11 @@ def is_last_factor(user: Any) -> bool:
 
 
 def role_demands_second_factor(*, user: User, now: datetime) -> bool:
-    """Whether a live role of the user, own or by a group, requires AAL2."""
+    """Whether a live role of the user, own or by a group, requires two factors or more."""
     live = RoleAssignment.unscoped.live(now).filter(user_id=user.pk)
     return (
         Role.objects.within_id(user.organisation_id)
         .filter(Q(assignments__in=live) | Q(people_groups__members=user.pk))
-        .filter(required_acr=Level.AAL2.acr)
+        .filter(required_acr__in=ACR_VALUES[Level.AAL2 :])
         .exists()
     )

@@ -22,12 +22,14 @@ OPEN = {
     "accounts:invitation",
     "mfa:challenge", "mfa:passkey_challenge", "mfa:passkey_challenge_options",
     "mfa:passkey_login", "mfa:passkey_login_options",
-    "idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session",
+    "idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session", "idp:sign_out",
     "idp:token", "idp:userinfo", "idp:introspect", "idp:revoke", "idp:jwks", "idp:discovery",
-    "idp:authorization_server_metadata",
+    "idp:authorization_server_metadata", "idp:pushed_request", "idp:device_authorization",
+    "idp:register", "idp:registered_client",
     "healthz", "readyz",
 }  # fmt: skip
 VALUES = {
+    "<str:client_id>": "app_made_up",
     "<uuid:": str(new_id()), "<str:token>": "t" * 43, "(?P<key>[-:\\w]+)": "made:up",
     "(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)": "1a-made-up", "(?P<url>.*)": "no/such/page",
     "<path:object_id>": "1", "<path:": "1", "<id>": "1", "<int:content_type_id>": "1",
@@ -67,7 +69,15 @@ MACHINES = {
     name
     for name in OPEN
     if name.startswith("idp:")
-    and name not in {"idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session"}
+    and name
+    not in {
+        "idp:authorize",
+        "idp:resume",
+        "idp:account",
+        "idp:consent",
+        "idp:end_session",
+        "idp:sign_out",
+    }
 }
 
 

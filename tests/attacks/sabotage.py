@@ -105,6 +105,12 @@ def wrap(place: str, around: Callable[..., Any]) -> Callable[[Patch], None]:
 # --- what a careless implementation does instead --------------------------------------------------
 
 
+def subject_by_address(original: Any, client: Any, user_id: Any) -> str:
+    from accounts.models import User
+
+    return str(User.unscoped.get(pk=user_id).email)
+
+
 def pkce_by_presence(params: Any, client: Any) -> None:
     from core.errors import Refusal
 
@@ -265,6 +271,10 @@ DEFENCES = {
         "every fact is judged again at every refresh",
         replace("idp.grants.proof:judge", lambda *_: None),
     ),
+    "A046": Defence(
+        "the subject is made of the user's id, never of the address",
+        wrap("idp.tokens.subject:subject_of", subject_by_address),
+    ),
     "A049": Defence(
         "the key brings its algorithm along",
         wrap("idp.tokens.verify:_verified", algorithm_of_the_header),
@@ -272,9 +282,30 @@ DEFENCES = {
     "A050": Defence(
         "keys come from our own ring", wrap("idp.tokens.verify:_verified", key_of_the_header)
     ),
+    "A054": Defence(
+        "only algorithms of a short list can be registered",
+        replace("idp.registration_responses:completed", lambda known: known),
+    ),
     "A055": Defence(
         "headers have a greatest length, and errors are caught",
         replace("idp.tokens.verify:_header", header_of_any_size),
+    ),
+    "A086": Defence(
+        "post_logout_redirect_uri is one that is registered",
+        replace("idp.logout:_return_to", lambda params, _: params.post_logout_redirect_uri or ""),
+    ),
+    "A087": Defence(
+        "a logout address inside is not asked", replace("core.outbound:is_open", lambda _: True)
+    ),
+    "A060": Defence(
+        "an assertion is claimed in the database", replace("idp.assertions:_claim", lambda *_: None)
+    ),
+    "A061": Defence(
+        "an assertion is for this server",
+        replace("idp.assertions:_is_for_us", lambda *_, **__: True),
+    ),
+    "A065": Defence(
+        "addresses inside are closed", replace("core.outbound:is_open", lambda _: True)
     ),
     "A104": Defence(
         "a step that was used is not accepted again",

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
+from accounts.models import Organisation
 from idp.models import AuthorizationRequest, Client
 from tests import cast
 from tests.cast import Person
 from tests.support.authorize import authorize, is_error_page, nothing_was_issued
+from tests.support.request_objects import claims, sign, signing_client, unsigned
 
 FAULTS: dict[str, Any] = {
     "response_type": "token",
@@ -56,3 +58,31 @@ def test_nor_for_an_address_of_another_client(
 
     assert is_error_page(authorize(victim, acme_web, redirect_uri=EVIL))
     assert nothing_was_issued()
+
+
+@pytest.mark.parametrize("inside", [EVIL, cast.REDIRECT_URI])
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_nor_for_a_request_object_with_or_beside_such_an_address(
+    acme: Organisation, inside: str, is_signed: bool
+) -> None:
+    client = signing_client("signer", acme)
+    content = claims(client, redirect_uri=inside, response_type="token")
+    text = sign(content) if is_signed else unsigned(content)
+
+    response = authorize(Browser(), client, request=text, redirect_uri=EVIL)
+
+    if is_signed and inside != EVIL:  # what is inside counts, and that is registered
+        assert response["Location"].startswith(cast.REDIRECT_URI)
+    else:
+        assert is_error_page(response)
+    assert nothing_was_issued()
+
+
+@pytest.mark.parametrize("beside", [None, "", "x"])
+def test_nor_for_a_request_object_that_cannot_be_read(acme: Organisation, beside: Any) -> None:
+    client = signing_client("signer", acme)
+    text = sign(claims(client, redirect_uri=EVIL))
+
+    for broken in (text[:-3], f"{text}A", text.replace(".", "", 1), "x", ".."):
+        response = authorize(Browser(), client, request=broken, redirect_uri=beside)
+        assert is_error_page(response)

@@ -8,8 +8,8 @@ from django.test import Client as Browser
 from idp.models import Client
 from tests import cast
 from tests.cast import Person
-from tests.support.authorize import answer, authorize, parameters, query
-from tests.support.oauth import send
+from tests.support.authorize import answer, answer_and_mode, authorize, parameters, query
+from tests.support.oauth import claims_of, send
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,19 @@ def test_a_foreign_host_gets_no_answer_at_all(acme_web: Client) -> None:
 
     assert response.status_code == 400
     assert not response.has_header("Location")
+
+
+@pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
+@pytest.mark.parametrize("changes", [{}, {"prompt": "none login"}])
+def test_in_every_mode(
+    acme_web: Client, employee: Person, mode: str, changes: dict[str, Any]
+) -> None:
+    issuer = send("GET", "/.well-known/openid-configuration").json["issuer"]
+    browser = Browser()
+    cast.sign_in(browser, employee)
+
+    values, used = answer_and_mode(authorize(browser, acme_web, response_mode=mode, **changes))
+    signed = answer(authorize(browser, acme_web, response_mode=f"{mode}.jwt", **changes))
+
+    assert (values["iss"], used) == (issuer, mode)
+    assert claims_of(signed["response"])["iss"] == issuer

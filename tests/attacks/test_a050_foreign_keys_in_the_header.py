@@ -77,3 +77,25 @@ def test_even_our_own_signature_brings_no_foreign_header(acme_web, tokens):
     reply = oauth.send("GET", "/oauth/userinfo", authorization=f"Bearer {token}")
 
     assert reply.error == "invalid_token"
+
+
+@pytest.mark.parametrize("kid", ["client-ES256", "attacker", None])
+@pytest.mark.parametrize("name", ["jwk", "jku", "x5u", "x5c"])
+def test_nor_does_the_header_of_a_request_object(acme, no_network, name, kid):
+    from tests.support.request_objects import claims, key, sign, signing_client
+
+    client = signing_client("signer", acme)
+    attackers = key(owner="attacker")
+    extra = {
+        "jwk": attackers.as_dict(private=False),
+        "jku": "https://evil.example/jwks",
+        "x5u": "https://evil.example/cert",
+        "x5c": ["MIIB"],
+    }[name]
+
+    for signer in (attackers, key()):  # even under the client's own signature
+        text = sign(claims(client), by=signer, header={"kid": kid, name: extra})
+        reply = oauth.send(
+            "POST", "/oauth/par", form={"request": text}, authorization=oauth.basic("signer")
+        )
+        assert (reply.status, reply.error) == (400, "invalid_request_object")

@@ -63,3 +63,30 @@ def test_a_large_body_is_refused_unread(db):
     reply = oauth.send("POST", "/oauth/token", form={}, CONTENT_LENGTH=str(500 * 1024 * 1024))
 
     assert reply.status == 413
+
+
+@pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS.keys())
+def test_request_objects_of_that_kind_are_refused_quickly(acme, token):
+    from tests.support.request_objects import signing_client
+
+    signing_client("signer", acme)
+    form = {"request": token.encode().decode("latin-1")}
+    began = time.perf_counter()
+
+    reply = oauth.send("POST", "/oauth/par", form=form, authorization=oauth.basic("signer"))
+
+    assert time.perf_counter() - began < 0.5
+    assert reply.status in {400, 413}
+    assert reply.error in {"invalid_request", "invalid_request_object"}
+
+
+@pytest.mark.parametrize("payload", [b"[" * 3_000, b'{"a":' * 1_000, b"[]", b"1" * 5_000, b"{"])
+def test_nor_is_a_nested_payload_under_a_good_signature(acme, payload):
+    from tests.support.request_objects import sign, signing_client
+
+    signing_client("signer", acme)
+    reply = oauth.send(
+        "POST", "/oauth/par", form={"request": sign(payload)}, authorization=oauth.basic("signer")
+    )
+
+    assert (reply.status, reply.error) == (400, "invalid_request_object")

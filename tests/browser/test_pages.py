@@ -25,6 +25,7 @@ ELSEWHERE = {
     "base_door.html": "every page stands on it",
     "base_house.html": "every page stands on it",
     "account/signup.html": "test_open_sign_up.py",
+    "idp/form_post.html": "test_form_post.py: it leaves at once",
     "account/verification_sent.html": "test_open_sign_up.py",
     "account/verified_email_required.html": "nobody unconfirmed gets in",
 }
@@ -83,6 +84,25 @@ def challenge_with_mistake(visit: Visitor) -> Page:
 def invitation(visit: Visitor) -> Page:
     said = visit.instance.manage("invite", "ivy@acme.example", "--organisation", "acme")
     return visit.stranger(said.strip())
+
+
+def filled_in_profile(visit: Visitor) -> Page:
+    page = visit.inside("/profile/")
+    field(page, "First name").fill("Pat")
+    field(page, "Street and number").fill("A rather long street name in the old harbour 123")
+    page.get_by_label("Time zone").select_option("Europe/Berlin")
+    page.get_by_role("button", name="Save profile").click()
+    expect(page.get_by_text("Your profile is saved.")).to_be_visible()
+    return page
+
+
+def profile_with_mistake(visit: Visitor) -> Page:
+    page = visit.inside("/profile/")
+    field(page, "Date of birth").fill("1990")
+    field(page, "Phone").fill("030 1234567")
+    page.get_by_role("button", name="Save profile").click()
+    expect(page.locator(".field__error").first).to_be_visible()
+    return page
 
 
 def unknown_invitation(visit: Visitor) -> Page:
@@ -226,6 +246,36 @@ def too_many_attempts(visit: Visitor) -> Page:
     return page
 
 
+def device_page(visit: Visitor, *buttons: str) -> Page:
+    """A device asks; its link brings the code along, and these buttons follow."""
+    said = visit.instance.manage(
+        "shell", "--no-imports", "-c",
+        "from core import clock;"
+        "from accounts.models import Organisation;"
+        "from idp import client_auth, device;"
+        "from idp.flows import register_client;"
+        "client = register_client(organisation=Organisation.objects.get(slug='acme'),"
+        " name='A television with a rather long name', kind='public', now=clock.now(),"
+        " grant_types=[device.GRANT_TYPE], scopes=['openid', 'profile', 'email']).client;"
+        "caller = client_auth.find_client(client.client_id);"
+        "started = device.start(client=caller, scope='openid profile email',"
+        " address='203.0.113.7', user_agent='Mozilla/5.0 (Web0S; Linux/SmartTV) Chrome/120');"
+        "print(device.shown(started.user_code))",
+    )  # fmt: skip
+    page = visit.inside(f"/device/?user_code={said.strip()}")
+    for button in buttons:
+        page.get_by_role("button", name=button, exact=True).click()
+    return page
+
+
+def wrong_device_code(visit: Visitor) -> Page:
+    page = visit.inside("/device/")
+    field(page, "Code").fill("BBBB-CCCC")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator(".field__error").first).to_be_visible()
+    return page
+
+
 def stale_form(visit: Visitor) -> Page:
     visit.expect("status of 403")
     page = visit.stranger()
@@ -297,6 +347,8 @@ GALLERY: dict[str, Visit] = {
     "account/signup_closed.html": lambda visit: visit.stranger("/accounts/signup/"),
     "accounts/invitation.html": invitation,
     "accounts/invitation.html unknown": unknown_invitation,
+    "accounts/profile.html": filled_in_profile,
+    "accounts/profile.html mistake": profile_with_mistake,
     "console/activity.html": lambda visit: visit.inside("/security/activity/"),
     "console/applications.html": applications,
     "console/applications.html none": lambda visit: visit.inside("/security/applications/"),
@@ -310,6 +362,12 @@ GALLERY: dict[str, Visit] = {
         authorize_url(visit.instance, scope="openid profile email roles offline_access")
     ),
     "idp/continue.html": going_on,
+    "idp/device.html": lambda visit: visit.inside("/device/"),
+    "idp/device.html filled in": device_page,
+    "idp/device.html mistake": wrong_device_code,
+    "idp/device_confirm.html": lambda visit: device_page(visit, "Continue"),
+    "idp/device_done.html allowed": lambda visit: device_page(visit, "Continue", "Allow"),
+    "idp/device_done.html refused": lambda visit: device_page(visit, "Continue", "Do not allow"),
     "idp/error.html": wrong_redirect,
     "idp/logged_out.html": signed_out,
     "idp/logout_confirm.html": lambda visit: visit.inside("/oauth/end-session"),

@@ -118,9 +118,7 @@ class TestSigningIn:
 
         expect(heading(page)).to_have_text("Hello, Pat Porter")
         page.goto("/sessions/")
-        expect(page.locator("#session-list li", has_text="This device")).to_contain_text(
-            "Two steps"
-        )
+        expect(page.locator("#session-list li", has_text="This device")).to_contain_text("Passkey")
 
     def test_by_autofill_nobody_presses_anything(
         self, open_browser: Callable[..., Page], person: Person

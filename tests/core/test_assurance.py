@@ -45,6 +45,6 @@ def test_a_level_and_its_name_go_together(level):
     assert Level.from_acr(level.acr) is level
 
 
-@pytest.mark.parametrize("acr", ["", "aal3", "AAL2", "2", "aal2 ", "urn:mace:silver"])
+@pytest.mark.parametrize("acr", ["", "aal3", "AAL2", "2", "aal2 ", "urn:mace:silver", "PHR"])
 def test_an_unknown_name_means_nothing(acr):
     assert Level.from_acr(acr) is Level.NONE

@@ -237,7 +237,7 @@ class TestUserinfo:
         reply = oauth.send("GET", "/oauth/userinfo")
 
         assert reply.status == 401
-        assert reply.headers["WWW-Authenticate"] == "Bearer"
+        assert reply.headers["WWW-Authenticate"].startswith("Bearer, DPoP algs=")
 
     def test_an_expired_token_is_refused(self, tokens, later):
         later(minutes=15)
@@ -296,16 +296,17 @@ class TestMetadata:
         document = oauth.send("GET", "/.well-known/openid-configuration").json
 
         assert document["code_challenge_methods_supported"] == ["S256"]
-        assert document["response_types_supported"] == ["code"]
+        assert document["response_types_supported"][0] == "code"
+        assert "token" not in document["response_types_supported"]
 
     def test_jwks_holds_public_keys_only(self):
         rotate(now=clock.now())
 
         keys = oauth.send("GET", "/oauth/jwks").json["keys"]
 
-        assert {key["alg"] for key in keys} == {"ES256", "RS256"}
+        assert {key["alg"] for key in keys} == {"ES256", "RS256", "PS256"}
         assert all("d" not in key for key in keys)
-        assert len({key["kid"] for key in keys}) == 4, "the next key is published as well"
+        assert len({key["kid"] for key in keys}) == 6, "the next key is published as well"
 
 
 class TestStatements:

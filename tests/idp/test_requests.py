@@ -55,11 +55,17 @@ class TestParse:
     def test_a_login_hint_may_be_a_name_of_any_language(self) -> None:
         assert parse(f"{BASE}&login_hint=j%C3%BCrgen@acme.example").login_hint.startswith("jürgen")
 
-    def test_it_notes_request_objects_of_any_size(self) -> None:
-        params = parse(f"{BASE}&request={'e' * 5000}&request_uri=https://a.example/r")
+    def test_resources_may_be_several(self) -> None:
+        params = parse(f"{BASE}&resource=https://a.example&resource=https://b.example&resource=")
 
-        assert params.has_request
-        assert params.has_request_uri
+        assert params.resource == ("https://a.example", "https://b.example")
+
+    @pytest.mark.parametrize(
+        "more", ["&resource=a%20b", "&resource=%00", "&resource=%C3%A9", "&resource=" + "a" * 2001]
+    )
+    def test_a_resource_is_a_uri_of_its_characters(self, more: str) -> None:
+        with pytest.raises(Refusal):
+            parse(BASE + more)
 
 
 class TestJson:

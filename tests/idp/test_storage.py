@@ -32,18 +32,20 @@ OTHERS = {
 }
 ID = UUID(int=1)
 VALUES = {
-    "address": "203.0.113.7", "at": None, "caller": ID, "challenge": "c" * 43, "client": ID,
+    "address": "203.0.113.7", "at": None, "bound_to": "{}", "caller": ID, "challenge": "c" * 43, "client": ID,
     "client_id": "acme-web", "event_id": ID, "scope": "roles", "clock_offset": timedelta(0), "current": b"c", "digest": b"d",
     "event": "a.b.c", "actor": "", "expires_at": None, "facts": "{}", "failures": 20,
     "family": ID, "id": ID, "issues_refresh": True, "jti": "j", "key": b"k",
     "lifetime": timedelta(days=7), "new": b"n", "now": None, "organisation_id": ID,
-    "presented": b"p", "reason": "policy", "redirect_uri": "https://x", "sealed": b"s",
+    "presented": b"p", "proof": b"p", "reason": "policy", "redirect_uri": "https://x", "sealed": b"s",
+    "interval": 5, "slow_down": 5, "user_agent": "", "user_code_digest": b"u", "user_code_head": b"h",
+    "session": ID, "terms": "{}", "user": ID,
     "session_id": ID, "subject": "", "total": 100, "transaction_id": ID, "window_began": None,
 }  # fmt: skip
 # Tables that grow with use. The others are small, or read whole.
 LARGE = [
     "idp_authorizationcode", "idp_refreshfamily", "idp_sessions_loginsession", "accounts_user",
-    "idp_revokedtoken", "account_emailaddress", "accounts_roleassignment",
+    "idp_revokedtoken", "idp_spentproof", "account_emailaddress", "accounts_roleassignment",
 ]  # fmt: skip
 
 
@@ -62,6 +64,8 @@ def test_no_statement_is_forgotten():
     assert set(STATEMENTS) == {
         "REDEEM_CODE", "FIND_CODE", "ROTATE", "ROTATE_AND_TOUCH", "FIND_FAMILY", "FIND_TOKEN", "FIND_MACHINE_TOKEN",
         "REVOKE_FAMILY", "REVOKE_TOKEN", "FIND_CLIENT", "ISSUE_TO_CLIENT",
+        "SPEND_PROOF", "START_DEVICE", "POLL_DEVICE", "REDEEM_DEVICE", "FIND_DEVICE", "KEEP", "KEEP_AND_TOUCH",
+        "FIND_PROFILE", "FIND_SESSION",
     }  # fmt: skip
 
 

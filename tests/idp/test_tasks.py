@@ -171,9 +171,9 @@ class TestPurge:
 
 @pytest.mark.django_db
 def test_the_rotation_task_says_how_many_keys_changed():
-    assert tasks.rotate_signing_keys() == 6
+    assert tasks.rotate_signing_keys() == 9
     assert tasks.rotate_signing_keys() == 0
-    assert SigningKey.objects.count() == 4
+    assert SigningKey.objects.count() == 6
 
 
 @pytest.mark.django_db(transaction=True)

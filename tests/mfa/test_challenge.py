@@ -147,10 +147,10 @@ def test_a_passkey_is_a_second_factor_too(client: Browser, newcomer: Person) -> 
     assert [known["id"] for known in options["allowCredentials"]] == key.credential_ids
     assert answer.json() == {"redirect": HOME}
     session = only_session(newcomer)
-    assert (session.acr, session.amr) == ("aal2", ["mfa", "pop", "pwd", "swk", "user"])
+    assert (session.acr, session.amr) == ("phr", ["mfa", "pop", "pwd", "swk", "user"])
 
 
-def test_a_passkey_alone_signs_in_at_aal2(client: Browser, newcomer: Person) -> None:
+def test_a_passkey_alone_signs_in_and_resists_phishing(client: Browser, newcomer: Person) -> None:
     key = passkeys.authenticator()
     passkeys.register(newcomer, key)
     options = passkeys.options(client, passkeys.LOGIN)
@@ -163,7 +163,7 @@ def test_a_passkey_alone_signs_in_at_aal2(client: Browser, newcomer: Person) -> 
     assert options["userVerification"] == "required"
     assert answer.json() == {"redirect": "/sessions/"}
     session = only_session(newcomer)
-    assert (session.acr, session.amr) == ("aal2", ["mfa", "pop", "swk", "user"])
+    assert (session.acr, session.amr) == ("phr", ["mfa", "pop", "swk", "user"])
     assert client.get("/sessions/").status_code == 200
 
 

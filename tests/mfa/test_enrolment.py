@@ -157,7 +157,7 @@ class TestPasskeys:
         assert passkey.name == "YubiKey 5 NFC"
         assert (passkey.backup_eligible, passkey.backed_up) == (False, False)
         assert passkey.transports == ["hybrid", "internal"]
-        assert LoginSession.unscoped.get(user=newcomer.user, ended_at=None).acr == "aal2"
+        assert LoginSession.unscoped.get(user=newcomer.user, ended_at=None).acr == "phrh"
         assert mails() == ["A passkey was added"]
 
     def test_the_options_ask_for_a_discoverable_verified_passkey(

@@ -120,7 +120,7 @@ class TestStepUp:
         assert 'name="password"' not in page
         assert answer.json() == {"redirect": NEXT}
         session.refresh_from_db()
-        assert session.acr == "aal2"
+        assert session.acr == "phr"
         assert client.get("/sessions/").status_code == 200
 
     def test_another_persons_passkey_is_refused(

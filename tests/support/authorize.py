@@ -1,5 +1,6 @@
 """Drives the authorization endpoint as a browser would."""
 
+from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -34,6 +35,27 @@ def authorize(browser: Browser, client: Client | str, **changes: Any) -> Any:
     return browser.get(f"/oauth/authorize?{query}")
 
 
+class FormPost(HTMLParser):
+    """The form of an answer by response_mode=form_post."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__()
+        self.action = ""
+        self.fields: dict[str, str] = {}
+        self.buttons: list[dict[str, str | None]] = []
+        self.feed(response.content.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "form" and values.get("id") == "form-post":
+            assert values["method"] == "post"
+            self.action = values["action"] or ""
+        elif tag == "input" and self.action:
+            self.fields[values["name"] or ""] = values["value"] or ""
+        elif tag == "button" and values.get("type") == "submit":
+            self.buttons.append(values)
+
+
 def target(response: Any) -> str:
     """Where an answer sends the browser, by redirect or by a page that moves on."""
     if response.has_header("Location"):
@@ -45,10 +67,24 @@ def target(response: Any) -> str:
 
 
 def answer(response: Any) -> dict[str, str]:
-    """The parameters with which the browser comes back to the client."""
+    """The parameters with which the browser comes back to the client, in whatever mode."""
+    return answer_and_mode(response)[0]
+
+
+def answer_and_mode(response: Any) -> tuple[dict[str, str], str]:
+    """The parameters, and where they stand: query, fragment or form_post. Nowhere else."""
+    if not response.has_header("Location") and not response.has_header("Refresh"):
+        form = FormPost(response)
+        assert form.action.startswith(cast.REDIRECT_URI), response.content.decode()[:2000]
+        assert "#" not in form.action
+        return form.fields, "form_post"
     location = target(response)
     assert location.startswith(cast.REDIRECT_URI), location
-    return dict(parse_qsl(urlsplit(location).query, strict_parsing=True))
+    parts = urlsplit(location)
+    if parts.fragment:
+        assert not parts.query
+        return dict(parse_qsl(parts.fragment, strict_parsing=True)), "fragment"
+    return dict(parse_qsl(parts.query, strict_parsing=True)), "query"
 
 
 def path(response: Any) -> str:

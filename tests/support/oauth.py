@@ -55,7 +55,7 @@ def send(
         "REQUEST_METHOD": method,
         "PATH_INFO": path,
         "QUERY_STRING": query,
-        "CONTENT_TYPE": content_type if method == "POST" else "",
+        "CONTENT_TYPE": content_type if method in {"POST", "PUT"} else "",
         "CONTENT_LENGTH": str(len(raw)),
         "HTTP_HOST": "localhost",
         "SERVER_NAME": "localhost",
@@ -122,11 +122,13 @@ def refresh(client: Client, refresh_token: str, **changes: Any) -> Reply:
     return token(client, {"grant_type": "refresh_token", "refresh_token": refresh_token} | changes)
 
 
-def token(client: Client, form: dict[str, Any]) -> Reply:
+def token(client: Client, form: dict[str, Any], **environ: Any) -> Reply:
     form = {name: value for name, value in form.items() if value is not None}
     if client.kind == Client.Kind.PUBLIC:
-        return send("POST", "/oauth/token", form={"client_id": client.client_id} | form)
-    return send("POST", "/oauth/token", form=form, authorization=basic(client.client_id))
+        form = {"client_id": client.client_id} | form
+        return send("POST", "/oauth/token", form=form, **environ)
+    authorization = basic(client.client_id)
+    return send("POST", "/oauth/token", form=form, authorization=authorization, **environ)
 
 
 def claims_of(jwt: str) -> dict[str, Any]:

@@ -68,7 +68,32 @@ USERS = (
     DemoUser("carol@globex.example", "Carol Cole", "globex", ("employee",), has_totp=False),
 )
 SIGN_IN = ("authorization_code", "refresh_token")
-SCOPES = ("openid", "profile", "email", "roles", "offline_access")
+# Every standard claim of one person (OpenID Connect Core 1.0 §5.1), so that clients see them all.
+PROFILES = {
+    "alice@acme.example": {
+        "given_name": "Alice",
+        "middle_name": "Ann",
+        "family_name": "Arden",
+        "nickname": "Al",
+        "preferred_username": "alice",
+        "profile": "https://acme.example/people/alice",
+        "picture": "https://acme.example/people/alice.png",
+        "website": "https://alice.example/",
+        "gender": "female",
+        "birthdate": "1990-04-30",
+        "zoneinfo": "Europe/Berlin",
+        "locale": "en-GB",
+        "phone_number": "+49301234567",
+    }
+}
+ADDRESS = {
+    "street_address": "Hafenweg 1",
+    "postal_code": "20457",
+    "locality": "Hamburg",
+    "region": "Hamburg",
+    "country": "Germany",
+}
+SCOPES = ("openid", "profile", "email", "address", "phone", "roles", "offline_access")
 CLIENTS = (
     DemoClient("demo", "Harbour Notes", "acme", SIGN_IN, SCOPES),
     DemoClient("demo-machine", "Demo machine", "acme", ("client_credentials",), ("roles",)),
@@ -136,6 +161,10 @@ def _user(
     )
     if demo.is_staff and not user.is_staff:
         flows.make_administrator(user=user, now=now)
+    if demo.email in PROFILES and not hasattr(user, "profile"):
+        flows.update_profile(
+            user=user, name=user.name, claims=PROFILES[demo.email], address=ADDRESS, now=now
+        )
     for name in demo.roles:
         role = Role.objects.within(organisation).get(name=name)
         if not RoleAssignment.unscoped.live(now).filter(user=user, role=role).exists():

@@ -1,13 +1,16 @@
 """Registers an application; its secret is printed once and kept only as a digest."""
 
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Organisation
 from core import clock
+from core.assurance import ACR_VALUES
 from core.errors import Refusal
+from idp import strict_json
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES, register_client
 
 
@@ -26,16 +29,20 @@ class Command(BaseCommand):
         parser.add_argument("--scope", action="append", default=[], metavar="NAME")
         parser.add_argument("--signing-alg", default="ES256", choices=["ES256", "RS256"])
         parser.add_argument("--first-party", action="store_true", help="people are not asked")
-        parser.add_argument("--required-acr", default="", choices=["", "aal1", "aal2"])
+        parser.add_argument("--required-acr", default="", choices=ACR_VALUES)
         parser.add_argument("--audience", default="", help="aud of its access tokens")
         parser.add_argument(
             "--auth-method", default=None, choices=["client_secret_basic", "client_secret_post"]
+        )
+        parser.add_argument(
+            "--metadata", default="", metavar="FILE", help="further metadata (RFC 7591), as JSON"
         )
 
     def handle(self, **options: Any) -> None:
         organisation = Organisation.objects.filter(slug=options["organisation"]).first()
         if organisation is None:
             raise CommandError(f"there is no organisation {options['organisation']}")
+        further = _read_metadata(options["metadata"]) if options["metadata"] else {}
         try:
             registered = register_client(
                 organisation=organisation,
@@ -50,6 +57,7 @@ class Command(BaseCommand):
                 required_acr=options["required_acr"],
                 audience=options["audience"],
                 token_endpoint_auth_method=options["auth_method"],
+                metadata=further,
                 now=clock.now(),
             )
         except Refusal as refusal:
@@ -58,3 +66,12 @@ class Command(BaseCommand):
         if registered.secret is not None:
             self.stdout.write(f"client_secret: {registered.secret}")
             self.stderr.write("Keep the secret now: it is not shown again.")
+
+
+def _read_metadata(path: str) -> dict[str, Any]:
+    try:
+        return strict_json.parse_object(Path(path).read_bytes())
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(f"{path} is no JSON object: {error}") from error

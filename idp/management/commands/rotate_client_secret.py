@@ -1,6 +1,7 @@
-"""Gives an application a new secret; the old one stops working at once."""
+"""Gives an application a new secret; the old one stops working at once, or after a while."""
 
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -16,13 +17,24 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("client_id")
+        parser.add_argument(
+            "--keep-old-for",
+            type=int,
+            default=0,
+            metavar="HOURS",
+            help="how long the old secret stays good beside the new one, at most 720",
+        )
 
     def handle(self, **options: Any) -> None:
         client = Client.unscoped.filter(client_id=options["client_id"]).first()
         if client is None:
             raise CommandError(f"there is no client {options['client_id']}")
         try:
-            registered = rotate_client_secret(client=client, now=clock.now())
+            registered = rotate_client_secret(
+                client=client,
+                keep_old_for=timedelta(hours=options["keep_old_for"]),
+                now=clock.now(),
+            )
         except Refusal as refusal:
             raise CommandError(refusal.detail) from None
         self.stdout.write(f"client_secret: {registered.secret}")

@@ -5,13 +5,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from django.test import Client as Browser
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from idp.models import Client
 from sessions.models import LoginSession
 from tests import cast
 from tests.cast import Person
 from tests.support.authorize import answer, authorize
-from tests.support.oauth import issue_code, redeem, send
+from tests.support.oauth import claims_of, header_of, issue_code, redeem, send
 
 RETURN_TO = "https://app.acme.example/"
 STATE = "~!@#$%^&*()_+-=[]{}|;:,.<>/?"
@@ -83,6 +85,24 @@ def test_modified_id_token_hint(alices: Browser, hint: str) -> None:
 
     assert response.status_code == 200
     assert not response.has_header("Location")
+    assert live() == 1
+
+
+@pytest.mark.spec("RP-Initiated Logout", "4", "a hint of another issuer leads nowhere")
+def test_bad_id_token_hint(alices: Browser, acme_web: Client, hint: str) -> None:
+    key = ECKey.generate_key("P-256")
+    claims = claims_of(hint)
+    claims |= {"iss": claims["aud"], "aud": claims["iss"]}
+    forged = jwt.encode(header_of(hint), claims, key, algorithms=["ES256"])
+
+    response = end(
+        alices, id_token_hint=forged, client_id=acme_web.client_id,
+        post_logout_redirect_uri=RETURN_TO,
+    )  # fmt: skip
+
+    assert response.status_code == 200
+    assert not response.has_header("Location")
+    assert not response.has_header("Refresh")
     assert live() == 1
 
 

@@ -64,7 +64,7 @@ def test_a_parameter_sent_twice_is_refused(alices: Browser, acme_web: Client, na
 
 @pytest.mark.spec("RFC 6749", "3.1.1", "an unknown response_type is an error")
 def test_an_unknown_response_type_is_answered(alices: Browser, acme_web: Client) -> None:
-    response = authorize(alices, acme_web, response_type="code token")
+    response = authorize(alices, acme_web, response_type="code tokens")
 
     assert answer(response)["error"] == "unsupported_response_type"
 

@@ -1,0 +1,1 @@
+"""A protected API, twice: in Django and in Starlette, on one guard that knows neither."""

@@ -1,0 +1,1 @@
+"""The machine endpoints, one module each: a request in, an answer out."""

@@ -1,0 +1,80 @@
+"""The pushed authorization request endpoint (RFC 9126)."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import cast
+
+from django.http import QueryDict
+
+from core import clock
+from core.errors import Refusal
+from core.limits import spend
+from idp import pushed_requests
+from idp.authorization import checks, sources
+from idp.client_auth import MachineClient, same_client
+from idp.endpoints.callers import authenticated
+from idp.limits import PUSHED_REQUESTS
+from idp.models import Client
+from idp.requests import AuthorizationParams
+from idp.tokens import dpop
+from idp.wire import Answer, Request, json_answer
+
+
+def push(request: Request) -> Answer:
+    """POST /oauth/par (RFC 9126 §2): all that the authorization endpoint would refuse is refused.
+
+    The redirect_uri has to be a registered one here as well.
+    """
+    caller, fields = authenticated(request)
+    now = clock.now()
+    if not caller.is_confidential:
+        spend(PUSHED_REQUESTS, request.address, now=now)
+    if "request_uri" in fields:
+        raise Refusal.invalid_request("request_uri cannot be pushed.")
+    client = _row_of(caller)
+    reference = pushed_requests.new_reference()
+    asked = AuthorizationParams.parse(_parameters(fields, caller, client, now))
+    if request.dpop:
+        asked = _bound(asked, dpop.prove(request, is_fapi2=caller.metadata.is_fapi2))
+    params = pushed_requests.named(asked, reference)
+    checks.check_redirect_uri(params, client)
+    params = checks.run_checks(params, client)
+    pushed_requests.keep(params, client=client, now=now)
+    lifetime = int(pushed_requests.LIFETIME.total_seconds())
+    answer = json_answer({"request_uri": reference, "expires_in": lifetime}, status=201)
+    answer.headers.extend(dpop.nonce_headers(request))
+    return answer
+
+
+def _row_of(caller: MachineClient) -> Client:
+    """The row of the client that authenticated; raises StaleClient if it has changed since."""
+    row = Client.unscoped.filter(pk=caller.id, is_active=True, organisation__is_active=True).first()
+    same_client(caller, row.changed_at if row is not None else None)
+    return cast("Client", row)
+
+
+def _bound(params: AuthorizationParams, jkt: str) -> AuthorizationParams:
+    """The code will be bound to the key of the proof (RFC 9449 §10.1)."""
+    if params.dpop_jkt not in {None, jkt}:
+        raise Refusal.invalid_request("dpop_jkt names another key than the proof.")
+    return replace(params, dpop_jkt=jkt)
+
+
+def _parameters(
+    fields: dict[str, str], caller: MachineClient, client: Client, now: datetime
+) -> QueryDict:
+    """What is asked for: inside the request object if there is one, else as it was sent (§3)."""
+    try:
+        inside = sources.signed_parameters(
+            fields.get("request"), client=client, registered=caller.metadata, now=now
+        )
+    except Refusal as refusal:
+        if refusal.code == "request_not_supported":  # only the authorization endpoint says so
+            raise Refusal("invalid_request_object", refusal.detail) from refusal
+        raise
+    if inside is not None:
+        return inside
+    parameters = QueryDict(mutable=True)
+    for name, value in (fields | {"client_id": caller.client_id}).items():
+        parameters.setlist(name, value.split() if name == "resource" else [value])
+    return parameters

@@ -1,0 +1,67 @@
+"""The revocation endpoint (RFC 7009)."""
+
+from datetime import UTC, datetime
+
+from audit import recorder
+from audit.events import Event
+from core import clock
+from core.errors import Refusal
+from idp import storage
+from idp.client_auth import MachineClient
+from idp.endpoints.callers import authenticated
+from idp.grants import proof
+from idp.models.token import RevokeReason
+from idp.tokens import refresh_token, verify
+from idp.wire import Answer, Request
+
+
+def revoke(request: Request) -> Answer:
+    """POST /oauth/revoke (RFC 7009): 200 whether or not there was anything to revoke."""
+    client, fields = authenticated(request)
+    text = fields.get("token")
+    if text is None:
+        raise Refusal.invalid_request("token is missing.")
+    presented = refresh_token.parse(text)
+    with storage.unit() as unit:
+        if presented is not None:
+            _revoke_family(unit.cursor, client, presented)
+        else:
+            _revoke_access_token(unit.cursor, client, text)
+    return Answer(200, b"", [("Cache-Control", "no-store"), ("Content-Length", "0")])
+
+
+def _revoke_family(
+    cursor: storage.Cursor, client: MachineClient, presented: refresh_token.RefreshToken
+) -> None:
+    row = cursor.one(
+        storage.FIND_FAMILY, {"family": presented.family_id, "clock_offset": clock.offset()}
+    )
+    if row is None or row["client_id"] != client.id:
+        return
+    proof.revoke_family(
+        cursor,
+        presented.family_id,
+        RevokeReason.REVOKED_BY_CLIENT,
+        Event.REFRESH_FAMILY_REVOKED,
+    )
+
+
+def _revoke_access_token(cursor: storage.Cursor, client: MachineClient, text: str) -> None:
+    try:
+        token_claims = verify.access_token(text)
+    except Refusal:
+        return
+    if token_claims.get("client_id") != client.client_id:
+        return
+    expires_at = datetime.fromtimestamp(token_claims["exp"], UTC)
+    params = {"jti": token_claims["jti"], "expires_at": expires_at}
+    if cursor.one(storage.REVOKE_TOKEN, params) is not None:
+        recorder.insert(
+            cursor,
+            Event.TOKEN_REVOKED,
+            organisation_id=client.organisation_id,
+            actor=f"idp.Client:{client.id}",
+            subject=f"idp.Client:{client.id}",
+            now=clock.now(),
+            facts={"jti": token_claims["jti"]},
+        )

@@ -1,0 +1,33 @@
+"""The userinfo endpoint (OpenID Connect Core 1.0 §5.3)."""
+
+from core.errors import Refusal
+from idp.endpoints import presented
+from idp.endpoints.standing import is_good, row_behind
+from idp.metadata import FAPI2
+from idp.tokens import claims, dpop, userinfo_answer, verify
+from idp.wire import NO_STORE, Answer, Request, json_answer
+from policy.facts import Trigger
+
+
+def userinfo(request: Request) -> Answer:
+    """GET or POST /oauth/userinfo (OpenID Connect Core 1.0 §5.3). The row decides, not the JWT."""
+    shown = presented.read(request)
+    token_claims = verify.access_token(shown.text)
+    scopes = str(token_claims.get("scope", "")).split()
+    if "sid" not in token_claims or "openid" not in scopes:
+        raise Refusal.insufficient_scope("openid")
+    row = row_behind(token_claims)
+    if row is None or not is_good(token_claims, row, Trigger.USERINFO):
+        raise Refusal.invalid_token("The access token is no longer good.")
+    is_fapi2 = row["security_profile"] == FAPI2
+    presented.check_sender(request, shown, token_claims, is_fapi2=is_fapi2)
+    told = claims.userinfo(row, scopes, subject=token_claims["sub"])
+    if row["userinfo_is_jwt"]:
+        text = userinfo_answer.as_jwt(
+            told, client_id=token_claims["client_id"], changed_at=row["client_changed_at"]
+        )
+        answer = Answer(200, text.encode(), [("Content-Type", "application/jwt"), *NO_STORE])
+    else:
+        answer = json_answer(told)
+    answer.headers.extend(dpop.nonce_headers(request))
+    return answer

@@ -1,0 +1,38 @@
+"""What a client says of itself to people (RFC 7591 §2): shown as its own words, never as ours."""
+
+from dataclasses import dataclass
+
+from idp import registration_addresses
+from idp.metadata import ClientMetadata
+from idp.models import Client
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """Addresses are https or empty. logo_origin: where the logo comes from; we never fetch it.
+
+    is_by_itself: nobody of the organisation has written this, the application has.
+    """
+
+    logo_uri: str
+    logo_origin: str
+    policy_uri: str
+    tos_uri: str
+    client_uri: str
+    is_by_itself: bool
+
+
+def introduce(client: Client) -> Introduction:
+    known = ClientMetadata.from_json(client.metadata)
+
+    def plain(uri: str) -> str:
+        return uri if registration_addresses.origin_of(uri) else ""
+
+    return Introduction(
+        logo_uri=plain(known.logo_uri),
+        logo_origin=registration_addresses.origin_of(known.logo_uri),
+        policy_uri=plain(known.policy_uri),
+        tos_uri=plain(known.tos_uri),
+        client_uri=plain(known.client_uri),
+        is_by_itself=client.registration_digest is not None,
+    )

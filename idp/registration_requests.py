@@ -1,0 +1,30 @@
+"""What may be registered about a client's authorization requests: pure rules."""
+
+from core.errors import Refusal
+from idp import resources
+from idp.metadata import ClientMetadata
+from idp.request_objects import algorithms_of
+
+MAX_URI_LENGTH = 500
+MAX_TYPE_LENGTH = 200
+PREFIX = "https://"
+
+
+def check(registered: ClientMetadata) -> None:
+    """Refuses INVALID_CLIENT_METADATA."""
+    for uri in registered.request_uris:
+        is_address = uri.startswith(PREFIX) and len(uri) > len(PREFIX) and " " not in uri
+        if not is_address or not uri.isascii() or len(uri) > MAX_URI_LENGTH:
+            raise _refusal(f"request_uris are https, at most {MAX_URI_LENGTH} characters each.")
+    if not algorithms_of(registered):
+        raise _refusal("request_object_signing_alg is not one that this client may use.")
+    for resource in registered.resources:
+        if not resources.RESOURCE.fullmatch(resource) or len(resource) > MAX_URI_LENGTH:
+            raise _refusal("resources are absolute URIs without a fragment.")
+    for name in registered.authorization_details_types:
+        if not name or len(name) > MAX_TYPE_LENGTH:
+            raise _refusal("authorization_details_types are names.")
+
+
+def _refusal(detail: str) -> Refusal:
+    return Refusal("invalid_client_metadata", detail)

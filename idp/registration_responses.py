@@ -1,0 +1,46 @@
+"""How a client wants ID tokens and userinfo: signed, encrypted (OpenID Registration 1.0 §2)."""
+
+from dataclasses import replace
+from typing import Any
+
+from core.errors import Refusal
+from idp.client_keys import keys_of
+from idp.metadata import ClientMetadata
+from idp.models.client import Client
+from idp.tokens import encryption
+
+ANSWERS = ("id_token", "userinfo")
+
+
+def completed(known: ClientMetadata) -> ClientMetadata:
+    """The metadata with its defaults; refuses INVALID_CLIENT_METADATA for what we cannot do."""
+    signed = known.userinfo_signed_response_alg
+    if signed and signed not in Client.SigningAlg.values:
+        raise _refusal(f"{signed[:16]} does not sign userinfo.")
+    for answer in ANSWERS:
+        known = _encrypted(known, f"{answer}_encrypted_response_alg", answer)
+    return known
+
+
+def _encrypted(known: ClientMetadata, member: str, answer: str) -> ClientMetadata:
+    alg: str = getattr(known, member)
+    enc_member = f"{answer}_encrypted_response_enc"
+    enc: str = getattr(known, enc_member)
+    if not alg:
+        if enc:
+            raise _refusal(f"{enc_member} needs {member}.")
+        return known
+    if alg not in encryption.ALGORITHMS:
+        raise _refusal(f"{alg[:16]} does not encrypt here.")
+    if enc and enc not in encryption.ENCRYPTIONS:
+        raise _refusal(f"{enc[:16]} does not encrypt here.")
+    if not encryption.has_keys(known):
+        raise _refusal(f"{member} needs jwks or jwks_uri.")
+    if known.jwks is not None and encryption.key_for(keys_of("", known), alg) is None:
+        raise _refusal(f"jwks has no key for {alg}.")
+    chosen: dict[str, Any] = {enc_member: enc or encryption.DEFAULT_ENCRYPTION}
+    return replace(known, **chosen)
+
+
+def _refusal(detail: str) -> Refusal:
+    return Refusal("invalid_client_metadata", detail)

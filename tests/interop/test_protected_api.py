@@ -1,0 +1,213 @@
+"""The two example APIs against real tokens: what they let in, and what they say otherwise."""
+
+import base64
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import httpx
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.test import Client as Browser
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from core import clock
+from core.ids import new_token
+from idp.models import Client
+from tests import cast
+from tests.cast import Person
+from tests.support.authorize import answer, authorize
+from tests.support.instance import free_port
+from tests.support.oauth import VERIFIER, basic, redeem, send
+
+pytestmark = pytest.mark.django_db(transaction=True)
+APIS = [("wsgi", "django_api"), ("asgi", "starlette_api")]
+STARTS_WITHIN_SECONDS = 20
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def provider() -> Iterator[str]:
+    """The product's key set over HTTP."""
+    from config.wsgi import application
+
+    def serve(environ: Any, start_response: Any) -> Any:
+        try:
+            return application(environ | {"HTTP_HOST": "localhost"}, start_response)
+        finally:
+            connections.close_all()
+
+    server = make_server("127.0.0.1", 0, serve, handler_class=_Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/oauth/jwks"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(params=APIS, ids=[name for _, name in APIS])
+def api(request: pytest.FixtureRequest, provider: str) -> Iterator[httpx.Client]:
+    """One of the examples, started as its own docstring says."""
+    interface, module = request.param
+    port = free_port()
+    base_url = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "granian", "--interface", interface, "--host", "127.0.0.1"),
+            *("--port", str(port), "--no-ws", f"examples.protected_api.{module}:application"),
+        ],
+        cwd=Path(__file__).parents[2],
+        env={
+            **{name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}},
+            "API_ISSUER": settings.ISSUER,
+            "API_AUDIENCE": settings.ISSUER,
+            "API_BASE_URL": base_url,
+            "API_JWKS_URI": provider,
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with httpx.Client(base_url=base_url, timeout=10) as client:
+            _wait_for(client, process)
+            yield client
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(client: httpx.Client, process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + STARTS_WITHIN_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            client.get("/hello")
+        except httpx.TransportError:
+            threading.Event().wait(0.05)
+        else:
+            return
+    pytest.fail("the example did not start")
+
+
+def token(client: Client, who: Person, *, acr: str = "aal2", **asked: str) -> str:
+    browser = Browser()
+    cast.sign_in(browser, who, acr=acr)
+    granted = redeem(client, answer(authorize(browser, client, **asked))["code"]).json
+    return str(granted["access_token"])
+
+
+def test_a_token_opens_what_its_sign_in_is_good_for(
+    api: httpx.Client, acme_web: Client, employee: Person
+) -> None:
+    strong, weak = token(acme_web, employee), token(acme_web, employee, acr="aal1")
+
+    assert api.get("/hello", headers=bearer(weak)).json() == {"hello": str(employee.user.pk)}
+    assert api.get("/transfer", headers=bearer(strong)).json()["done"] is True
+    refused = api.get("/transfer", headers=bearer(weak))
+    assert refused.status_code == 401
+    challenge = refused.headers["WWW-Authenticate"]
+    assert 'error="insufficient_user_authentication"' in challenge
+    assert 'acr_values="aal2 phr phrh"' in challenge
+    assert 'max_age="300"' in challenge
+
+
+def test_what_is_no_token_for_this_api_is_refused(
+    api: httpx.Client, acme_web: Client, acme_machine: Client, employee: Person
+) -> None:
+    browser = Browser()
+    cast.sign_in(browser, employee)
+    granted = redeem(acme_web, answer(authorize(browser, acme_web))["code"]).json
+    good = granted["access_token"]
+    head, body, signature = good.split(".")
+    machine = send(
+        "POST",
+        "/oauth/token",
+        form={"grant_type": "client_credentials"},
+        authorization=basic(acme_machine.client_id),
+    ).json["access_token"]
+
+    assert api.get("/hello").status_code == 401
+    assert api.get("/hello").headers["WWW-Authenticate"].startswith("Bearer")
+    for wrong in (
+        granted["id_token"],
+        granted["refresh_token"],
+        f"{head}.{body}.{signature[:-4]}AAAA",
+        f"{head}.{body}.",
+        "x" * 9000,
+        "a.b.c",
+    ):
+        refused = api.get("/hello", headers=bearer(wrong))
+        assert refused.status_code == 401, wrong[:40]
+        assert 'error="invalid_token"' in refused.headers["WWW-Authenticate"]
+    assert api.get("/hello", headers={"Authorization": f"DPoP {good}"}).status_code == 401
+    unscoped = api.get("/hello", headers=bearer(machine))
+    assert unscoped.status_code == 403
+    assert 'error="insufficient_scope"' in unscoped.headers["WWW-Authenticate"]
+
+
+def test_a_bound_token_needs_its_key(api: httpx.Client, acme_web: Client, employee: Person) -> None:
+    key = ECKey.generate_key("P-256")
+    browser = Browser()
+    cast.sign_in(browser, employee)
+    code = answer(authorize(browser, acme_web))["code"]
+    granted = send(
+        "POST",
+        "/oauth/token",
+        form={
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": cast.REDIRECT_URI,
+            "code_verifier": VERIFIER,
+        },
+        authorization=basic(acme_web.client_id),
+        HTTP_DPOP=proof(key, "POST", f"{settings.ISSUER}/oauth/token"),
+    ).json
+    assert granted["token_type"] == "DPoP"
+    bound = granted["access_token"]
+    url = f"{api.base_url}/hello"
+
+    def ask(proven: str) -> httpx.Response:
+        return api.get("/hello", headers={"Authorization": f"DPoP {bound}", "DPoP": proven})
+
+    good = proof(key, "GET", url, token=bound)
+    assert ask(good).status_code == 200
+    assert ask(good).status_code == 401, "a proof is good once"
+    assert api.get("/hello", headers=bearer(bound)).status_code == 401
+    for wrong in (
+        proof(ECKey.generate_key("P-256"), "GET", url, token=bound),
+        proof(key, "POST", url, token=bound),
+        proof(key, "GET", url + "x", token=bound),
+        proof(key, "GET", url, token="another"),
+        proof(key, "GET", url, token=bound, iat=int(clock.now().timestamp()) - 3600),
+    ):
+        assert ask(wrong).status_code == 401
+        assert ask(wrong).headers["WWW-Authenticate"].startswith("DPoP")
+
+
+def bearer(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {text}"}
+
+
+def proof(key: ECKey, method: str, url: str, *, token: str | None = None, **said: Any) -> str:
+    claims = {
+        "jti": new_token(),
+        "htm": method,
+        "htu": url,
+        "iat": int(clock.now().timestamp()),
+    } | said
+    if token is not None:
+        digest = hashlib.sha256(token.encode()).digest()
+        claims["ath"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": key.as_dict(private=False)}
+    return jwt.encode(header, claims, key)
