@@ -180,7 +180,7 @@ class TestOurOwnButton:
     def test_with_nobody_to_tell_it_leads_to_the_sign_in(self, alices: Browser) -> None:
         response = alices.post("/sign-out/")
 
-        assert (response.status_code, response["Location"]) == (302, "/accounts/login/")
+        assert (response.status_code, response["Location"]) == (302, "/")
         assert LoginSession.unscoped.get().ended_at is not None
 
     def test_the_page_that_asks_leads_there(self, alices: Browser) -> None:
@@ -195,7 +195,7 @@ class TestOurOwnButton:
         assert LoginSession.unscoped.get().ended_at is None
 
     def test_a_stranger_is_led_to_the_sign_in(self, db: None) -> None:
-        assert Browser().post("/sign-out/")["Location"] == "/accounts/login/"
+        assert Browser().post("/sign-out/")["Location"] == "/"
 
 
 @pytest.mark.parametrize(
