@@ -56,11 +56,14 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
 
 
 class Refused(OAuth2Error):  # type: ignore[misc]  # noqa: N818 - carries an answer
-    """A refusal on its way through Authlib, which knows no others."""
+    """A refusal on its way through Authlib, which knows no others.
 
-    def __init__(self, refusal: Refusal) -> None:
+    undoes: whether what the request's transaction has written so far goes as well.
+    """
+
+    def __init__(self, refusal: Refusal, *, undoes: bool = True) -> None:
         super().__init__()
-        self.refusal = refusal
+        self.refusal, self.undoes = refusal, undoes
 
 
 class Server(AuthorizationServer):  # type: ignore[misc]
@@ -101,7 +104,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         return json_answer(body, status=status)
 
     def handle_error_response(self, request: TokenRequest, error: OAuth2Error) -> Answer:
-        request.unit.refused = True
+        request.unit.refused = not isinstance(error, Refused) or error.undoes
         return error_answer(to_refusal(error))
 
 

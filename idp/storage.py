@@ -91,14 +91,22 @@ _ISSUED = recorder.branch(
     now=NOW,
 )
 
-# RFC 6749 §4.1.2, RFC 7636 §4.6: single use, client, redirect_uri and verifier in one statement.
+# RFC 6749 §4.1.2, RFC 7636 §4.6: single use, client, redirect_uri and verifier in one statement,
+# which counts a wrong verifier as well: under the row's lock nobody gets one guess more.
+MAX_WRONG_VERIFIERS = 3
 REDEEM_CODE = f"""
-WITH used AS (
+WITH tried AS (
   UPDATE idp_authorizationcode
-     SET used_at = {NOW}, family_id = %(family)s
+     SET used_at = CASE WHEN challenge = %(challenge)s THEN {NOW} END,
+         family_id = CASE WHEN challenge = %(challenge)s THEN CAST(%(family)s AS uuid) END,
+         wrong_verifiers = wrong_verifiers + CASE WHEN challenge = %(challenge)s THEN 0 ELSE 1 END
    WHERE digest = %(digest)s AND client_id = %(client)s AND redirect_uri = %(redirect_uri)s
-     AND challenge = %(challenge)s AND used_at IS NULL AND expires_at > {NOW}
-  RETURNING organisation_id, client_id, user_id, session_id, scope, terms, nonce),
+     AND used_at IS NULL AND expires_at > {NOW}
+     AND wrong_verifiers < {MAX_WRONG_VERIFIERS}
+  RETURNING organisation_id, client_id, user_id, session_id, scope, terms, nonce, used_at),
+used AS (
+  SELECT organisation_id, client_id, user_id, session_id, scope, terms, nonce
+    FROM tried WHERE used_at IS NOT NULL),
 born AS (
   INSERT INTO idp_refreshfamily
     (id, organisation_id, client_id, user_id, session_id, scope, terms, issues_refresh, current,
@@ -117,7 +125,7 @@ SELECT {_AUTHORIZED}, a.nonce FROM a {_AUTHORIZED_JOINS}
 """
 
 FIND_CODE = """
-SELECT client_id, organisation_id, user_id, session_id, used_at, family_id, challenge
+SELECT client_id, organisation_id, user_id, session_id, used_at, family_id, wrong_verifiers
   FROM idp_authorizationcode WHERE digest = %(digest)s
 """
 

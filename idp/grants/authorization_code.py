@@ -63,7 +63,11 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         row = self.request.unit.cursor.one(REDEEM_CODE, params)
         if row is None:
             self.request.traces.append(lambda cursor: _trace_failure(cursor, code, client))
-            raise Refused(Refusal.invalid_grant("The code is unknown, used, expired or not yours."))
+            # Nothing was written but how often a wrong verifier was shown, and that is to stay.
+            raise Refused(
+                Refusal.invalid_grant("The code is unknown, used, expired or not yours."),
+                undoes=False,
+            )
         if not sender.fits(row["terms"], self.request.cnf):  # RFC 9449 §10
             self.request.traces.append(lambda cursor: _trace_failure(cursor, code, client))
             raise Refused(Refusal.invalid_grant("The code is bound to another key."))
@@ -144,5 +148,9 @@ def _trace_failure(cursor: Cursor, code: str, client: MachineClient) -> None:
         subject=f"accounts.User:{row['user_id']}",
         session_id=row["session_id"],
         now=clock.now(),
-        facts={"family": row["family_id"], "issued_to": row["client_id"]},
+        facts={
+            "family": row["family_id"],
+            "issued_to": row["client_id"],
+            "wrong_verifiers": row["wrong_verifiers"],
+        },
     )

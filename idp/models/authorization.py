@@ -50,7 +50,7 @@ class AuthorizationCode(ScopedModel):
     challenge: the S256 code challenge (RFC 7636 §4.2), 43 characters; empty if there was none.
     terms: what was granted beyond scope, see `RefreshFamily`.
     used_at and family: set by the one statement that redeems it; the row is kept, so that a replay
-    finds what the code produced.
+    finds what the code produced. wrong_verifiers: counted by that statement; a few end the code.
     """
 
     digest = models.BinaryField(max_length=32, primary_key=True)
@@ -67,6 +67,7 @@ class AuthorizationCode(ScopedModel):
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
     family_id = models.UUIDField(null=True)
+    wrong_verifiers = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     class Meta(ScopedModel.Meta):
         indexes = [models.Index(fields=["expires_at"], name="idp_code_expiry")]

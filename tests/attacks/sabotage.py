@@ -40,17 +40,17 @@ class Defence:
 # --- how defences are taken away ------------------------------------------------------------------
 
 
-def edit(patch: Patch, name: str, old: str, *modules: str) -> None:
-    """Leave a part out of an SQL statement, wherever it was imported."""
+def edit(patch: Patch, name: str, old: str, *modules: str, new: str = "") -> None:
+    """Leave a part out of an SQL statement, or put another there, wherever it was imported."""
     for module in map(import_module, modules):
         text = getattr(module, name)
         assert old in text, f"{module.__name__}.{name} has changed: look at the sabotage again"
-        patch.setattr(module, name, text.replace(old, ""))
+        patch.setattr(module, name, text.replace(old, new))
 
 
-def redeem_without(condition: str) -> Callable[[Patch], None]:
+def redeem_without(condition: str, new: str = "") -> Callable[[Patch], None]:
     return lambda patch: edit(
-        patch, "REDEEM_CODE", condition, "idp.storage", "idp.grants.authorization_code"
+        patch, "REDEEM_CODE", condition, "idp.storage", "idp.grants.authorization_code", new=new
     )
 
 
@@ -254,7 +254,10 @@ DEFENCES = {
     "A020": Defence("S256 is the only method", pkce_by(pkce_by_presence)),
     "A021": Defence(
         "the verifier is compared with the challenge",
-        redeem_without("AND challenge = %(challenge)s"),
+        redeem_without("challenge = %(challenge)s", "true"),
+    ),
+    "A022": Defence(
+        "a few wrong verifiers end the code", redeem_without("AND wrong_verifiers < 3")
     ),
     "A024": Defence("a code is used once", redeem_without("AND used_at IS NULL")),
     "A025": Defence(
