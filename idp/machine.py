@@ -167,6 +167,7 @@ def _read(environ: Mapping[str, Any]) -> Request:
         body=environ["wsgi.input"].read(length) if length else b"",
         dpop=environ.get("HTTP_DPOP", ""),
         user_agent=environ.get("HTTP_USER_AGENT", ""),
+        accept=environ.get("HTTP_ACCEPT", ""),
         certificate=certificate.der,
         is_certificate_verified=certificate.is_verified,
     )

@@ -61,6 +61,8 @@ class ClientMetadata:
     userinfo_encrypted_response_alg: str = ""
     userinfo_encrypted_response_enc: str = ""
     introspection_signed_response_alg: str = ""
+    introspection_encrypted_response_alg: str = ""
+    introspection_encrypted_response_enc: str = ""
     authorization_signed_response_alg: str = ""
     default_max_age: int | None = None
     require_auth_time: bool = False

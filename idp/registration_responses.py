@@ -1,4 +1,7 @@
-"""How a client wants ID tokens and userinfo: signed, encrypted (OpenID Registration 1.0 §2)."""
+"""How a client wants ID tokens, userinfo and introspection: signed, encrypted.
+
+OpenID Connect Registration 1.0 §2; RFC 9701 §6.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -9,15 +12,17 @@ from idp.metadata import ClientMetadata
 from idp.models.client import Client
 from idp.tokens import encryption
 
-ANSWERS = ("id_token", "userinfo")
+SIGNED = ("userinfo", "introspection")
+ENCRYPTED = ("id_token", "userinfo", "introspection")
 
 
 def completed(known: ClientMetadata) -> ClientMetadata:
     """The metadata with its defaults; refuses INVALID_CLIENT_METADATA for what we cannot do."""
-    signed = known.userinfo_signed_response_alg
-    if signed and signed not in Client.SigningAlg.values:
-        raise _refusal(f"{signed[:16]} does not sign userinfo.")
-    for answer in ANSWERS:
+    for answer in SIGNED:
+        alg: str = getattr(known, f"{answer}_signed_response_alg")
+        if alg and alg not in Client.SigningAlg.values:
+            raise _refusal(f"{alg[:16]} does not sign {answer}.")
+    for answer in ENCRYPTED:
         known = _encrypted(known, f"{answer}_encrypted_response_alg", answer)
     return known
 

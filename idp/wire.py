@@ -27,6 +27,7 @@ class Request:
     """certificate: the client's TLS certificate, DER, if it came with one (`idp.certificates`).
 
     is_certificate_verified: an authority that the proxy trusts has signed it.
+    accept: the Accept header as it came.
     claimed: single-use values that this request has used up; when it is run again because its
     client had changed, they are still its own.
     """
@@ -41,6 +42,7 @@ class Request:
     origin: str = ""
     dpop: str = ""
     user_agent: str = ""
+    accept: str = ""
     certificate: bytes | None = None
     is_certificate_verified: bool = False
     claimed: set[bytes] = field(default_factory=set)

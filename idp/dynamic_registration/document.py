@@ -37,6 +37,8 @@ ANNOUNCED = {
     "userinfo_encrypted_response_alg": "userinfo_encryption_alg_values_supported",
     "userinfo_encrypted_response_enc": "userinfo_encryption_enc_values_supported",
     "introspection_signed_response_alg": "introspection_signing_alg_values_supported",
+    "introspection_encrypted_response_alg": "introspection_encryption_alg_values_supported",
+    "introspection_encrypted_response_enc": "introspection_encryption_enc_values_supported",
     "authorization_signed_response_alg": "authorization_signing_alg_values_supported",
     "request_object_signing_alg": "request_object_signing_alg_values_supported",
     "token_endpoint_auth_method": "token_endpoint_auth_methods_supported",

@@ -1,4 +1,7 @@
-"""The introspection endpoint (RFC 7662)."""
+"""The introspection endpoint (RFC 7662), which answers JSON or a signed JWT (RFC 9701)."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from core import clock
 from core.errors import Refusal
@@ -6,13 +9,12 @@ from idp import storage
 from idp.client_auth import MachineClient, same_client
 from idp.endpoints.callers import authenticated
 from idp.endpoints.standing import is_good, row_behind
-from idp.tokens import refresh_token, verify
+from idp.tokens import introspection_answer, refresh_token, verify
+from idp.tokens.introspection_answer import INACTIVE
 from idp.tokens.mint import token_type
 from idp.tokens.subject import subject_of
-from idp.wire import Answer, Request, json_answer
+from idp.wire import NO_STORE, Answer, Request, json_answer
 from policy.facts import Trigger
-
-INACTIVE = {"active": False}
 
 
 def introspect(request: Request) -> Answer:
@@ -24,29 +26,39 @@ def introspect(request: Request) -> Answer:
     if text is None:
         raise Refusal.invalid_request("token is missing.")
     presented = refresh_token.parse(text)
-    if presented is not None:
-        return _introspect_refresh_token(client, presented)
+    if presented is None:
+        told = _of_access_token(client, text)
+    else:
+        told = _of_refresh_token(client, presented)
+    if not introspection_answer.is_wanted(request.accept):
+        return json_answer(told)
+    signed = introspection_answer.as_jwt(told, client)
+    content_type = ("Content-Type", introspection_answer.MEDIA_TYPE)
+    return Answer(200, signed.encode(), [content_type, *NO_STORE])
+
+
+def _of_access_token(client: MachineClient, text: str) -> Mapping[str, Any]:
     try:
         token_claims = verify.access_token(text)
     except Refusal:
-        return json_answer(INACTIVE)
+        return INACTIVE
     row = row_behind(token_claims, caller=client)
     if (
         row is None
         or row["organisation_id"] != client.organisation_id
         or not is_good(token_claims, row, Trigger.INTROSPECT)
     ):
-        return json_answer(INACTIVE)
+        return INACTIVE
     same_client(client, row["caller_changed_at"])
-    answer = {"active": True, "token_type": token_type(token_claims.get("cnf")), **token_claims}
+    told = {"active": True, "token_type": token_type(token_claims.get("cnf")), **token_claims}
     if "sid" in token_claims:
-        answer["username"] = row["email"]
-    return json_answer(answer)
+        told["username"] = row["email"]
+    return told
 
 
-def _introspect_refresh_token(
+def _of_refresh_token(
     client: MachineClient, presented: refresh_token.RefreshToken
-) -> Answer:
+) -> Mapping[str, Any]:
     """A refresh token is shown only to the client that owns it."""
     row = storage.one(
         storage.FIND_TOKEN,
@@ -63,15 +75,13 @@ def _introspect_refresh_token(
         or bytes(row["current"]) != presented.digest
         or not is_good({"client_id": client.client_id, "sid": ""}, row, Trigger.INTROSPECT)
     ):
-        return json_answer(INACTIVE)
+        return INACTIVE
     same_client(client, row["caller_changed_at"])
-    return json_answer(
-        {
-            "active": True,
-            "client_id": client.client_id,
-            "sub": subject_of(client, row["user_id"]),
-            "scope": row["scope"],
-            "sid": str(row["session_id"]),
-            "exp": int(row["family_expires_at"].timestamp()),
-        }
-    )
+    return {
+        "active": True,
+        "client_id": client.client_id,
+        "sub": subject_of(client, row["user_id"]),
+        "scope": row["scope"],
+        "sid": str(row["session_id"]),
+        "exp": int(row["family_expires_at"].timestamp()),
+    }

@@ -1,4 +1,5 @@
-"""Encrypting to a client's own key: ID tokens and userinfo (OpenID Connect Core 1.0 §16.14).
+"""Encrypting to a client's own key: ID tokens, userinfo (OpenID Connect Core 1.0 §16.14), and
+what introspection tells (RFC 9701 §6).
 
 Compact JWE (RFC 7516) by a short list of algorithms: neither RSA1_5, which is an oracle, nor
 passwords (PBES2) or shared secrets, and never compressed. We only encrypt: nothing of ours
@@ -48,6 +49,16 @@ def userinfo_recipient(client: MachineClient) -> Recipient | None:
     if not known.userinfo_encrypted_response_alg:
         return None
     return _to(client, known.userinfo_encrypted_response_alg, known.userinfo_encrypted_response_enc)
+
+
+def introspection_recipient(client: MachineClient) -> Recipient | None:
+    """Whom this client's introspection answers are for, None if not encrypted; refuses as `_to`."""
+    known = client.metadata
+    alg, enc = (
+        known.introspection_encrypted_response_alg,
+        known.introspection_encrypted_response_enc,
+    )
+    return _to(client, alg, enc) if alg else None
 
 
 def encrypt(text: str, recipient: Recipient, *, is_jwt: bool = True) -> str:
