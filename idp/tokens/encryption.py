@@ -1,9 +1,8 @@
-"""Encrypting to a client's own key: ID tokens, userinfo (OpenID Connect Core 1.0 §16.14), and
-what introspection tells (RFC 9701 §6).
+"""Encrypting to a client's own key: ID tokens, userinfo, introspection.
 
-Compact JWE (RFC 7516) by a short list of algorithms: neither RSA1_5, which is an oracle, nor
-passwords (PBES2) or shared secrets, and never compressed. We only encrypt: nothing of ours
-decrypts what somebody sent.
+OpenID Connect Core 1.0 §16.14; RFC 9701 §5. Compact JWE (RFC 7516) by a short list of algorithms:
+neither RSA1_5, which is an oracle, nor passwords (PBES2) or shared secrets, and never compressed.
+We only encrypt: nothing of ours decrypts what somebody sent.
 """
 
 from collections.abc import Sequence
