@@ -1,11 +1,14 @@
 """Registering and changing clients."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client as Browser
+from joserfc.jwk import ECKey
 
 from accounts.models import Organisation
 from audit.models import AuditEvent
@@ -244,6 +247,23 @@ class TestCommands:
         client = Client.objects.within(acme).get(client_id=printed["client_id"])
         assert client.has_secret(printed["client_secret"])
         assert client.scopes == ["openid"]
+
+    def test_register_client_takes_a_key_in_place_of_a_secret(
+        self, acme: Organisation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        keys = {"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}
+        (tmp_path / "keys.json").write_text(json.dumps({"jwks": keys}))
+
+        call_command(
+            *("register_client", "acme", "Wiki", "--redirect-uri", URI, "--signing-alg", "PS256"),
+            *("--auth-method", "private_key_jwt", "--metadata", str(tmp_path / "keys.json")),
+        )
+
+        printed = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+        client = Client.objects.within(acme).get(client_id=printed["client_id"])
+        assert "client_secret" not in printed
+        assert client.token_endpoint_auth_method == "private_key_jwt"
+        assert client.signing_alg == "PS256"
 
     def test_it_explains_what_cannot_be_registered(self, acme: Organisation) -> None:
         with pytest.raises(CommandError, match="https"):

@@ -12,6 +12,8 @@ from core.assurance import ACR_VALUES
 from core.errors import Refusal
 from idp import strict_json
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES, register_client
+from idp.models import Client
+from idp.models.client import KEY_METHODS, SECRET_METHODS
 
 
 class Command(BaseCommand):
@@ -27,13 +29,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("--grant-type", action="append", default=[], metavar="NAME")
         parser.add_argument("--scope", action="append", default=[], metavar="NAME")
-        parser.add_argument("--signing-alg", default="ES256", choices=["ES256", "RS256"])
+        parser.add_argument("--signing-alg", default="ES256", choices=Client.SigningAlg.values)
         parser.add_argument("--first-party", action="store_true", help="people are not asked")
         parser.add_argument("--required-acr", default="", choices=ACR_VALUES)
         parser.add_argument("--audience", default="", help="aud of its access tokens")
-        parser.add_argument(
-            "--auth-method", default=None, choices=["client_secret_basic", "client_secret_post"]
-        )
+        parser.add_argument("--auth-method", default=None, choices=[*SECRET_METHODS, *KEY_METHODS])
         parser.add_argument(
             "--metadata", default="", metavar="FILE", help="further metadata (RFC 7591), as JSON"
         )

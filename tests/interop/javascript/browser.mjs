@@ -6,10 +6,12 @@ const STEP_SECONDS = 30;
 const MOST_PAGES = 15;
 
 export class Browser {
-  // person: { email, password, totp_secret }. It stops at any address that begins with `homes`.
-  constructor({ person, homes }) {
+  // person: { email, password, totp_secret }. It stops at any address that begins with `homes`, and
+  // at a page that holds `end`.
+  constructor({ person, homes, end = /id="nowhere"/ }) {
     this.person = person;
     this.homes = homes;
+    this.end = end;
     this.cookies = new Map();
     this.visited = [];
   }
@@ -25,7 +27,9 @@ export class Browser {
         request = { url: new URL(location, request.url), method: "GET" };
         continue;
       }
-      request = await this.#fillIn(request.url, answer.status, await answer.text());
+      const html = await answer.text();
+      if (answer.status === 200 && this.end.test(html)) return request.url;
+      request = await this.#fillIn(request.url, answer.status, html);
     }
     throw new Error(`no end after ${MOST_PAGES} pages: ${this.visited.join(" -> ")}`);
   }
@@ -49,7 +53,7 @@ export class Browser {
 
   async #fillIn(page, status, html) {
     const form = formsOf(html).find(({ fields, buttons }) =>
-      ["login", "code"].some((name) => fields.has(name)) ||
+      ["login", "code", "user_code"].some((name) => fields.has(name)) ||
       buttons.some(({ name }) => name === "decision"),
     ) ?? formsOf(html).find(({ fields, method }) => fields.get("prompt") && method === "post");
     if (status !== 200 || !form) {

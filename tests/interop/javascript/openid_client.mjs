@@ -1,19 +1,11 @@
-// Everything that openid-client, a certified relying-party library, does with a provider.
-//
-//   node flow.mjs DEMO_JSON [CLIENT_NAME]
-//
-// DEMO_JSON is the demo.json that a running Sallyport wrote. Prints one JSON line for each step
-// and ends with 0, or says at which step it stopped and ends with 1.
-import { readFileSync } from "node:fs";
+// Everyday use of openid-client, a certified relying-party library: a confidential client with a
+// secret, the code flow, refresh, introspection, revocation, sign-out.
 import * as oidc from "openid-client";
 import { Browser } from "./browser.mjs";
+import { play, refusal, scene } from "./steps.mjs";
 
-const [demoPath, clientName = "demo"] = process.argv.slice(2);
-const demo = JSON.parse(readFileSync(demoPath, "utf8"));
-const client = demo.clients.find(({ name }) => name === clientName);
-const person = demo.users.find(
-  ({ organisation, totp_secret }) => totp_secret && organisation === client.organisation,
-);
+const client = scene.clients.find(({ name }) => name === "demo");
+const person = scene.users.find(({ email }) => email === "alice@acme.example");
 const redirectUri = client.redirect_uris[0];
 const signedOutUri = client.post_logout_redirect_uris[0];
 const browser = new Browser({ person, homes: [redirectUri, `${signedOutUri}?`] });
@@ -22,7 +14,7 @@ let config;
 const STEPS = {
   async discovery() {
     config = await oidc.discovery(
-      new URL(demo.base_url),
+      new URL(scene.base_url),
       client.client_id,
       client.client_secret,
       oidc.ClientSecretBasic(client.client_secret),
@@ -140,23 +132,4 @@ async function signIn(extra = {}) {
   return { tokens, claims: tokens.claims() };
 }
 
-// The OAuth error code with which a request was refused; "granted" if it was not.
-async function refusal(request) {
-  try {
-    await request;
-  } catch (error) {
-    return error.error ?? String(error);
-  }
-  return "granted";
-}
-
-const memory = {};
-for (const [name, step] of Object.entries(STEPS)) {
-  try {
-    console.log(JSON.stringify({ step: name, ...(await step.call(memory)) }));
-  } catch (error) {
-    const cause = error.cause?.message ?? (error.cause ? JSON.stringify(error.cause) : "");
-    console.error(`${name}: ${error.message} ${error.error_description ?? ""} ${cause}`);
-    process.exit(1);
-  }
-}
+await play(STEPS);
