@@ -7,7 +7,7 @@ import orjson
 from django.conf import settings
 
 from core.assurance import ACR_VALUES
-from idp import request_objects
+from idp import protected_resource, request_objects
 from idp.assertions import KEY_ALGORITHMS, SECRET_ALGORITHMS
 from idp.authorization.reply import MODES
 from idp.models import Client
@@ -34,6 +34,7 @@ def metadata() -> dict[str, Any]:
         "end_session_endpoint": f"{issuer}/oauth/end-session",
         "jwks_uri": f"{issuer}/oauth/jwks",
         "registration_endpoint": f"{issuer}/oauth/register",
+        "protected_resources": protected_resource.resources(),
         "scopes_supported": SCOPES,
         "response_types_supported": list(RESPONSE_TYPES),
         "response_modes_supported": list(MODES),

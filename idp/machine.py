@@ -19,7 +19,7 @@ from audit import recorder
 from core.errors import Refusal
 from core.http import address_from
 from core.ids import new_id
-from idp import discovery, keys
+from idp import discovery, keys, protected_resource
 from idp.certificates import certificate_of
 from idp.client_auth import StaleClient
 from idp.endpoints.device_authorization import authorize_device
@@ -55,6 +55,11 @@ def _metadata(request: Request) -> Answer:  # noqa: ARG001
     return Answer(200, discovery.document(settings.ISSUER), [*JSON, *PUBLIC])
 
 
+def _resource_metadata(request: Request) -> Answer:
+    path = request.path.removeprefix(protected_resource.WELL_KNOWN)
+    return Answer(200, protected_resource.document(path, settings.ISSUER), [*JSON, *PUBLIC])
+
+
 Endpoint = Callable[[Request], Answer]
 ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     "/oauth/token": (frozenset({"POST"}), token),
@@ -67,6 +72,10 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     "/oauth/jwks": (frozenset({"GET", "HEAD"}), _jwks),
     "/.well-known/openid-configuration": (frozenset({"GET", "HEAD"}), _metadata),
     "/.well-known/oauth-authorization-server": (frozenset({"GET", "HEAD"}), _metadata),
+    **{
+        protected_resource.WELL_KNOWN + path: (frozenset({"GET", "HEAD"}), _resource_metadata)
+        for path in protected_resource.PATHS
+    },
 }
 # Every path below these: one segment of the path names what is asked for.
 BELOW: Mapping[str, tuple[frozenset[str], Endpoint]] = {

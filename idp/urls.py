@@ -37,5 +37,15 @@ urlpatterns = [
         machine.dispatch,
         name="authorization_server_metadata",
     ),
+    path(
+        ".well-known/oauth-protected-resource",  # RFC 9728 §3
+        machine.dispatch,
+        name="resource_metadata",
+    ),
+    path(
+        ".well-known/oauth-protected-resource/oauth/userinfo",  # RFC 9728 §3.1
+        machine.dispatch,
+        name="userinfo_metadata",
+    ),
     path("applications/<uuid:client>/withdraw/", applications.withdraw, name="revoke_consent"),
 ]

@@ -13,7 +13,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 
-from examples.protected_api.guard import Demand, Guard, Keys, Refused
+from examples.protected_api.guard import WELL_KNOWN, Demand, Guard, Keys, Refused
 
 ISSUER = os.environ["API_ISSUER"]
 guard = Guard(
@@ -22,6 +22,8 @@ guard = Guard(
     base_url=os.environ["API_BASE_URL"],
     keys=Keys(os.environ.get("API_JWKS_URI", f"{ISSUER}/oauth/jwks")),
 )
+HELLO = Demand(scope="openid")
+TRANSFER = Demand(scope="openid", acr=("aal2", "phr", "phrh"), max_age=300)
 View = Callable[[HttpRequest, dict[str, Any]], HttpResponse]
 
 
@@ -50,18 +52,28 @@ def protected(demand: Demand) -> Callable[[View], Callable[[HttpRequest], HttpRe
     return decorate
 
 
-@protected(Demand(scope="openid"))
+@protected(HELLO)
 def hello(request: HttpRequest, claims: dict[str, Any]) -> HttpResponse:  # noqa: ARG001
     return JsonResponse({"hello": claims["sub"]})
 
 
-@protected(Demand(scope="openid", acr=("aal2", "phr", "phrh"), max_age=300))
+@protected(TRANSFER)
 def transfer(request: HttpRequest, claims: dict[str, Any]) -> HttpResponse:  # noqa: ARG001
     """What moves money wants two factors, and not those of this morning."""
     return JsonResponse({"done": True, "by": claims["sub"], "acr": claims["acr"]})
 
 
-urlpatterns = [path("hello", hello), path("transfer", transfer)]
+def about(request: HttpRequest, *, demand: Demand) -> HttpResponse:
+    """What an operation says of itself to clients that do not know it yet (RFC 9728 §3)."""
+    return JsonResponse(guard.metadata(request.path.removeprefix(WELL_KNOWN), demand))
+
+
+urlpatterns = [
+    path("hello", hello),
+    path("transfer", transfer),
+    path(f"{WELL_KNOWN[1:]}/hello", about, {"demand": HELLO}),
+    path(f"{WELL_KNOWN[1:]}/transfer", about, {"demand": TRANSFER}),
+]
 
 if not settings.configured:
     settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], MIDDLEWARE=[])

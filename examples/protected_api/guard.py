@@ -3,7 +3,8 @@
 Signature by the provider's published keys (cached, asked anew for a key that is not known yet),
 type, issuer, audience, time, scope (RFC 9068 §4); proof of possession where the token is bound to a
 key (RFC 9449 §7); and whether the sign-in behind it is strong and recent enough (RFC 9470). It
-needs joserfc and httpx. What it refuses, it says in the header that the client needs to go on.
+needs joserfc and httpx. What it refuses, it says in the header that the client needs to go on, with
+the address of what the API says of itself (RFC 9728).
 """
 
 import base64
@@ -28,6 +29,7 @@ PROOF_LIFETIME_SECONDS = 60
 KEYS_LIFETIME_SECONDS = 300
 SECONDS_BETWEEN_FETCHES = 10
 MAX_TOKEN_LENGTH = 8192
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
 REMEMBERED_PROOFS = 10_000
 
 
@@ -40,7 +42,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
         self.error, self.description, self.more = error, description, more
 
     def challenge(self) -> str:
-        """The WWW-Authenticate header (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3)."""
+        """The WWW-Authenticate header (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1)."""
         said = {"error": self.error, "error_description": self.description, **self.more}
         parts = [f'{name}="{value}"' for name, value in said.items() if value]
         return " ".join([self.scheme, ", ".join(parts)]).strip()
@@ -95,6 +97,19 @@ class Guard:
     _proofs: "OrderedDict[str, float]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def metadata(self, path: str, demand: Demand) -> dict[str, Any]:
+        """What clients should know of the operation at `path`, to publish at WELL_KNOWN + path.
+
+        `resource` is the very address that was asked (RFC 9728 §3.3).
+        """
+        return {
+            "resource": self.base_url + path,
+            "authorization_servers": [self.issuer],
+            "scopes_supported": [demand.scope] if demand.scope else [],
+            "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": PROOF_ALGORITHMS,
+        }
+
     def check(
         self,
         demand: Demand,
@@ -110,15 +125,16 @@ class Guard:
         """
         scheme, _, text = authorization.partition(" ")
         scheme, text = scheme.lower(), text.strip()
-        if scheme not in {"bearer", "dpop"} or not text:
-            raise Refused("", "Send an access token.")
         try:
+            if scheme not in {"bearer", "dpop"} or not text:
+                raise Refused("", "Send an access token.")
             claims = self._token(text)
             url = self.base_url + path
             self._possession(claims, scheme, text, proof, method=method, url=url)
             self._judge(claims, demand)
         except Refused as refused:
             refused.scheme = "DPoP" if scheme == "dpop" else "Bearer"
+            refused.more["resource_metadata"] = f"{self.base_url}{WELL_KNOWN}{path}"
             raise
         return claims
 

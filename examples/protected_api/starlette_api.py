@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from examples.protected_api.guard import Demand, Guard, Keys, Refused
+from examples.protected_api.guard import WELL_KNOWN, Demand, Guard, Keys, Refused
 
 ISSUER = os.environ["API_ISSUER"]
 guard = Guard(
@@ -22,6 +22,8 @@ guard = Guard(
     base_url=os.environ["API_BASE_URL"],
     keys=Keys(os.environ.get("API_JWKS_URI", f"{ISSUER}/oauth/jwks")),
 )
+HELLO = Demand(scope="openid")
+TRANSFER = Demand(scope="openid", acr=("aal2", "phr", "phrh"), max_age=300)
 Endpoint = Callable[[Request], Awaitable[JSONResponse]]
 
 
@@ -59,13 +61,18 @@ def transfer(request: Request, claims: dict[str, Any]) -> JSONResponse:  # noqa:
     return JSONResponse({"done": True, "by": claims["sub"], "acr": claims["acr"]})
 
 
+def about(demand: Demand) -> Callable[[Request], JSONResponse]:
+    """What an operation says of itself to clients that do not know it yet (RFC 9728 §3)."""
+    return lambda request: JSONResponse(
+        guard.metadata(request.url.path.removeprefix(WELL_KNOWN), demand)
+    )
+
+
 application = Starlette(
     routes=[
-        Route("/hello", protected(Demand(scope="openid"), hello)),
-        Route(
-            "/transfer",
-            protected(Demand(scope="openid", acr=("aal2", "phr", "phrh"), max_age=300), transfer),
-            methods=["GET", "POST"],
-        ),
+        Route("/hello", protected(HELLO, hello)),
+        Route("/transfer", protected(TRANSFER, transfer), methods=["GET", "POST"]),
+        Route(f"{WELL_KNOWN}/hello", about(HELLO)),
+        Route(f"{WELL_KNOWN}/transfer", about(TRANSFER)),
     ]
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.errors import Refusal
 from core.ids import equal
-from idp import certificates
+from idp import certificates, protected_resource
 from idp.tokens import dpop
 from idp.wire import FORM, Request
 
@@ -41,7 +41,7 @@ def read(request: Request) -> Presented:
             "invalid_token",
             "An access token is needed.",
             401,
-            {"WWW-Authenticate": f"Bearer, {dpop.challenge()}"},
+            {"WWW-Authenticate": f"Bearer {protected_resource.pointer()}, {dpop.challenge()}"},
         )
     return Presented(scheme.lower(), text.strip())
 

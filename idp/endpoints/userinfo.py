@@ -1,6 +1,7 @@
 """The userinfo endpoint (OpenID Connect Core 1.0 §5.3)."""
 
 from core.errors import Refusal
+from idp import protected_resource
 from idp.endpoints import presented
 from idp.endpoints.standing import is_good, row_behind
 from idp.metadata import FAPI2
@@ -11,6 +12,13 @@ from policy.facts import Trigger
 
 def userinfo(request: Request) -> Answer:
     """GET or POST /oauth/userinfo (OpenID Connect Core 1.0 §5.3). The row decides, not the JWT."""
+    try:
+        return _userinfo(request)
+    except Refusal as refusal:
+        raise protected_resource.pointed(refusal) from refusal
+
+
+def _userinfo(request: Request) -> Answer:
     shown = presented.read(request)
     token_claims = verify.access_token(shown.text)
     scopes = str(token_claims.get("scope", "")).split()

@@ -25,7 +25,7 @@ OPEN = {
     "idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session", "idp:sign_out",
     "idp:token", "idp:userinfo", "idp:introspect", "idp:revoke", "idp:jwks", "idp:discovery",
     "idp:authorization_server_metadata", "idp:pushed_request", "idp:device_authorization",
-    "idp:register", "idp:registered_client",
+    "idp:register", "idp:registered_client", "idp:resource_metadata", "idp:userinfo_metadata",
     "healthz", "readyz",
 }  # fmt: skip
 VALUES = {

@@ -237,7 +237,7 @@ class TestUserinfo:
         reply = oauth.send("GET", "/oauth/userinfo")
 
         assert reply.status == 401
-        assert reply.headers["WWW-Authenticate"].startswith("Bearer, DPoP algs=")
+        assert reply.headers["WWW-Authenticate"].startswith("Bearer resource_metadata=")
 
     def test_an_expired_token_is_refused(self, tokens, later):
         later(minutes=15)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -193,6 +194,28 @@ def test_a_bound_token_needs_its_key(api: httpx.Client, acme_web: Client, employ
     ):
         assert ask(wrong).status_code == 401
         assert ask(wrong).headers["WWW-Authenticate"].startswith("DPoP")
+
+
+def test_a_challenge_leads_to_the_metadata_of_what_was_asked(
+    api: httpx.Client, acme_web: Client, employee: Person
+) -> None:
+    weak = token(acme_web, employee, acr="aal1")
+    for path, headers in (
+        ("/hello", {}),
+        ("/hello", bearer("nonsense")),
+        ("/transfer", {"Authorization": "DPoP nonsense"}),
+        ("/transfer", bearer(weak)),
+    ):
+        refused = api.get(path, headers=headers)
+        assert refused.status_code == 401
+        found = re.search('resource_metadata="([^"]+)"', refused.headers["WWW-Authenticate"])
+        assert found is not None
+        metadata = httpx.get(found[1]).json()
+        assert metadata["resource"] == f"{api.base_url}{path}"
+        assert metadata["authorization_servers"] == [settings.ISSUER]
+        assert metadata["scopes_supported"] == ["openid"]
+        assert metadata["bearer_methods_supported"] == ["header"]
+        assert "ES256" in metadata["dpop_signing_alg_values_supported"]
 
 
 def bearer(text: str) -> dict[str, str]:

@@ -1,0 +1,58 @@
+"""What our own protected resource says of itself (RFC 9728): userinfo, for which tokens name us.
+
+Its challenges lead to the document, and the document to the authorization server.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from django.conf import settings
+
+from core.errors import Refusal
+from idp.models import Client
+from idp.tokens import dpop, standard_claims
+
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+USERINFO = "/oauth/userinfo"
+PATHS = ("", USERINFO)  # of the resource identifiers, below the issuer
+
+
+def resources() -> list[str]:
+    """The resource identifiers (§1.2)."""
+    return [f"{settings.ISSUER}{path}" for path in PATHS]
+
+
+def metadata(path: str) -> dict[str, Any]:
+    """The metadata (§2) of the resource at a path; `resource` is the very one asked for (§3.3)."""
+    issuer: str = settings.ISSUER
+    return {
+        "resource": f"{issuer}{path}",
+        "authorization_servers": [issuer],
+        "jwks_uri": f"{issuer}/oauth/jwks",
+        "scopes_supported": ["openid", *standard_claims.NAMES_OF_SCOPE],
+        "bearer_methods_supported": ["header", "body"],
+        "resource_signing_alg_values_supported": Client.SigningAlg.values,
+        "resource_name": "Sallyport userinfo",
+        "tls_client_certificate_bound_access_tokens": True,
+        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
+    }
+
+
+@lru_cache(maxsize=8)
+def document(path: str, issuer: str) -> bytes:  # noqa: ARG001 - part of the cache's key
+    return orjson.dumps(metadata(path))
+
+
+def pointer() -> str:
+    """The parameter of a challenge at userinfo (§5.1)."""
+    return f'resource_metadata="{settings.ISSUER}{WELL_KNOWN}{USERINFO}"'
+
+
+def pointed(refusal: Refusal) -> Refusal:
+    """A refusal of userinfo whose challenge, if it has one, leads to the metadata."""
+    challenge = refusal.headers.get("WWW-Authenticate")
+    if challenge is None:
+        return refusal
+    headers = {**refusal.headers, "WWW-Authenticate": f"{challenge}, {pointer()}"}
+    return Refusal(refusal.code, refusal.detail, refusal.status, headers)
