@@ -116,6 +116,7 @@ class Environment(BaseSettings):
     outbound: Outbound = Outbound()
     registration: Registration = Registration()
     dpop_nonce_required: bool = False
+    session_management: bool = False
     mtls: Mtls = Mtls()
     policy_dir: Path = Path("policies")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

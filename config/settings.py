@@ -135,6 +135,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_SECURE
 SESSION_COOKIE_NAME = "__Host-session" if IS_SECURE else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if IS_SECURE else "csrf"
 DEVICE_COOKIE_NAME = "__Host-device" if IS_SECURE else "device"
+BROWSER_STATE_COOKIE_NAME = "__Host-browser-state" if IS_SECURE else "browser-state"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = int(ENV.lifetimes.session_absolute.total_seconds())
@@ -272,6 +273,7 @@ REFRESH_TOKEN_LIFETIME = ENV.lifetimes.refresh_token
 REFRESH_RETRY_WINDOW = ENV.lifetimes.refresh_retry_window
 AUTHORIZATION_CODE_LIFETIME = ENV.lifetimes.authorization_code
 DPOP_NONCE_REQUIRED = ENV.dpop_nonce_required
+SESSION_MANAGEMENT = ENV.session_management
 AUTHORIZATION_REQUEST_LIFETIME = timedelta(minutes=30)
 SIGNING_KEY_LIFETIME = ENV.lifetimes.signing_key
 SIGNING_KEY_OVERLAP = ENV.lifetimes.signing_key_overlap

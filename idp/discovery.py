@@ -19,6 +19,9 @@ from idp.tokens import dpop, encryption, standard_claims, subject
 def metadata() -> dict[str, Any]:
     """The provider's metadata. Every value is one that the endpoints really accept."""
     issuer: str = settings.ISSUER
+    optional = {}
+    if settings.SESSION_MANAGEMENT:
+        optional["check_session_iframe"] = f"{issuer}/session/check/"
     confidential, signing = _auth_methods(), [*KEY_ALGORITHMS, *SECRET_ALGORITHMS]
     methods = [*confidential, "none"]
     return {
@@ -80,6 +83,7 @@ def metadata() -> dict[str, Any]:
         "request_uri_parameter_supported": True,
         "require_request_uri_registration": True,
         "request_object_signing_alg_values_supported": list(request_objects.ALGORITHMS),
+        **optional,
     }  # fmt: skip
 
 

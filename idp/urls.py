@@ -6,7 +6,15 @@ an answer for servers that run without that door.
 
 from django.urls import path
 
-from idp.views import applications, authorize, consent, device, end_session, machine
+from idp.views import (
+    applications,
+    authorize,
+    check_session,
+    consent,
+    device,
+    end_session,
+    machine,
+)
 
 app_name = "idp"
 urlpatterns = [
@@ -16,6 +24,11 @@ urlpatterns = [
     path("oauth/consent", consent.consent, name="consent"),
     path("oauth/end-session", end_session.end, name="end_session"),  # RP-Initiated Logout 1.0 §2
     path("sign-out/", end_session.sign_out, name="sign_out"),
+    path(
+        "session/check/",  # OpenID Connect Session Management 1.0 §3.2
+        check_session.check_session,
+        name="check_session",
+    ),
     path("oauth/token", machine.dispatch, name="token"),  # RFC 6749 §3.2
     path("oauth/par", machine.dispatch, name="pushed_request"),  # RFC 9126 §2
     path("oauth/userinfo", machine.dispatch, name="userinfo"),  # OpenID Connect Core 1.0 §5.3

@@ -19,7 +19,7 @@ from core.ids import digest, new_id
 from mfa.flows import reachable_level
 from policy.decision import Outcome
 from policy.facts import Trigger
-from sessions import evaluation, flows
+from sessions import browser_state, evaluation, flows
 from sessions.current import current_session_id
 from sessions.models import LoginSession
 
@@ -79,6 +79,8 @@ class LoginSessionMiddleware:
                 LoginSession.unscoped.filter(
                     id=session.id, user_id=request.user.pk, ended_at=None
                 ).update(session_key_digest=new_digest)
+        if settings.SESSION_MANAGEMENT:
+            browser_state.follow(request, response)
         cookie = getattr(request, "device_cookie", None)
         if cookie:
             response.set_cookie(

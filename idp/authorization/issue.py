@@ -18,7 +18,7 @@ from audit.recorder import record
 from core.assurance import Level
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import keys, pushed_requests
+from idp import keys, pushed_requests, session_state
 from idp.authorization import front_channel, reply
 from idp.authorization import pending as pending_requests
 from idp.authorization.reply import Reply
@@ -60,6 +60,7 @@ def issue(
             reasons=refused.reasons,
             now=now,
         )
+    values |= session_state.parameters(params, client_id=client.client_id, session_id=session.id)
     return reply.make(params, values, client=client, now=now)
 
 

@@ -23,6 +23,7 @@ OPEN = {
     "mfa:challenge", "mfa:passkey_challenge", "mfa:passkey_challenge_options",
     "mfa:passkey_login", "mfa:passkey_login_options",
     "idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session", "idp:sign_out",
+    "idp:check_session",
     "idp:token", "idp:userinfo", "idp:introspect", "idp:revoke", "idp:jwks", "idp:discovery",
     "idp:authorization_server_metadata", "idp:pushed_request", "idp:device_authorization",
     "idp:register", "idp:registered_client", "idp:resource_metadata", "idp:userinfo_metadata",
@@ -77,6 +78,7 @@ MACHINES = {
         "idp:consent",
         "idp:end_session",
         "idp:sign_out",
+        "idp:check_session",
     }
 }
 

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "base_door.html": "every page stands on it",
     "base_house.html": "every page stands on it",
     "account/signup.html": "test_open_sign_up.py",
+    "idp/check_session.html": "test_session_management.py: it shows nothing",
     "idp/form_post.html": "test_form_post.py: it leaves at once",
     "account/verification_sent.html": "test_open_sign_up.py",
     "account/verified_email_required.html": "nobody unconfirmed gets in",

@@ -23,6 +23,7 @@ TITLES = {
     "oidc_core": "OpenID Core",
     "oidc_frontchannel_logout": "Front-Channel Logout",
     "oidc_registration": "OpenID Connect Registration",
+    "oidc_session_management": "Session Management",
     "oidc_rp_logout": "RP-Initiated Logout",
 }
 
