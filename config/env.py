@@ -70,11 +70,15 @@ class Outbound(BaseModel):
 
 
 class Mtls(BaseModel):
-    """Client certificates, as the reverse proxy hands them over. Off without a header."""
+    """Client certificates, as the reverse proxy hands them over. Off without a header.
+
+    base_url: a second address of the same installation, where certificates are asked for.
+    """
 
     header: str = Field(default="", pattern=r"^([A-Za-z0-9-]{1,64})?$")
     verify_header: str = Field(default="", pattern=r"^([A-Za-z0-9-]{1,64})?$")
     proxies: list[IPvAnyNetwork] = []
+    base_url: str = ""
 
 
 class Registration(BaseModel):
@@ -166,11 +170,25 @@ class Environment(BaseSettings):
                 faults.append("SALLYPORT_CLOCK_OFFSET_SECONDS is for tests only")
         if urlsplit(self.base_url).path:
             faults.append(f"{PREFIX}BASE_URL must have no path and no trailing slash")
+        faults += self._alias_faults()
         faults += _key_faults(self.key_encryption_keys.get_secret_value(), self.is_production)
         for name, schemes in URL_SCHEMES.items():
             value = getattr(self, name).get_secret_value()
             if value and urlsplit(value).scheme not in schemes:
                 faults.append(f"{PREFIX}{name.upper()} must begin with {schemes[0]}://")
+        return faults
+
+    def _alias_faults(self) -> list[str]:
+        alias, name = self.mtls.base_url, f"{PREFIX}MTLS__BASE_URL"
+        if not alias:
+            return []
+        faults, url = [], urlsplit(alias)
+        if not url.netloc or url.scheme != "https" or url.path or url.query or url.fragment:
+            faults.append(f"{name} must be https://host[:port], without a path or trailing slash")
+        if alias == self.issuer:
+            faults.append(f"{name} must differ from {PREFIX}BASE_URL")
+        if not self.mtls.header:
+            faults.append(f"{name} needs {PREFIX}MTLS__HEADER")
         return faults
 
 

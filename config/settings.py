@@ -31,6 +31,7 @@ OUTBOUND_CA = ENV.outbound.ca
 OUTBOUND_PLAIN_HTTP = not IS_PRODUCTION  # to loopback, where that is an allowed network
 MTLS_HEADER, MTLS_VERIFY_HEADER = ENV.mtls.header, ENV.mtls.verify_header
 MTLS_PROXIES = ENV.mtls.proxies
+MTLS_BASE_URL = ENV.mtls.base_url  # its host has the machine endpoints, and no pages
 
 INSTALLED_APPS = [
     "config.admin.AdminConfig",

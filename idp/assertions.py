@@ -21,7 +21,7 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from core.ids import digest
-from idp import client_keys, storage
+from idp import addresses, client_keys, storage
 from idp.models.client import Client
 from idp.wire import Request
 from protection import envelope
@@ -123,10 +123,11 @@ def _check_claims(client: "MachineClient", request: Request, claims: dict[str, A
 
 def _is_for_us(audience: Any, request: Request, *, is_strict: bool) -> bool:
     """is_strict: our issuer alone, as a text, which nobody else could use (FAPI 2.0 §5.3.2.1)."""
-    issuer: str = settings.ISSUER
     if is_strict:
-        return bool(audience == issuer)
-    ours = {issuer, f"{issuer}/oauth/token", f"{issuer}{request.path}"}
+        return bool(audience == settings.ISSUER)
+    ours = {settings.ISSUER}
+    for base in addresses.bases():
+        ours |= {f"{base}/oauth/token", f"{base}{request.path}"}
     named = audience if isinstance(audience, list) else [audience]
     if len(named) > MAX_AUDIENCES or not all(isinstance(name, str) for name in named):
         return False

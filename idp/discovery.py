@@ -15,6 +15,9 @@ from idp.models.client import DEVICE_CODE, SCOPES, SECRET_METHODS, TOKEN_EXCHANG
 from idp.response_types import RESPONSE_TYPES
 from idp.tokens import dpop, encryption, standard_claims, subject
 
+# Where browsers go, or where no client shows its certificate.
+NOT_AT_THE_ALIAS = {"authorization_endpoint", "end_session_endpoint", "registration_endpoint"}
+
 
 def metadata() -> dict[str, Any]:
     """The provider's metadata. Every value is one that the endpoints really accept."""
@@ -24,7 +27,7 @@ def metadata() -> dict[str, Any]:
         optional["check_session_iframe"] = f"{issuer}/session/check/"
     confidential, signing = _auth_methods(), [*KEY_ALGORITHMS, *SECRET_ALGORITHMS]
     methods = [*confidential, "none"]
-    return {
+    found: dict[str, Any] = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
@@ -85,6 +88,13 @@ def metadata() -> dict[str, Any]:
         "request_object_signing_alg_values_supported": list(request_objects.ALGORITHMS),
         **optional,
     }  # fmt: skip
+    if settings.MTLS_BASE_URL:  # RFC 8705 §5
+        found["mtls_endpoint_aliases"] = {
+            name: settings.MTLS_BASE_URL + value.removeprefix(issuer)
+            for name, value in found.items()
+            if name.endswith("_endpoint") and name not in NOT_AT_THE_ALIAS
+        }
+    return found
 
 
 def _auth_methods() -> list[str]:
@@ -98,5 +108,5 @@ def _auth_methods() -> list[str]:
 
 
 @lru_cache(maxsize=4)
-def document(issuer: str) -> bytes:  # noqa: ARG001 - the key of the cache
+def document(bases: tuple[str, ...]) -> bytes:  # noqa: ARG001 - the key of the cache
     return orjson.dumps(metadata())

@@ -19,7 +19,7 @@ from audit import recorder
 from core.errors import Refusal
 from core.http import address_from
 from core.ids import new_id
-from idp import discovery, keys, protected_resource
+from idp import addresses, discovery, keys, protected_resource
 from idp.certificates import certificate_of
 from idp.client_auth import StaleClient
 from idp.endpoints.device_authorization import authorize_device
@@ -52,12 +52,13 @@ def _jwks(request: Request) -> Answer:  # noqa: ARG001
 
 
 def _metadata(request: Request) -> Answer:  # noqa: ARG001
-    return Answer(200, discovery.document(settings.ISSUER), [*JSON, *PUBLIC])
+    return Answer(200, discovery.document(addresses.bases()), [*JSON, *PUBLIC])
 
 
 def _resource_metadata(request: Request) -> Answer:
     path = request.path.removeprefix(protected_resource.WELL_KNOWN)
-    return Answer(200, protected_resource.document(path, settings.ISSUER), [*JSON, *PUBLIC])
+    body = protected_resource.document(path, protected_resource.base_of(request))
+    return Answer(200, body, [*JSON, *PUBLIC])
 
 
 Endpoint = Callable[[Request], Answer]
@@ -154,8 +155,10 @@ def _guarded(endpoint: Endpoint, request: Request) -> Answer:
 
 
 def _read(environ: Mapping[str, Any]) -> Request:
-    domain, _ = split_domain_port(str(environ.get("HTTP_HOST", "")))
-    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+    host = str(environ.get("HTTP_HOST", ""))
+    domain, _ = split_domain_port(host)
+    is_at_alias = addresses.is_alias(host)
+    if not domain or not (is_at_alias or validate_host(domain, settings.ALLOWED_HOSTS)):
         raise Refusal.invalid_request("The Host header is not one of ours.")
     try:
         length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -177,6 +180,7 @@ def _read(environ: Mapping[str, Any]) -> Request:
         dpop=environ.get("HTTP_DPOP", ""),
         user_agent=environ.get("HTTP_USER_AGENT", ""),
         accept=environ.get("HTTP_ACCEPT", ""),
+        is_at_alias=is_at_alias,
         certificate=certificate.der,
         is_certificate_verified=certificate.is_verified,
     )

@@ -12,6 +12,7 @@ from django.conf import settings
 from core.errors import Refusal
 from idp.models import Client
 from idp.tokens import dpop, standard_claims
+from idp.wire import Request
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 USERINFO = "/oauth/userinfo"
@@ -23,11 +24,17 @@ def resources() -> list[str]:
     return [f"{settings.ISSUER}{path}" for path in PATHS]
 
 
-def metadata(path: str) -> dict[str, Any]:
-    """The metadata (§2) of the resource at a path; `resource` is the very one asked for (§3.3)."""
+def base_of(request: Request) -> str:
+    """Where the client sees us: `resource` is the very address that it asked (§3.3)."""
+    base: str = settings.MTLS_BASE_URL if request.is_at_alias else settings.ISSUER
+    return base
+
+
+def metadata(path: str, base: str) -> dict[str, Any]:
+    """The metadata (§2) of the resource at a path below one of our addresses."""
     issuer: str = settings.ISSUER
     return {
-        "resource": f"{issuer}{path}",
+        "resource": f"{base}{path}",
         "authorization_servers": [issuer],
         "jwks_uri": f"{issuer}/oauth/jwks",
         "scopes_supported": ["openid", *standard_claims.NAMES_OF_SCOPE],
@@ -40,19 +47,19 @@ def metadata(path: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def document(path: str, issuer: str) -> bytes:  # noqa: ARG001 - part of the cache's key
-    return orjson.dumps(metadata(path))
+def document(path: str, base: str) -> bytes:
+    return orjson.dumps(metadata(path, base))
 
 
-def pointer() -> str:
+def pointer(request: Request) -> str:
     """The parameter of a challenge at userinfo (§5.1)."""
-    return f'resource_metadata="{settings.ISSUER}{WELL_KNOWN}{USERINFO}"'
+    return f'resource_metadata="{base_of(request)}{WELL_KNOWN}{USERINFO}"'
 
 
-def pointed(refusal: Refusal) -> Refusal:
+def pointed(refusal: Refusal, request: Request) -> Refusal:
     """A refusal of userinfo whose challenge, if it has one, leads to the metadata."""
     challenge = refusal.headers.get("WWW-Authenticate")
     if challenge is None:
         return refusal
-    headers = {**refusal.headers, "WWW-Authenticate": f"{challenge}, {pointer()}"}
+    headers = {**refusal.headers, "WWW-Authenticate": f"{challenge}, {pointer(request)}"}
     return Refusal(refusal.code, refusal.detail, refusal.status, headers)

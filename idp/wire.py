@@ -28,6 +28,7 @@ class Request:
 
     is_certificate_verified: an authority that the proxy trusts has signed it.
     accept: the Accept header as it came.
+    is_at_alias: it came to the address for mutual TLS (`idp.addresses`).
     claimed: single-use values that this request has used up; when it is run again because its
     client had changed, they are still its own.
     """
@@ -43,6 +44,7 @@ class Request:
     dpop: str = ""
     user_agent: str = ""
     accept: str = ""
+    is_at_alias: bool = False
     certificate: bytes | None = None
     is_certificate_verified: bool = False
     claimed: set[bytes] = field(default_factory=set)

@@ -37,12 +37,9 @@ def read(request: Request) -> Presented:
         return Presented(BEARER, in_body)
     scheme, _, text = request.authorization.partition(" ")
     if scheme.lower() not in {BEARER, DPOP} or not text.strip():
-        raise Refusal(
-            "invalid_token",
-            "An access token is needed.",
-            401,
-            {"WWW-Authenticate": f"Bearer {protected_resource.pointer()}, {dpop.challenge()}"},
-        )
+        challenge = f"Bearer {protected_resource.pointer(request)}, {dpop.challenge()}"
+        headers = {"WWW-Authenticate": challenge}
+        raise Refusal("invalid_token", "An access token is needed.", 401, headers)
     return Presented(scheme.lower(), text.strip())
 
 

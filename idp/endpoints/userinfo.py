@@ -15,7 +15,7 @@ def userinfo(request: Request) -> Answer:
     try:
         return _userinfo(request)
     except Refusal as refusal:
-        raise protected_resource.pointed(refusal) from refusal
+        raise protected_resource.pointed(refusal, request) from refusal
 
 
 def _userinfo(request: Request) -> Answer:

@@ -1,6 +1,6 @@
 """DPoP proofs: that whoever asks holds a key (RFC 9449 §4), each proof once.
 
-A proof is good for one method and one address of ours, by the public issuer and never by the Host
+A proof is good for one method and one address of ours, by the settings and never by the Host
 header, for a minute. Nonces (§8) are an HMAC over the time, so nothing is kept for them.
 """
 
@@ -25,7 +25,7 @@ from joserfc.jwk import ECKey, RSAKey
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, equal
-from idp import storage
+from idp import addresses, storage
 from idp.wire import Request
 
 ALGORITHMS = ("ES256", "PS256", "RS256")
@@ -165,7 +165,8 @@ def _check_claims(claims: dict[str, Any], request: Request, now: datetime) -> No
         raise _refusal("The proof needs a jti.")
     if _text(claims, "htm") != request.method:
         raise _refusal("The proof is for another method.")
-    if not is_same_address(_text(claims, "htu"), settings.ISSUER + request.path):
+    htu = _text(claims, "htu")
+    if not any(is_same_address(htu, base + request.path) for base in addresses.bases()):
         raise _refusal("The proof is for another address.")
     iat = claims.get("iat")
     if isinstance(iat, bool) or not isinstance(iat, int | float) or not 0 <= iat <= MAX_IAT:

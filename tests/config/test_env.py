@@ -314,6 +314,34 @@ class TestRefusals:
         assert "canary" not in "\n".join(lines)
 
 
+MTLS = {"SALLYPORT_MTLS__HEADER": "X-Client-Cert"}
+
+
+class TestTheAliasForMutualTls:
+    def test_it_is_another_host(self, read):
+        alias = {"SALLYPORT_MTLS__BASE_URL": "https://mtls.acme.example"}
+
+        assert read(TEST | MTLS | alias).mtls.base_url == "https://mtls.acme.example"
+
+    @pytest.mark.parametrize(
+        "value",
+        ["http://mtls.acme.example", "https://mtls.acme.example/", "mtls.acme.example", "https://"],
+    )
+    def test_what_is_no_base_is_refused(self, faults, value):
+        (line,) = faults(TEST | MTLS | {"SALLYPORT_MTLS__BASE_URL": value})
+
+        assert "SALLYPORT_MTLS__BASE_URL must be https://host" in line
+
+    def test_it_is_not_the_issuer_and_needs_the_header(self, faults):
+        alias = {"SALLYPORT_MTLS__BASE_URL": PRODUCTION["SALLYPORT_BASE_URL"]}
+
+        lines = faults(PRODUCTION | alias)
+
+        assert [line.rpartition(" ")[2] for line in lines] == [
+            "SALLYPORT_BASE_URL", "SALLYPORT_MTLS__HEADER",
+        ]  # fmt: skip
+
+
 class TestAProcess:
     """What somebody sees who starts it by hand."""
 
