@@ -19,6 +19,7 @@ from core import clock
 from core.errors import Refusal
 from core.ids import digest, equal
 from core.limits import Limit
+from core.prepared import Row
 from idp import assertions, certificates, client_keys, storage
 from idp.metadata import ClientMetadata
 from idp.models import Client
@@ -201,7 +202,7 @@ def read_basic(header: str) -> tuple[str, str] | None:
     return unquote_plus(client_id), unquote_plus(secret)
 
 
-def _from_row(row: storage.Row) -> MachineClient:
+def _from_row(row: Row) -> MachineClient:
     values: dict[str, Any] = {
         name: row[name] for name in MachineClient.__dataclass_fields__ if name in row
     }

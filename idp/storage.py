@@ -1,7 +1,7 @@
 """The statements of the machine endpoints, beside the models that own their tables.
 
-They run on Django's own connection through raw, prepared psycopg cursors, since an ORM update and
-select cost ten times the driver's time. tests/idp/test_storage.py checks the columns.
+They run on Django's own connection, prepared (`core.prepared`), since an ORM update and select
+cost ten times the driver's time. tests/idp/test_storage.py checks the columns.
 """
 
 import threading
@@ -13,15 +13,12 @@ from typing import Any, cast
 import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg.rows import dict_row
 
 from audit import recorder
 from audit.events import Event
 from core.clock import SQL_NOW as NOW
+from core.prepared import Cursor, Row
 from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
-
-Row = Mapping[str, Any]
-ServerCursor = psycopg.Cursor  # Django's own binds on the client, which cannot prepare
 
 _AUTHORIZED = f"""
   a.user_id, a.session_id, a.organisation_id, a.scope, a.terms, a.family_id, a.family_expires_at,
@@ -329,20 +326,6 @@ def is_touch_due(row: Row) -> bool:
     return since > TOUCH_INTERVAL
 
 
-class Cursor:
-    """A raw cursor that prepares every statement and answers rows as dicts."""
-
-    def __init__(self, raw: "psycopg.Cursor[dict[str, Any]]") -> None:
-        self._raw = raw
-
-    def execute(self, query: str, params: Mapping[str, Any]) -> None:
-        self._raw.execute(cast("Any", query), params, prepare=True, binary=True)
-
-    def one(self, query: str, params: Mapping[str, Any]) -> Row | None:
-        self._raw.execute(cast("Any", query), params, prepare=True, binary=True)
-        return self._raw.fetchone()
-
-
 class Unit:
     """One transaction, begun by its first statement. `refused` undoes it when it ends.
 
@@ -361,9 +344,7 @@ class Unit:
         if self._cursor is None:
             raw = raw_connection()
             self._stack.enter_context(raw.transaction())
-            self._cursor = Cursor(
-                self._stack.enter_context(ServerCursor(raw, row_factory=dict_row))
-            )
+            self._cursor = cursor_of(raw)
         return self._cursor
 
 
@@ -371,7 +352,7 @@ class _Thread(threading.local):
     """Django's connection of this thread: asking its proxy each time is a quarter of a query."""
 
     wrapper: BaseDatabaseWrapper | None = None
-    cursor: "psycopg.Cursor[dict[str, Any]] | None" = None
+    cursor: Cursor | None = None
 
 
 _thread = _Thread()
@@ -400,17 +381,22 @@ def unit() -> Iterator[Unit]:
             raise psycopg.Rollback
 
 
-def one(query: str, params: Mapping[str, Any]) -> Row | None:
-    """One statement, which is a transaction by itself, and its first row.
-
-    Its cursor is kept for as long as the connection, since a cursor has to find out anew how each
-    parameter and column is converted.
-    """
-    raw = raw_connection()
+def cursor_of(raw: "psycopg.Connection[Any]") -> Cursor:
+    """The cursor of this thread's connection, which keeps what is prepared there."""
     cursor = _thread.cursor
     if cursor is None or cursor.connection is not raw:
-        cursor = _thread.cursor = ServerCursor(raw, row_factory=dict_row)
-    return Cursor(cursor).one(query, params)
+        cursor = _thread.cursor = Cursor(raw)
+    return cursor
+
+
+def one(query: str, params: Mapping[str, Any]) -> Row | None:
+    """One statement, which is a transaction by itself, and its first row."""
+    return cursor_of(raw_connection()).one(query, params)
+
+
+def forget() -> None:
+    """Drop what this thread keeps of its connection, for tests."""
+    _thread.wrapper = _thread.cursor = None
 
 
 Trace = Callable[[Cursor], None]

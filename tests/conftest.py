@@ -9,6 +9,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 
 from accounts.models import Organisation
 from core import clock
+from core.prepared import Cursor
 from idp import client_auth, client_keys, keys, storage
 from idp.models import Client
 from idp.tokens import subject
@@ -50,7 +51,7 @@ def _fresh_process_state() -> Iterator[None]:
     client_keys.forget()
     current_session_id.set(None)
     # Where a browser's event loop runs, Django keeps another connection for this very thread.
-    storage._thread.wrapper = storage._thread.cursor = None
+    storage.forget()
 
 
 @pytest.fixture(autouse=True)
@@ -146,17 +147,12 @@ def elsewhere(settings) -> Iterator[Elsewhere]:
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every SQL statement that the machine endpoints send, as text."""
-    import psycopg
-
-    from idp import storage
-
     seen: list[str] = []
+    run = Cursor._run
 
-    class CountingCursor(psycopg.Cursor):
-        def execute(self, query, params=None, **kwargs):
-            seen.append(str(query).strip())
-            return super().execute(query, params, **kwargs)
+    def count(cursor, query, params):
+        seen.append(query.strip())
+        return run(cursor, query, params)
 
-    monkeypatch.setattr(storage, "ServerCursor", CountingCursor)
-    monkeypatch.setattr(storage._thread, "cursor", None)  # one that does not count yet
+    monkeypatch.setattr(Cursor, "_run", count)
     return seen

@@ -15,13 +15,13 @@ from audit.events import Event
 from audit.recorder import record
 from core import clock
 from core.ids import digest, new_id, new_token
+from core.prepared import Row
 from idp import client_auth, storage
 from idp.client_auth import MachineClient, StaleClient, same_client
 from idp.grants import proof
 from idp.grants.wanted import Wanted
 from idp.models import Client, RefreshFamily
 from idp.requests import AuthorizationParams
-from idp.storage import Row
 from idp.tokens import claims, standard_claims
 from idp.tokens.mint import mint_at_front
 from policy.facts import Trigger

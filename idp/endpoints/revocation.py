@@ -6,6 +6,7 @@ from audit import recorder
 from audit.events import Event
 from core import clock
 from core.errors import Refusal
+from core.prepared import Cursor
 from idp import storage
 from idp.client_auth import MachineClient
 from idp.endpoints.callers import authenticated
@@ -31,7 +32,7 @@ def revoke(request: Request) -> Answer:
 
 
 def _revoke_family(
-    cursor: storage.Cursor, client: MachineClient, presented: refresh_token.RefreshToken
+    cursor: Cursor, client: MachineClient, presented: refresh_token.RefreshToken
 ) -> None:
     row = cursor.one(
         storage.FIND_FAMILY, {"family": presented.family_id, "clock_offset": clock.offset()}
@@ -46,7 +47,7 @@ def _revoke_family(
     )
 
 
-def _revoke_access_token(cursor: storage.Cursor, client: MachineClient, text: str) -> None:
+def _revoke_access_token(cursor: Cursor, client: MachineClient, text: str) -> None:
     try:
         token_claims = verify.access_token(text)
     except Refusal:

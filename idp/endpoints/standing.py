@@ -3,10 +3,10 @@
 from typing import Any
 
 from core import clock
+from core.prepared import Row
 from idp import storage
 from idp.client_auth import MachineClient
 from idp.models.client import TOKEN_EXCHANGE
-from idp.storage import Row
 from idp.tokens import claims
 from policy.facts import Trigger
 from sessions import evaluation

@@ -14,12 +14,13 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, new_id
+from core.prepared import Cursor, Row
 from idp import keys
 from idp.client_auth import MachineClient
 from idp.grants import proof, sender, wanted
 from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
-from idp.storage import FIND_CODE, REDEEM_CODE, Cursor, Row
+from idp.storage import FIND_CODE, REDEEM_CODE
 from idp.tokens import refresh_token
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint

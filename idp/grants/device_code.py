@@ -13,12 +13,13 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, new_id
+from core.prepared import Cursor, Row
 from idp import device, keys, storage
 from idp.client_auth import MachineClient
 from idp.grants import proof, sender, wanted
 from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
-from idp.storage import FIND_DEVICE, POLL_DEVICE, REDEEM_DEVICE, Cursor, Row
+from idp.storage import FIND_DEVICE, POLL_DEVICE, REDEEM_DEVICE
 from idp.tokens import refresh_token
 from idp.tokens.mint import mint
 from policy.facts import Trigger

@@ -6,12 +6,13 @@ from audit import recorder
 from audit.events import Event
 from core import clock
 from core.errors import Refusal
+from core.prepared import Cursor, Row
 from idp import storage
 from idp.client_auth import MachineClient, same_client
 from idp.grants.wanted import Wanted
 from idp.models.token import RevokeReason
 from idp.server import Refused, TokenRequest
-from idp.storage import REVOKE_FAMILY, Cursor, Row
+from idp.storage import REVOKE_FAMILY
 from idp.tokens import standard_claims
 from idp.tokens.claims import Authorization, acr_of, level_of, session_end
 from idp.tokens.encryption import id_token_recipient

@@ -15,12 +15,13 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from core.ids import equal
+from core.prepared import Cursor, Row
 from idp import storage
 from idp.client_auth import MachineClient
 from idp.grants import proof, sender, wanted
 from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
-from idp.storage import KEEP, KEEP_AND_TOUCH, ROTATE, ROTATE_AND_TOUCH, Cursor, Row
+from idp.storage import KEEP, KEEP_AND_TOUCH, ROTATE, ROTATE_AND_TOUCH
 from idp.tokens import refresh_token
 from idp.tokens.mint import mint
 from idp.tokens.refresh_token import RefreshToken

@@ -15,6 +15,7 @@ from audit import recorder
 from audit.events import Event
 from core.assurance import Level
 from core.errors import Refusal
+from core.prepared import Row
 from idp import keys
 from idp.client_auth import MachineClient, same_client
 from idp.endpoints.standing import is_good, row_behind
@@ -22,7 +23,6 @@ from idp.grants import proof
 from idp.grants.wanted import Wanted
 from idp.models.client import TOKEN_EXCHANGE
 from idp.server import AUTH_METHODS, Refused, TokenRequest
-from idp.storage import Row
 from idp.tokens import verify
 from idp.tokens.mint import mint
 from policy.facts import Trigger

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from core.assurance import Level
 from core.ids import new_token
-from idp.storage import Row
+from core.prepared import Row
 from idp.tokens import standard_claims
 from idp.tokens.encryption import Recipient
 

@@ -7,7 +7,7 @@ own. What people say of themselves comes from their profile; only `email` was co
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from idp.storage import Row
+from core.prepared import Row
 
 PROFILE = (
     "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile",

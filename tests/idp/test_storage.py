@@ -55,9 +55,9 @@ def plan(statement: str) -> str:
         name: clock.now() for name in ("at", "now", "changed_at", "expires_at", "window_began")
     }
     with storage.unit() as unit:
-        unit.cursor._raw.execute("SET LOCAL enable_seqscan = off")
-        unit.cursor._raw.execute(f"EXPLAIN (FORMAT JSON) {statement}", VALUES | moments)
-        return json.dumps(unit.cursor._raw.fetchone())
+        unit.cursor.execute("SET LOCAL enable_seqscan = off", {})
+        row = unit.cursor.one(f"EXPLAIN (FORMAT JSON) {statement}", VALUES | moments)
+        return json.dumps(row)
 
 
 def test_no_statement_is_forgotten():
