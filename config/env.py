@@ -94,6 +94,19 @@ class Registration(BaseModel):
     software_statement_issuers: dict[str, dict[str, Any]] = {}
 
 
+class ClientDocuments(BaseModel):
+    """Applications whose client_id is the address of a document that describes them.
+
+    organisation: slug of the one they belong to; empty means that there are none. hosts: where the
+    documents may be: names, `*.example.com` for all below one, or `*` for anywhere.
+    """
+
+    organisation: str = ""
+    hosts: list[str] = []
+    min_lifetime: timedelta = Field(default=timedelta(minutes=5), ge=timedelta(minutes=1))
+    max_lifetime: timedelta = Field(default=timedelta(days=1), le=timedelta(days=7))
+
+
 class Environment(BaseSettings):
     """Every setting there is; docs/settings.md lists them and a test keeps the two in step."""
 
@@ -119,6 +132,7 @@ class Environment(BaseSettings):
     lifetimes: Lifetimes = Lifetimes()
     outbound: Outbound = Outbound()
     registration: Registration = Registration()
+    client_documents: ClientDocuments = ClientDocuments()
     dpop_nonce_required: bool = False
     session_management: bool = False
     mtls: Mtls = Mtls()

@@ -283,6 +283,10 @@ REGISTRATION_OPEN_FOR = ENV.registration.open_for
 REGISTRATION_GRANT_TYPES = ENV.registration.grant_types
 REGISTRATION_REQUIRE_PKCE = ENV.registration.require_pkce
 REGISTRATION_SOFTWARE_STATEMENT_ISSUERS = ENV.registration.software_statement_issuers
+CLIENT_DOCUMENTS_ORGANISATION = ENV.client_documents.organisation
+CLIENT_DOCUMENTS_HOSTS = ENV.client_documents.hosts
+CLIENT_DOCUMENTS_MIN_LIFETIME = ENV.client_documents.min_lifetime
+CLIENT_DOCUMENTS_MAX_LIFETIME = ENV.client_documents.max_lifetime
 
 # --- Celery -----------------------------------------------------------------------------------
 CELERY_BROKER_URL = broker_url(REDIS_URL)

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -55,13 +55,21 @@ class OutboundError(Exception):
     """The other side was not asked, or gave no usable answer. The text is for logs and audit."""
 
 
+class OutboundBusy(OutboundError):  # noqa: N818 - names a state
+    """This process asks others already: nothing was learnt about the address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    """content_type: the media type in lower case, without parameters."""
+    """content_type: the media type in lower case, without parameters.
+
+    headers: by their names in lower case, the last of each.
+    """
 
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def fetch(
@@ -236,7 +244,8 @@ def _read(answer: http.client.HTTPResponse, limit_bytes: int) -> Response:
     if answer.length:
         raise OutboundError("the answer is cut off")
     content_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return Response(answer.status, content_type, body)
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return Response(answer.status, content_type, body, headers)
 
 
 def _connect(target: _Target, addresses: list[Address], deadline: float) -> socket.socket:
@@ -292,7 +301,7 @@ def _left(deadline: float) -> float:
 @contextmanager
 def _slot(slots: threading.BoundedSemaphore, wait_seconds: float) -> Iterator[None]:
     if not slots.acquire(timeout=wait_seconds):
-        raise OutboundError("too many requests are under way")
+        raise OutboundBusy("too many requests are under way")
     try:
         yield
     finally:

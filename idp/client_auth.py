@@ -21,13 +21,14 @@ from core.ids import digest, equal
 from core.limits import Limit
 from core.prepared import Row
 from idp import assertions, certificates, client_keys, storage
+from idp.client_documents import address
 from idp.metadata import ClientMetadata
 from idp.models import Client
 from idp.wire import Request
 
 CACHE_LIFETIME_SECONDS = 5.0
 MAX_CACHED = 10_000
-MAX_CLIENT_ID_LENGTH = 64
+MAX_CLIENT_ID_LENGTH = 255
 MAX_BASIC_LENGTH = 1024
 
 FAILURES = Limit(
@@ -98,6 +99,8 @@ def find_client(client_id: str) -> MachineClient | None:
     if known is not None and time.monotonic() - known[0] < CACHE_LIFETIME_SECONDS:
         return known[1]
     if len(client_id) > MAX_CLIENT_ID_LENGTH or "\0" in client_id:
+        return None
+    if address.is_address(client_id) and not address.is_allowed(client_id):
         return None
     row = storage.one(storage.FIND_CLIENT, {"client_id": client_id})
     if row is None or not row["is_active"]:

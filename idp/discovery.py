@@ -86,6 +86,9 @@ def metadata() -> dict[str, Any]:
         "request_uri_parameter_supported": True,
         "require_request_uri_registration": True,
         "request_object_signing_alg_values_supported": list(request_objects.ALGORITHMS),
+        "client_id_metadata_document_supported": bool(
+            settings.CLIENT_DOCUMENTS_ORGANISATION and settings.CLIENT_DOCUMENTS_HOSTS
+        ),
         **optional,
     }  # fmt: skip
     if settings.MTLS_BASE_URL:  # RFC 8705 §5

@@ -35,6 +35,8 @@ CHANGEABLE = frozenset(
         "metadata",
     }
 )  # fmt: skip
+# What a document of its own says nothing about (`idp.client_documents`).
+OURS = frozenset({"required_acr", "audience"})
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ def update_client(
     changed = {name: value for name, value in checked.items() if before[name] != value}
     if not changed:
         return locked
+    if locked.is_by_document and not changed.keys() <= OURS:
+        raise Refusal.invalid_request("Its own document says this: it is changed there.")
     for name, value in changed.items():
         setattr(locked, name, value)
     registration.check_way_back(locked.grant_types, locked.redirect_uris)

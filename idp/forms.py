@@ -10,7 +10,7 @@ from core.errors import Refusal
 from idp import device, registration
 from idp.dynamic_registration.flows import MAX_LIFETIME, MAX_USES
 from idp.dynamic_registration.ways import IMPLICIT
-from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES
+from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES, OURS
 from idp.models import Client, InitialAccessToken
 from idp.models.client import GRANT_TYPES, SCOPES
 
@@ -90,6 +90,10 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
         cleaned: dict[str, Any] = super().clean() or {}
         kind = cleaned.get("kind") or self.instance.kind
         for name in registration_fields(cleaned):
+            is_its_own = self.instance.is_by_document and name not in OURS
+            if is_its_own and cleaned[name] != getattr(self.instance, name):
+                self.add_error(name, "Its own document says this: it is changed there.")
+                continue
             try:
                 cleaned |= registration.check({name: cleaned[name]}, kind=kind)
             except Refusal as refusal:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from idp import registration_addresses
+from idp.client_documents.address import host_of
 from idp.metadata import ClientMetadata
 from idp.models import Client
 
@@ -12,6 +13,7 @@ class Introduction:
     """Addresses are https or empty. logo_origin: where the logo comes from; we never fetch it.
 
     is_by_itself: nobody of the organisation has written this, the application has.
+    host: where its document is, if it describes itself by one: all of it that is known for sure.
     """
 
     logo_uri: str
@@ -20,6 +22,7 @@ class Introduction:
     tos_uri: str
     client_uri: str
     is_by_itself: bool
+    host: str
 
 
 def introduce(client: Client) -> Introduction:
@@ -34,5 +37,6 @@ def introduce(client: Client) -> Introduction:
         policy_uri=plain(known.policy_uri),
         tos_uri=plain(known.tos_uri),
         client_uri=plain(known.client_uri),
-        is_by_itself=client.registration_digest is not None,
+        is_by_itself=client.registration_digest is not None or client.is_by_document,
+        host=host_of(client.client_id) if client.is_by_document else "",
     )

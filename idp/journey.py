@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from core.errors import Refusal
+from core.http import client_address
 from core.ids import new_token
 from idp import answers
 from idp.authorization import facts, pending
@@ -38,14 +39,19 @@ def find_pending(request: HttpRequest, request_id: str, *, now: datetime) -> Aut
         identifier = UUID(request_id)
     except ValueError:
         raise Refusal.not_found("There is no such sign-in.") from None
-    return pending.find(identifier, browser=request.session.get(BROWSER_KEY, ""), now=now)
+    return pending.find(
+        identifier,
+        browser=request.session.get(BROWSER_KEY, ""),
+        address=client_address(request),
+        now=now,
+    )
 
 
 def stand(request: Any, row: AuthorizationRequest, *, now: datetime) -> Standing:
     """Look at the browser again, and decide what its request needs now."""
     return facts.look(
         pending.params_of(row),
-        client=row.client,
+        client=row.found_client,
         user=request.user,
         session=request.login_session,
         asked_at=row.created_at,
@@ -62,7 +68,7 @@ def finish(
         reply = deny(
             params,
             standing.step.refusal,
-            client=row.client,
+            client=row.found_client,
             user=request.user,
             session=request.login_session,
             pending=row,
@@ -72,13 +78,13 @@ def finish(
     else:
         reply = issue(
             params,
-            client=row.client,
+            client=row.found_client,
             user=request.user,
             session=request.login_session,
             pending=row,
             now=now,
         )
-    return answers.send(request, reply, client=row.client, after_form=True)
+    return answers.send(request, reply, client=row.found_client, after_form=True)
 
 
 def go(request: HttpRequest, row: AuthorizationRequest, step: Step) -> HttpResponse:

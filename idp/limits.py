@@ -4,6 +4,20 @@ from datetime import timedelta
 
 from core.limits import Limit
 
+CLIENT_DOCUMENTS = Limit(
+    name="idp-client-documents",
+    burst=30,
+    period=timedelta(minutes=1),
+    why="A client_id that is an address makes this server ask another one, and needs no account.",
+)
+
+CLIENT_DOCUMENT_HOSTS = Limit(
+    name="idp-client-document-hosts",
+    burst=60,
+    period=timedelta(minutes=1),
+    why="However many ask, this server is not to be turned against the one that is asked.",
+)
+
 DEVICE_AUTHORIZATIONS = Limit(
     name="idp-device-authorizations",
     burst=60,

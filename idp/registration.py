@@ -40,7 +40,6 @@ LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 SCOPE = re.compile(r"[!#-\[\]-~]{1,64}")
 URI = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")
-DOT_SEGMENT = re.compile(r"(^|/)(\.|%2e){1,2}(/|;|$)", re.IGNORECASE)
 
 
 def check(values: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def _fault_of(uri: str, kind: str) -> str:
         return "is not a URI"
     if "@" in parts.netloc:
         return "must have no user part"
-    if DOT_SEGMENT.search(parts.path):
+    if registration_addresses.DOT_SEGMENT.search(parts.path):
         return "must have no dot segments"
     if parts.scheme == "https":
         return "" if host else "must name a host"

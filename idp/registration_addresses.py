@@ -20,6 +20,7 @@ CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f:.]+:[0-9a-f:.]*", re.IGNORECASE)
+DOT_SEGMENT = re.compile(r"(^|/)(\.|%2e){1,2}(/|;|$)", re.IGNORECASE)
 # People follow these, or their browsers do: we never ask them.
 SHOWN = (
     "client_uri", "logo_uri", "policy_uri", "tos_uri", "initiate_login_uri",
@@ -44,18 +45,19 @@ def check(known: ClientMetadata) -> None:
 
 def origin_of(uri: str) -> str:
     """`https://host[:port]` of an address that may be registered, or nothing."""
-    if _fault_of(uri):
+    if fault_of(uri):
         return ""
     return f"https://{urlsplit(uri).netloc}"
 
 
 def _check(name: str, uri: str, *, is_asked: bool = False, may_be_local: bool = False) -> None:
-    fault = _fault_of(uri, is_asked=is_asked, may_be_local=may_be_local) if uri else ""
+    fault = fault_of(uri, is_asked=is_asked, may_be_local=may_be_local) if uri else ""
     if fault:
         raise Refusal("invalid_client_metadata", f"{name} {fault}.")
 
 
-def _fault_of(uri: str, *, is_asked: bool = False, may_be_local: bool = False) -> str:
+def fault_of(uri: str, *, is_asked: bool = False, may_be_local: bool = False) -> str:
+    """Why this address cannot be registered, empty when it can; the end of a sentence."""
     if len(uri) > MAX_LENGTH:
         return f"is longer than {MAX_LENGTH} characters"
     if not CHARACTERS.fullmatch(uri):

@@ -13,6 +13,7 @@ from core import clock
 from core.errors import Refusal
 from core.ids import digest
 from idp.authorization import checks
+from idp.client_documents.flows import find_client
 from idp.models import AuthorizationRequest, Client
 from idp.requests import AuthorizationParams
 
@@ -24,7 +25,7 @@ def save(
     lifetime: timedelta = settings.AUTHORIZATION_REQUEST_LIFETIME
     return AuthorizationRequest.objects.create(
         organisation_id=client.organisation_id,
-        client=client,
+        client=None if client.is_unkept else client,
         browser_digest=digest(browser),
         parameters=params.to_json(),
         created_at=now,
@@ -32,11 +33,12 @@ def save(
     )
 
 
-def find(request_id: UUID, *, browser: str, now: datetime) -> AuthorizationRequest:
-    """The request of this browser, with its client.
+def find(request_id: UUID, *, browser: str, address: str, now: datetime) -> AuthorizationRequest:
+    """The request of this browser, with its client, even if that has no row yet.
 
-    Refuses NOT_FOUND for another browser's, CONFLICT for one that was answered or has run out, and
-    what the client may no longer ask since its registration changed.
+    address: the browser's network address, which pays for what has to be asked of others. Refuses
+    NOT_FOUND for another browser's, CONFLICT for one that was answered or has run out, and what the
+    client may no longer ask since its registration changed.
     """
     pending = (
         AuthorizationRequest.unscoped.select_related("client__organisation")
@@ -49,6 +51,9 @@ def find(request_id: UUID, *, browser: str, now: datetime) -> AuthorizationReque
         raise Refusal.conflict("This sign-in is already finished.")
     if now >= pending.expires_at:
         raise Refusal.conflict("This sign-in took too long and has run out.")
+    if pending.client is None:
+        asking = params_of(pending).client_id
+        pending.client = find_client(asking, asked_by=address, now=now)
     client = pending.client
     if not client.is_active or not client.organisation.is_active:
         raise Refusal("invalid_client", "We do not know this application any more.")

@@ -1,20 +1,24 @@
+from typing import cast
+
 from django.conf import settings
 from django.db import models
 
 from core.ids import new_id
 from core.scope import ScopedModel
+from idp.models.client import Client
 
 
 class AuthorizationRequest(ScopedModel):
     """An authorization request on its way through sign-in, step-up and consent.
 
+    client: None while it is known by its document alone (`idp.client_documents`).
     parameters: the checked request, as `idp.requests.AuthorizationParams` writes it.
     browser_digest: SHA-256 of a secret in the browser's session; no other browser may resume it.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
-    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+")
+    client = models.ForeignKey("idp.Client", models.CASCADE, null=True, related_name="+")
     browser_digest = models.BinaryField(max_length=32)
     parameters = models.JSONField()
     created_at = models.DateTimeField()
@@ -23,6 +27,11 @@ class AuthorizationRequest(ScopedModel):
 
     class Meta(ScopedModel.Meta):
         indexes = [models.Index(fields=["expires_at"], name="idp_request_expiry")]
+
+    @property
+    def found_client(self) -> Client:
+        """Its client, which `idp.authorization.pending.find` has found, with or without a row."""
+        return cast("Client", self.client)
 
 
 class PushedRequest(ScopedModel):

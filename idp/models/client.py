@@ -26,6 +26,8 @@ class Client(ScopedModel):
     secret_sealed: the secret itself, only for client_secret_jwt, which needs it to verify.
     metadata: what else it registered (`idp.metadata.ClientMetadata`).
     registration_digest: SHA-256 of its registration access token (RFC 7592), if it has one.
+    document_digest: SHA-256 of what its document says, if it describes itself by one at its
+    client_id (`idp.client_documents`). Nobody else may change what that says.
     is_first_party: belongs to the organisation itself, so people are not asked for consent.
     required_acr: the least assurance that its users must reach.
     """
@@ -49,7 +51,7 @@ class Client(ScopedModel):
         PS256 = "PS256"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    client_id = models.CharField(max_length=64, unique=True)
+    client_id = models.CharField(max_length=255, unique=True)
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=16, choices=Kind.choices)
@@ -58,6 +60,7 @@ class Client(ScopedModel):
     previous_secret_expires_at = models.DateTimeField(null=True, editable=False)
     secret_sealed = SealedField(bound_to="id", null=True)
     registration_digest = models.BinaryField(max_length=32, null=True, editable=False)
+    document_digest = models.BinaryField(max_length=32, null=True, editable=False)
     metadata = models.JSONField(default=dict, blank=True)
     redirect_uris = ArrayField(models.CharField(max_length=500), default=list, blank=True)
     post_logout_redirect_uris = ArrayField(
@@ -93,10 +96,23 @@ class Client(ScopedModel):
                 ),
                 name="idp_client_secret_fits_kind",
             ),
+            models.CheckConstraint(
+                condition=Q(document_digest=None) | Q(is_first_party=False, secret_digest=None),
+                name="idp_client_of_document_is_a_stranger",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_by_document(self) -> bool:
+        return self.document_digest is not None
+
+    @property
+    def is_unkept(self) -> bool:
+        """Whether it stands in its document only, since nobody has allowed it yet."""
+        return self._state.adding
 
     @property
     def required_level(self) -> Level:

@@ -17,7 +17,10 @@ from idp import answers, journey
 from idp.authorization import checks, facts, pending, sources
 from idp.authorization.issue import deny, error, issue
 from idp.authorization.next_step import Kind
+from idp.client_documents import address
+from idp.client_documents.flows import find_client as find_by_document
 from idp.limits import PENDING_REQUESTS
+from idp.models import Client
 from idp.requests import AuthorizationParams, client_id_of, parameters_of
 
 
@@ -30,7 +33,7 @@ def start(request: HttpRequest) -> HttpResponse:
     client = None
     try:
         parameters = parameters_of(request)
-        client = checks.find_client(client_id_of(parameters))
+        client = _find_client(client_id_of(parameters), request)
         asked = sources.read(parameters, client=client, now=clock.now())
         checks.check_redirect_uri(asked.params, client)
     except Refusal as refusal:
@@ -46,6 +49,13 @@ def start(request: HttpRequest) -> HttpResponse:
         reply = error(asked.params, refusal, client=client, now=clock.now())
         return answers.send(request, reply, client=client)
     return _begin(request, params, client)
+
+
+def _find_client(client_id: str, request: HttpRequest) -> Client:
+    if address.is_address(client_id):
+        asked_by = client_address(request)
+        return find_by_document(client_id, asked_by=asked_by, now=clock.now())
+    return checks.find_client(client_id)
 
 
 def _begin(request: Any, params: AuthorizationParams, client: Any) -> HttpResponse:

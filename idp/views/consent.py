@@ -13,6 +13,7 @@ from core.errors import Refusal
 from idp import answers, authorization_details, journey
 from idp.authorization import pending
 from idp.authorization.next_step import Kind, Step
+from idp.client_documents.flows import keep
 from idp.flows import grant_consent
 from idp.forms import AccountForm, ConsentForm
 from idp.introduction import introduce
@@ -44,7 +45,7 @@ def consent(request: HttpRequest) -> HttpResponse:
             return journey.finish(request, row, denied, now=now)
         grant_consent(
             user=request.user,
-            client=row.client,
+            client=keep(row.found_client, user=request.user, now=now),
             scopes=params.consent_scopes,
             session_id=request.login_session.id,  # type: ignore[attr-defined]
             now=now,
@@ -71,10 +72,10 @@ def account(request: HttpRequest) -> HttpResponse:
         return answers.see_other(journey.resume_url(row))
     hinted = pending.params_of(row).hinted_subject
     user_id = request.login_session.user_id  # type: ignore[attr-defined]
-    may_continue = hinted is None or hinted == subject_of(row.client, user_id)
+    may_continue = hinted is None or hinted == subject_of(row.found_client, user_id)
     if form is None or not form.is_valid():
         context = {
-            "client": row.client,
+            "client": row.found_client,
             "account": request.user,
             "handle": row.id,
             "may_continue": may_continue,
@@ -98,9 +99,9 @@ def _show(request: HttpRequest, row: AuthorizationRequest, agreed: frozenset[str
     params = pending.params_of(row)
     scopes = params.consent_scopes
     new_scopes = [scope for scope in scopes if scope not in agreed] if agreed else []
-    introduction = introduce(row.client)
+    introduction = introduce(row.found_client)
     context = {
-        "client": row.client,
+        "client": row.found_client,
         "introduction": introduction,
         "scopes": scopes,
         "new_scopes": new_scopes,

@@ -28,6 +28,7 @@ UNSCOPED = {
     "devices/flows.py": "a browser is looked up by user and the digest of its cookie",
     "idp/authorization/checks.py": "a request begins by a client id alone",
     "idp/authorization/pending.py": "a request is looked up by its id and its browser",
+    "idp/client_documents/flows.py": "a request begins by a client id alone",
     "idp/dynamic_registration/flows.py": "a registration access token names a client id",
     "idp/dynamic_registration/permission.py": "an initial access token is looked up by its digest",
     "idp/endpoints/pushed_request.py": "the client that has authenticated, by its id",

@@ -17,6 +17,7 @@ MARK = "<!-- written by `python -m tests.specs.compliance`: do not edit below --
 
 
 TITLES = {
+    "client_id_metadata": "Client ID Metadata Document",
     "form_post": "Form Post Response Mode",
     "jarm": "JARM",
     "oidc_backchannel_logout": "Back-Channel Logout",
