@@ -22,6 +22,7 @@ from core import clock
 from core.errors import Refusal
 from core.ids import digest
 from idp import addresses, client_keys, storage
+from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
 from idp.models.client import Client
 from idp.wire import Request
 from protection import envelope
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
     from idp.client_auth import MachineClient
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-KEY_ALGORITHMS = ("ES256", "PS256", "RS256")
 SECRET_ALGORITHMS = ("HS256",)
-FAPI2_ALGORITHMS = ("ES256", "PS256")
 HEADERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 TYPES = frozenset({"jwt", "client-authentication+jwt"})
 MAX_LENGTH = 8192
@@ -92,7 +91,7 @@ def algorithms_of(client: "MachineClient") -> tuple[str, ...]:
     """The algorithms by which this client may sign its assertions; none for other methods."""
     allowed: tuple[str, ...] = ()
     if client.token_endpoint_auth_method == Client.AuthMethod.PRIVATE_KEY_JWT:
-        allowed = FAPI2_ALGORITHMS if client.metadata.is_fapi2 else KEY_ALGORITHMS
+        allowed = FAPI2_ALGORITHMS if client.metadata.is_fapi2 else ALGORITHMS
     elif client.token_endpoint_auth_method == Client.AuthMethod.SECRET_JWT:
         allowed = () if client.metadata.is_fapi2 else SECRET_ALGORITHMS
     registered = client.metadata.token_endpoint_auth_signing_alg

@@ -15,11 +15,12 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, JWKRegistry, RSAKey
+from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from core import clock, outbound
 from core.errors import Refusal
 from core.outbound import OutboundError
+from idp import algorithms
 from idp.metadata import ClientMetadata
 
 ACCEPT = "application/jwk-set+json, application/json"
@@ -31,8 +32,6 @@ MAX_RSA_EXPONENT_BITS, MAX_EXPONENT_LENGTH = 32, 16
 CURVES = ("P-256", "P-384", "P-521")
 OKP_CURVES = ("Ed25519", "X25519", "Ed448", "X448")
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-# What a key must be to make a signature by this algorithm (RFC 7518 §3).
-KEY_TYPES = {"ES256": ("EC", "P-256"), "RS256": ("RSA", ""), "PS256": ("RSA", "")}
 
 FETCH_TIMEOUT_SECONDS = 3.0
 FRESH_SECONDS = 600
@@ -46,7 +45,7 @@ MAX_CACHED = 10_000
 class ClientKey:
     """One usable public key. alg, use: empty when the key does not say."""
 
-    key: ECKey | RSAKey
+    key: ECKey | OKPKey | RSAKey
     kid: str
     alg: str
     use: str
@@ -54,10 +53,8 @@ class ClientKey:
 
     def verifies(self, alg: str) -> bool:
         """Whether signatures by this algorithm may be this key's."""
-        kty, curve = KEY_TYPES[alg]
         return (
-            self.key.key_type == kty
-            and (not isinstance(self.key, ECKey) or self.key.curve_name == curve)
+            algorithms.fits(self.key, alg)
             and self.alg in {"", alg}
             and self.use in {"", "sig"}
             and (not self.operations or "verify" in self.operations)
@@ -85,8 +82,8 @@ def verified(
 ) -> Any | None:
     """The payload (JSON) of a compact JWS that one of the client's keys has signed, or None.
 
-    alg: what its header says, and one of KEY_TYPES: the caller has judged the header. Without a kid
-    every key that fits the algorithm is tried.
+    alg: what its header says, and one of `algorithms.ALGORITHMS`: the caller has judged the header.
+    Without a kid every key that fits the algorithm is tried.
     """
     known = keys_of(owner, metadata)
     payload = _try(text, _candidates(known, alg, kid), alg)
@@ -139,11 +136,11 @@ def _fault_of(jwk: Any) -> str:
         return "has a kid, alg or use that is no text"
     if len(jwk.get("kid", "")) > MAX_KID_LENGTH:
         return "has a kid that is too long"
-    if jwk.get("kty") == "OKP":  # known, and left unused
+    if jwk.get("kty") == "OKP" and jwk.get("crv") != "Ed25519":  # known, and left unused
         return "" if jwk.get("crv") in OKP_CURVES else "is on a curve that we do not know"
     if jwk.get("kty") == "EC" and jwk.get("crv") not in CURVES:
         return "is on a curve that we do not know"
-    if jwk.get("kty") not in {"EC", "RSA"}:
+    if jwk.get("kty") not in {"EC", "OKP", "RSA"}:
         return "has a kty that we do not know"
     key = _import(jwk)
     if key is None:
@@ -176,7 +173,9 @@ def _import(jwk: dict[str, Any]) -> ClientKey | None:
         key.public_key  # noqa: B018 - made when first read
     except (JoseError, ValueError, TypeError, KeyError):
         return None
-    if not isinstance(key, ECKey | RSAKey):
+    if not isinstance(key, ECKey | OKPKey | RSAKey):
+        return None
+    if isinstance(key, OKPKey) and key.curve_name != "Ed25519":
         return None
     return ClientKey(
         key=key,

@@ -7,13 +7,14 @@ import orjson
 from django.conf import settings
 
 from core.assurance import ACR_VALUES
-from idp import protected_resource, request_objects
-from idp.assertions import KEY_ALGORITHMS, SECRET_ALGORITHMS
+from idp import protected_resource
+from idp.algorithms import ALGORITHMS
+from idp.assertions import SECRET_ALGORITHMS
 from idp.authorization.reply import MODES
 from idp.models import Client
 from idp.models.client import DEVICE_CODE, SCOPES, SECRET_METHODS, TOKEN_EXCHANGE
 from idp.response_types import RESPONSE_TYPES
-from idp.tokens import dpop, encryption, standard_claims, subject
+from idp.tokens import encryption, standard_claims, subject
 
 # Where browsers go, or where no client shows its certificate.
 NOT_AT_THE_ALIAS = {"authorization_endpoint", "end_session_endpoint", "registration_endpoint"}
@@ -25,7 +26,7 @@ def metadata() -> dict[str, Any]:
     optional = {}
     if settings.SESSION_MANAGEMENT:
         optional["check_session_iframe"] = f"{issuer}/session/check/"
-    confidential, signing = _auth_methods(), [*KEY_ALGORITHMS, *SECRET_ALGORITHMS]
+    confidential, signing = _auth_methods(), [*ALGORITHMS, *SECRET_ALGORITHMS]
     methods = [*confidential, "none"]
     found: dict[str, Any] = {
         "issuer": issuer,
@@ -65,7 +66,7 @@ def metadata() -> dict[str, Any]:
         "introspection_encryption_enc_values_supported": list(encryption.ENCRYPTIONS),
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": signing,
-        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "tls_client_certificate_bound_access_tokens": True,
         "code_challenge_methods_supported": ["S256"],
         "acr_values_supported": list(ACR_VALUES[1:]),
@@ -85,7 +86,7 @@ def metadata() -> dict[str, Any]:
         "request_parameter_supported": True,
         "request_uri_parameter_supported": True,
         "require_request_uri_registration": True,
-        "request_object_signing_alg_values_supported": list(request_objects.ALGORITHMS),
+        "request_object_signing_alg_values_supported": list(ALGORITHMS),
         "client_id_metadata_document_supported": bool(
             settings.CLIENT_DOCUMENTS_ORGANISATION and settings.CLIENT_DOCUMENTS_HOSTS
         ),

@@ -12,20 +12,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
-from joserfc.jwk import ECKey, Key, KeyParameters, RSAKey
+from joserfc.jwk import ECKey, Key, KeyParameters, OKPKey, RSAKey
 
 from audit.events import Event
 from audit.recorder import record
 from core import clock
 from core.ids import new_token
+from idp.algorithms import ED25519
 from idp.models import SigningKey
 from protection.keyring import KeyUnavailable
 
 ALGORITHMS = ("ES256", "RS256", "PS256")
+# Made when a client signs by them for the first time: libraries that do not know such keys may
+# stumble over the whole JWKS.
+ON_DEMAND = ED25519
 CACHE_LIFETIME_SECONDS = 5.0
 ROTATION_LOCK = 0x5A11_0001
 State = SigningKey.State
@@ -89,13 +93,15 @@ def forget() -> None:
 def rotate(*, now: datetime) -> list[str]:
     """Bring every key to the state that its age demands; returns the kids that changed.
 
-    Missing keys are made. When the active key is older than its lifetime and the next one has been
-    published for the overlap, they change roles; a retiring key goes when nothing that it signed
-    can be alive. One process at a time.
+    Missing keys are made, except for algorithms that nobody uses. When the active key is older than
+    its lifetime and the next one has been published for the overlap, they change roles; a retiring
+    key goes when nothing that it signed can be alive. One process at a time.
     """
     with transaction.atomic():
         _lock()
-        changed = [kid for alg in ALGORITHMS for kid in _rotate(alg, now)]
+        used = SigningKey.objects.filter(alg__in=ON_DEMAND, state__in=PUBLISHED)
+        more = sorted(set(used.values_list("alg", flat=True)))
+        changed = [kid for alg in (*ALGORITHMS, *more) for kid in _rotate(alg, now)]
     forget()
     return changed
 
@@ -161,9 +167,13 @@ def _parse(row: SigningKey) -> Key:
         serialization.NoEncryption(),
     )
     parameters: KeyParameters = {"kid": row.kid, "use": "sig", "alg": row.alg}
-    if row.alg == "ES256":
-        return ECKey.import_key(pem, parameters)
-    return RSAKey.import_key(pem, parameters)
+    return _class_of(row.alg).import_key(pem, parameters)
+
+
+def _class_of(alg: str) -> type[ECKey] | type[OKPKey] | type[RSAKey]:
+    if alg in ED25519:
+        return OKPKey
+    return ECKey if alg == "ES256" else RSAKey
 
 
 def _rotate(alg: str, now: datetime) -> list[str]:
@@ -209,8 +219,10 @@ def _promote(alg: str, now: datetime) -> list[str]:
 
 
 def _make(alg: str, now: datetime) -> SigningKey:
-    private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-    if alg == "ES256":
+    private: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+    if alg in ED25519:
+        private = ed25519.Ed25519PrivateKey.generate()
+    elif alg == "ES256":
         private = ec.generate_private_key(ec.SECP256R1())
     else:
         private = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
@@ -219,7 +231,7 @@ def _make(alg: str, now: datetime) -> SigningKey:
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     parameters: KeyParameters = {"kid": kid, "use": "sig", "alg": alg}
-    public = (ECKey if alg == "ES256" else RSAKey).import_key(pem, parameters)
+    public = _class_of(alg).import_key(pem, parameters)
     key = SigningKey.objects.create(
         kid=kid,
         alg=alg,

@@ -10,8 +10,9 @@ import orjson
 from django.conf import settings
 
 from core.errors import Refusal
+from idp.algorithms import ALGORITHMS
 from idp.models import Client
-from idp.tokens import dpop, standard_claims
+from idp.tokens import standard_claims
 from idp.wire import Request
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -42,7 +43,7 @@ def metadata(path: str, base: str) -> dict[str, Any]:
         "resource_signing_alg_values_supported": Client.SigningAlg.values,
         "resource_name": "Sallyport userinfo",
         "tls_client_certificate_bound_access_tokens": True,
-        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
     }
 
 

@@ -190,7 +190,7 @@ def check_audience(audience: str) -> str:
 
 def check_signing_alg(signing_alg: str) -> str:
     if signing_alg not in Client.SigningAlg.values:
-        raise Refusal.invalid_request("The signing algorithm is ES256, RS256 or PS256.")
+        raise Refusal.invalid_request("The signing algorithm is not one of this server's.")
     return signing_alg
 
 

@@ -3,13 +3,13 @@
 import ipaddress
 
 from core.errors import Refusal
-from idp import assertions, certificates, client_keys
+from idp import algorithms, assertions, certificates, client_keys
 from idp.metadata import ClientMetadata
 from idp.models.client import Client
 
 Method = Client.AuthMethod
 ALGORITHMS = {
-    Method.PRIVATE_KEY_JWT.value: assertions.KEY_ALGORITHMS,
+    Method.PRIVATE_KEY_JWT.value: algorithms.ALGORITHMS,
     Method.SECRET_JWT.value: assertions.SECRET_ALGORITHMS,
 }
 NEED_KEYS = frozenset({Method.PRIVATE_KEY_JWT.value, Method.SELF_SIGNED_TLS.value})

@@ -22,12 +22,11 @@ from core.errors import Refusal
 from core.limits import spend
 from core.outbound import OutboundError
 from idp import client_keys
+from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
 from idp.limits import REQUEST_REFERENCES
 from idp.metadata import ClientMetadata
 from idp.requests import PROTOCOL, STRUCTURED, TEXT
 
-ALGORITHMS = ("ES256", "PS256", "RS256")
-FAPI2_ALGORITHMS = ("ES256", "PS256")
 HEADERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 TYPES = frozenset({"jwt", "oauth-authz-req+jwt"})
 MEDIA_TYPES = "application/oauth-authz-req+jwt, application/jwt"

@@ -45,7 +45,7 @@ def check_registered(metadata: ClientMetadata) -> None:
         raise _refusal("default_max_age is a number of seconds from 0.")
     alg = metadata.authorization_signed_response_alg
     if alg and alg not in Client.SigningAlg.values:
-        raise _refusal("authorization_signed_response_alg is ES256, RS256 or PS256.")
+        raise _refusal("authorization_signed_response_alg is not one of ours.")
 
 
 def is_bound(metadata: ClientMetadata) -> bool:

@@ -22,8 +22,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, KeySet
 from joserfc.jws import JWSRegistry
 
-ALGORITHMS = ["ES256", "RS256", "PS256"]
-PROOF_ALGORITHMS = ["ES256", "PS256"]
+ALGORITHMS = ["ES256", "RS256", "PS256", "Ed25519", "EdDSA"]
+PROOF_ALGORITHMS = ["ES256", "PS256", "Ed25519"]
 CLOCK_SKEW_SECONDS = 10
 PROOF_LIFETIME_SECONDS = 60
 KEYS_LIFETIME_SECONDS = 300

@@ -49,6 +49,8 @@ class Client(ScopedModel):
         ES256 = "ES256"
         RS256 = "RS256"
         PS256 = "PS256"
+        ED25519 = "Ed25519"
+        EDDSA = "EdDSA"  # the same by its older name
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     client_id = models.CharField(max_length=255, unique=True)

@@ -14,6 +14,7 @@ from django.conf import settings
 from core.assurance import Level
 from core.ids import new_token
 from core.prepared import Row
+from idp.algorithms import ED25519
 from idp.tokens import standard_claims
 from idp.tokens.encryption import Recipient
 
@@ -126,9 +127,9 @@ def id_token(
         "exp": _seconds(min(authorization.now + lifetime, authorization.ends_at)),
     }
     if access_token_text is not None:
-        claims["at_hash"] = _half_hash(access_token_text)
+        claims["at_hash"] = _half_hash(access_token_text, authorization.alg)
     if code is not None:
-        claims["c_hash"] = _half_hash(code)
+        claims["c_hash"] = _half_hash(code, authorization.alg)
     if authorization.nonce:
         claims["nonce"] = authorization.nonce
     return {**(authorization.person or {}), **claims, **_authentication(authorization)}
@@ -195,9 +196,13 @@ def _authentication(authorization: Authorization) -> dict[str, Any]:
     return claims
 
 
-def _half_hash(text: str) -> str:
-    """Core §3.1.3.6: the left half of the hash that the signature uses, SHA-256 for all of ours."""
-    return _encode(hashlib.sha256(text.encode()).digest()[:16])
+def _half_hash(text: str, alg: str) -> str:
+    """Core §3.1.3.6: the left half of the hash that the signature uses.
+
+    That is SHA-512 for Ed25519 (RFC 8032 §5.1), SHA-256 for all the others.
+    """
+    hashed = (hashlib.sha512 if alg in ED25519 else hashlib.sha256)(text.encode()).digest()
+    return _encode(hashed[: len(hashed) // 2])
 
 
 def _seconds(instant: datetime) -> int:

@@ -20,15 +20,15 @@ from urllib.parse import urljoin, urlsplit
 from django.conf import settings
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, equal
 from idp import addresses, storage
+from idp.algorithms import ALGORITHMS, ED25519, FAPI2_ALGORITHMS
 from idp.wire import Request
 
-ALGORITHMS = ("ES256", "PS256", "RS256")
 MAX_PROOF_LENGTH = 8192
 MAX_HEADER_LENGTH = 4096  # an RSA key of 4096 bits takes about 1,000
 MAX_JTI_LENGTH = 512
@@ -81,8 +81,8 @@ def prove(request: Request, *, is_fapi2: bool = False, access_token: str | None 
 
 
 def algorithms(*, is_fapi2: bool = False) -> tuple[str, ...]:
-    """FAPI 2.0 Security Profile §5.4.1 knows no RS256."""
-    return tuple(alg for alg in ALGORITHMS if not (is_fapi2 and alg == "RS256"))
+    """By which of them a proof may be signed."""
+    return FAPI2_ALGORITHMS if is_fapi2 else ALGORITHMS
 
 
 def read(text: str, *, algorithms: Sequence[str]) -> Proof:
@@ -143,7 +143,7 @@ def _header(head: str) -> dict[str, Any]:
     return header
 
 
-def _key(jwk: Any, alg: str) -> ECKey | RSAKey:
+def _key(jwk: Any, alg: str) -> ECKey | OKPKey | RSAKey:
     """A public key that fits the algorithm (RFC 7518 §3.1); refuses a private one."""
     if not isinstance(jwk, dict) or jwk.keys() & PRIVATE_MEMBERS:
         raise _refusal("The proof needs a public key in jwk.")
@@ -151,6 +151,10 @@ def _key(jwk: Any, alg: str) -> ECKey | RSAKey:
         if jwk.get("kty") != "EC" or jwk.get("crv") != "P-256":
             raise _refusal("The key does not fit the algorithm.")
         return ECKey.import_key({name: str(jwk.get(name)) for name in ("kty", "crv", "x", "y")})
+    if alg in ED25519:
+        if jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519":
+            raise _refusal("The key does not fit the algorithm.")
+        return OKPKey.import_key({name: str(jwk.get(name)) for name in ("kty", "crv", "x")})
     if jwk.get("kty") != "RSA":
         raise _refusal("The key does not fit the algorithm.")
     key = RSAKey.import_key({name: str(jwk.get(name)) for name in ("kty", "n", "e")})

@@ -106,11 +106,19 @@ def _ps256(key: Any, data: bytes) -> bytes:
     return signature
 
 
+def _ed25519(key: Any, data: bytes) -> bytes:
+    """RFC 8037 §3.1."""
+    signature: bytes = key.sign(data)
+    return signature
+
+
 _ECDSA = ECDSA(SHA256())
 _SIGNERS: dict[str, Callable[[Any, bytes], bytes]] = {
     "ES256": _es256,
     "RS256": _rs256,
     "PS256": _ps256,
+    "Ed25519": _ed25519,
+    "EdDSA": _ed25519,
 }
 
 

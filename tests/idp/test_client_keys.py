@@ -26,7 +26,7 @@ class TestCheckJwks:
         check_jwks(jwks(key(), kid=False))
 
     def test_a_key_of_a_curve_that_only_others_use_is_left_unused(self):
-        jwk = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+        jwk = {"kty": "OKP", "crv": "X25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
 
         check_jwks({"keys": [jwk]})
         assert keys_of("a", ClientMetadata(jwks={"keys": [jwk]})) == ()

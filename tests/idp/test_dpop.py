@@ -618,7 +618,8 @@ class TestDiscovery:
     def test_it_names_the_algorithms(self):
         document = oauth.send("GET", "/.well-known/openid-configuration").json
 
-        assert document["dpop_signing_alg_values_supported"] == ["ES256", "PS256", "RS256"]
+        found = document["dpop_signing_alg_values_supported"]
+        assert found == ["ES256", "PS256", "RS256", "Ed25519", "EdDSA"]
 
     def test_browsers_may_send_proofs_and_read_nonces(self):
         preflight = oauth.send("OPTIONS", dpop.TOKEN)

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from core import clock
 from core.ids import new_token
@@ -24,18 +24,18 @@ def new_key() -> ECKey:
     return ECKey.generate_key("P-256")
 
 
-def jkt(key: ECKey | RSAKey) -> str:
+def jkt(key: ECKey | OKPKey | RSAKey) -> str:
     return key.thumbprint()
 
 
 def proof(
-    key: ECKey | RSAKey,
+    key: ECKey | OKPKey | RSAKey,
     *,
     method: str = "POST",
     path: str = TOKEN,
     token: str | None = None,
     header: dict[str, Any] | None = None,
-    signed_by: ECKey | RSAKey | None = None,
+    signed_by: ECKey | OKPKey | RSAKey | None = None,
     **claims: Any,
 ) -> str:
     """A proof; `header` and `claims` replace or (None) drop members."""
@@ -43,7 +43,7 @@ def proof(
 
     heads = {
         "typ": "dpop+jwt",
-        "alg": "ES256" if isinstance(key, ECKey) else "PS256",
+        "alg": {"EC": "ES256", "OKP": "Ed25519", "RSA": "PS256"}[key.key_type],
         "jwk": key.as_dict(private=False),
     }
     values: dict[str, Any] = {
@@ -60,11 +60,13 @@ def proof(
     return ".".join([*parts, _encode(signature)])
 
 
-def _sign(key: ECKey | RSAKey, alg: Any, data: bytes) -> bytes:
+def _sign(key: ECKey | OKPKey | RSAKey, alg: Any, data: bytes) -> bytes:
     """By whatever the key can do, so that a header that claims otherwise is all that is wrong."""
     if isinstance(key, ECKey):
         r, s = decode_dss_signature(key.private_key.sign(data, ECDSA(SHA256())))
         return r.to_bytes(32) + s.to_bytes(32)
+    if isinstance(key, OKPKey):
+        return key.private_key.sign(data)  # type: ignore[union-attr]
     padding = PKCS1v15() if alg == "RS256" else PSS(MGF1(SHA256()), PSS.DIGEST_LENGTH)
     return key.private_key.sign(data, padding, SHA256())
 

@@ -292,7 +292,7 @@ class TestRegistration:
                 userinfo_encrypted_response_alg="RSA-OAEP-256",
             )  # fmt: skip
 
-    @pytest.mark.parametrize("alg", ["none", "HS256", "EdDSA", "ES512"])
+    @pytest.mark.parametrize("alg", ["none", "HS256", "Ed448", "ES512"])
     def test_algorithms_that_do_not_sign_userinfo(self, acme: Organisation, alg: str) -> None:
         with pytest.raises(Refusal) as refused:
             register(acme, userinfo_signed_response_alg=alg)
@@ -306,7 +306,7 @@ def test_discovery() -> None:
 
     for answer in ("id_token", "userinfo"):
         assert set(metadata[f"{answer}_signing_alg_values_supported"]) == {
-            "ES256", "RS256", "PS256",
+            "ES256", "RS256", "PS256", "Ed25519", "EdDSA",
         }  # fmt: skip
         assert metadata[f"{answer}_encryption_alg_values_supported"] == list(KEYS)
         assert metadata[f"{answer}_encryption_enc_values_supported"] == [
