@@ -1,6 +1,7 @@
 """allauth's pages one by one, the sensitive ones behind step-up, and our own.
 
 A page of allauth that is not named here does not exist: a release that adds one opens nothing.
+Its `account_logout` is in `idp/urls.py`, which knows whom the browser has to tell.
 """
 
 from datetime import timedelta
@@ -34,7 +35,6 @@ urlpatterns = [
         allauth_views.LoginView.as_view(extra_context={"is_signup_open": _is_signup_open}),
         name="account_login",
     ),
-    path("accounts/logout/", allauth_views.logout, name="account_logout"),
     path("accounts/inactive/", allauth_views.account_inactive, name="account_inactive"),
     path("accounts/signup/", allauth_views.signup, name="account_signup"),
     path("accounts/reauthenticate/", views.reauthenticate, name="account_reauthenticate"),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import lru_cache, wraps
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +19,7 @@ from core.errors import Refusal
 
 REACHABLE: Literal["reachable"] = "reachable"
 View = Callable[..., HttpResponse]
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def client_address(request: HttpRequest) -> str:
@@ -50,6 +51,18 @@ def _plain_address(peer: str) -> str:
         return str(ipaddress.ip_address(peer))
     except ValueError:
         return "0.0.0.0"  # noqa: S104 - a name for "unknown", nothing is bound
+
+
+def origin_of(uri: str) -> str:
+    """A well-formed address's origin as browsers write it (RFC 6454 §6.2); "" for no web page."""
+    parts = urlsplit(uri)
+    host = parts.hostname
+    if parts.scheme not in DEFAULT_PORTS or not host:
+        return ""
+    named = f"[{host}]" if ":" in host else host
+    port = parts.port
+    suffix = "" if port in {None, DEFAULT_PORTS[parts.scheme]} else f":{port}"
+    return f"{parts.scheme}://{named}{suffix}"
 
 
 def safe_next(request: HttpRequest, default: str) -> str:

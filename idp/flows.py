@@ -15,7 +15,7 @@ from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import registration, registration_keys, registration_subject
+from idp import registration, registration_addresses, registration_keys, registration_subject
 from idp.initiation import start_url
 from idp.metadata import ClientMetadata
 from idp.models import AuthorizationCode, Client, Consent, DeviceAuthorization, RefreshFamily
@@ -110,10 +110,10 @@ def register_client(
     )
     registration.check_way_back(values["grant_types"], values["redirect_uris"])
     method = values["token_endpoint_auth_method"]
-    registration_keys.check_method(method, ClientMetadata.from_json(values["metadata"]))
-    registration_subject.check(
-        ClientMetadata.from_json(values["metadata"]), values["redirect_uris"]
-    )
+    known = ClientMetadata.from_json(values["metadata"])
+    registration_keys.check_method(method, known)
+    registration_addresses.check_front_channel(known, values["redirect_uris"])
+    registration_subject.check(known, values["redirect_uris"])
     secret = new_token() if method in SECRET_METHODS else None
     client = Client.objects.create(
         client_id=f"app_{new_token(16)}",
@@ -171,7 +171,9 @@ def update_client(
         if method != Client.AuthMethod.SECRET_JWT:
             locked.secret_sealed = None
     if {"metadata", "redirect_uris"} & changed.keys():
-        registration_subject.check(ClientMetadata.from_json(locked.metadata), locked.redirect_uris)
+        known = ClientMetadata.from_json(locked.metadata)
+        registration_addresses.check_front_channel(known, locked.redirect_uris)
+        registration_subject.check(known, locked.redirect_uris)
     locked.changed_at = now
     locked.save(update_fields=[*changed, *SECRET_FIELDS, "changed_at"])
     record(

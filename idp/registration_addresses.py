@@ -7,11 +7,12 @@ refused here already, so that whoever registers it learns of it.
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from core import outbound
+from core import http, outbound
 from core.errors import Refusal
 from idp.metadata import ClientMetadata
 
@@ -41,6 +42,19 @@ def check(known: ClientMetadata) -> None:
     _check("frontchannel_logout_uri", known.frontchannel_logout_uri, may_be_local=True)
     for uri in known.request_uris:  # a fragment is the digest of what is there (Core §6.2)
         _check("request_uris", uri.partition("#")[0], is_asked=True, may_be_local=is_plain)
+
+
+def check_front_channel(known: ClientMetadata, redirect_uris: Sequence[str]) -> None:
+    """Refuses a frontchannel_logout_uri that is not where a redirect URI is (§2 of its spec).
+
+    Browsers of people who sign out load it, so it may be nobody else's.
+    """
+    uri = known.frontchannel_logout_uri
+    if uri and http.origin_of(uri) not in {http.origin_of(each) for each in redirect_uris}:
+        raise Refusal(
+            "invalid_client_metadata",
+            "frontchannel_logout_uri needs scheme, host and port of one of the redirect_uris.",
+        )
 
 
 def origin_of(uri: str) -> str:

@@ -5,16 +5,15 @@ tells nothing and is of no use to another client or another site. The frame at c
 computes it anew (static/js/check_session.js).
 """
 
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
 
+from core.http import origin_of
 from core.ids import digest, new_token
 from idp.requests import AuthorizationParams
 from sessions import browser_state
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
 SALT_SIZE_BYTES = 16
 
 
@@ -28,15 +27,3 @@ def parameters(params: AuthorizationParams, *, client_id: str, session_id: UUID)
     salt = new_token(SALT_SIZE_BYTES)
     state = browser_state.state_of(session_id)
     return {"session_state": f"{digest(f'{client_id} {origin} {state} {salt}').hex()}.{salt}"}
-
-
-def origin_of(uri: str) -> str:
-    """A registered address's origin as browsers write it (RFC 6454 §6.2); "" for no web page."""
-    parts = urlsplit(uri)
-    host = parts.hostname
-    if parts.scheme not in DEFAULT_PORTS or not host:
-        return ""
-    named = f"[{host}]" if ":" in host else host
-    port = parts.port
-    suffix = "" if port in {None, DEFAULT_PORTS[parts.scheme]} else f":{port}"
-    return f"{parts.scheme}://{named}{suffix}"

@@ -4,7 +4,7 @@ The machine endpoints are answered before Django by config/wsgi.py; here they ha
 an answer for servers that run without that door.
 """
 
-from django.urls import path
+from django.urls import include, path
 
 from idp.views import (
     applications,
@@ -16,14 +16,12 @@ from idp.views import (
     machine,
 )
 
-app_name = "idp"
-urlpatterns = [
+own = [
     path("oauth/authorize", authorize.start, name="authorize"),  # RFC 6749 §3.1
     path("oauth/authorize/resume", authorize.resume, name="resume"),
     path("oauth/authorize/account", consent.account, name="account"),
     path("oauth/consent", consent.consent, name="consent"),
     path("oauth/end-session", end_session.end, name="end_session"),  # RP-Initiated Logout 1.0 §2
-    path("sign-out/", end_session.sign_out, name="sign_out"),
     path(
         "session/check/",  # OpenID Connect Session Management 1.0 §3.2
         check_session.check_session,
@@ -61,4 +59,9 @@ urlpatterns = [
         name="userinfo_metadata",
     ),
     path("applications/<uuid:client>/withdraw/", applications.withdraw, name="revoke_consent"),
+]
+urlpatterns = [
+    path("", include((own, "idp"))),
+    # In place of allauth's view, by the name that it is asked for.
+    path("accounts/logout/", end_session.sign_out, name="account_logout"),
 ]

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from core.errors import Refusal
 from idp import answers
@@ -24,9 +24,13 @@ FRAMES_SECONDS = 4
 
 @login_not_required
 @never_cache
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign_out(request: HttpRequest) -> HttpResponse:
     """Sign out by our own button: back to the sign-in, by way of whom the browser has to tell."""
+    if request.method != "POST" and request.user.is_authenticated:
+        return render(request, "idp/sign_out.html")
+    if request.method != "POST":
+        return redirect("console:home")
     frames = frames_of(request.login_session)  # type: ignore[attr-defined]
     logout(request)
     if frames:

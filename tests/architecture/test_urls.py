@@ -22,7 +22,7 @@ OPEN = {
     "accounts:invitation",
     "mfa:challenge", "mfa:passkey_challenge", "mfa:passkey_challenge_options",
     "mfa:passkey_login", "mfa:passkey_login_options",
-    "idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session", "idp:sign_out",
+    "idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session",
     "idp:check_session",
     "idp:token", "idp:userinfo", "idp:introspect", "idp:revoke", "idp:jwks", "idp:discovery",
     "idp:authorization_server_metadata", "idp:pushed_request", "idp:device_authorization",
@@ -77,7 +77,6 @@ MACHINES = {
         "idp:account",
         "idp:consent",
         "idp:end_session",
-        "idp:sign_out",
         "idp:check_session",
     }
 }

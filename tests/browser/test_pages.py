@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from config.children import PROJECT
+from tests.browser.applications import HTML, application
 from tests.browser.authenticators import Authenticator
 from tests.browser.conftest import Mailbox, Watch
 from tests.browser.looks import look
@@ -236,6 +237,18 @@ def signed_out(visit: Visitor) -> Page:
     return page
 
 
+def signed_out_telling_applications(visit: Visitor) -> Page:
+    with application(visit.instance, frontchannel_logout_uri="/out") as ledger:
+        ledger.server.pages["/out"] = (200, HTML, b"<!doctype html><title>t</title>")
+        page = visit.inside("/security/")
+        ledger.redeem(ledger.sign_in(page))
+        page.goto("/accounts/logout/")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("iframe")).to_have_count(1)
+        page.wait_for_load_state()
+    return page
+
+
 def too_many_attempts(visit: Visitor) -> Page:
     visit.expect("status of 429")
     page = visit.stranger()
@@ -331,7 +344,6 @@ GALLERY: dict[str, Visit] = {
     ),
     "account/login.html": lambda visit: visit.stranger(),
     "account/login.html mistake": login_with_mistake,
-    "account/logout.html": lambda visit: visit.inside("/accounts/logout/"),
     "account/password_change.html": lambda visit: visit.inside("/accounts/password/change/"),
     "account/password_reset.html": lambda visit: visit.stranger("/accounts/password/reset/"),
     "account/password_reset_done.html": lambda visit: visit.stranger(
@@ -371,8 +383,10 @@ GALLERY: dict[str, Visit] = {
     "idp/device_done.html refused": lambda visit: device_page(visit, "Continue", "Do not allow"),
     "idp/error.html": wrong_redirect,
     "idp/logged_out.html": signed_out,
+    "idp/logged_out.html telling applications": signed_out_telling_applications,
     "idp/logout_confirm.html": lambda visit: visit.inside("/oauth/end-session"),
     "idp/over.html": unknown_request,
+    "idp/sign_out.html": lambda visit: visit.inside("/accounts/logout/"),
     "mfa/challenge.html": challenge,
     "mfa/challenge.html mistake": challenge_with_mistake,
     "mfa/passkey_add.html": lambda visit: visit.inside("/mfa/passkeys/add/"),

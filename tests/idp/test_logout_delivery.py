@@ -107,6 +107,17 @@ class TestWhoIsTold:
         assert tasks.deliver_logout_tokens() == 1
         assert tokens(elsewhere)[0]["sid"] == str(session.id)
 
+    def test_ending_it_from_another_session_of_the_same_person(
+        self, session: LoginSession, employee: Person, elsewhere: Elsewhere
+    ) -> None:
+        another = Browser()
+        cast.sign_in(another, employee)
+
+        another.post(f"/sessions/{session.id}/end/")
+
+        assert tasks.deliver_logout_tokens() == 1
+        assert tokens(elsewhere)[0]["sid"] == str(session.id)
+
     def test_signing_out_announces_it_at_once_and_waits_for_nobody(
         self, client: Browser, session: LoginSession, elsewhere: Elsewhere,
         django_capture_on_commit_callbacks: Any,

@@ -9,12 +9,13 @@ import pytest
 from django.test import Client as Browser
 
 from core import clock
-from idp.flows import deactivate_client
+from core.errors import Refusal
+from idp.flows import deactivate_client, update_client
 from idp.models import Client
 from sessions.models import LoginSession
 from tests import cast
 from tests.cast import Person
-from tests.support import oauth
+from tests.support import oauth, registering
 from tests.support.authorize import ISSUER, answer, authorize
 
 RETURN_TO = "https://app.acme.example/"
@@ -171,31 +172,34 @@ def test_a_session_that_is_over_already_has_nobody_to_tell(alices: Browser, hint
 
 class TestOurOwnButton:
     def test_it_tells_them_too(self, alices: Browser, hint: str) -> None:
-        response = alices.post("/sign-out/")
+        response = alices.post("/accounts/logout/")
 
         assert len(frames(response)) == 1
         assert b"You are signed out" in response.content
         assert LoginSession.unscoped.get().end_reason == "signed_out"
 
     def test_with_nobody_to_tell_it_leads_to_the_sign_in(self, alices: Browser) -> None:
-        response = alices.post("/sign-out/")
+        response = alices.post("/accounts/logout/")
 
         assert (response.status_code, response["Location"]) == (302, "/")
         assert LoginSession.unscoped.get().ended_at is not None
 
     def test_the_page_that_asks_leads_there(self, alices: Browser) -> None:
-        assert b'action="/sign-out/"' in alices.get("/accounts/logout/").content
+        asked = alices.get("/accounts/logout/")
+
+        assert b'action="/accounts/logout/"' in asked.content
+        assert LoginSession.unscoped.get().ended_at is None
 
     def test_it_takes_a_post_of_our_own(self, employee: Person) -> None:
         strict = Browser(enforce_csrf_checks=True)
         cast.sign_in(strict, employee)
 
-        assert strict.get("/sign-out/").status_code == 405
-        assert strict.post("/sign-out/").status_code == 403
+        assert strict.post("/accounts/logout/").status_code == 403
         assert LoginSession.unscoped.get().ended_at is None
 
     def test_a_stranger_is_led_to_the_sign_in(self, db: None) -> None:
-        assert Browser().post("/sign-out/")["Location"] == "/"
+        assert Browser().get("/accounts/logout/")["Location"] == "/"
+        assert Browser().post("/accounts/logout/")["Location"] == "/"
 
 
 @pytest.mark.parametrize(
@@ -216,3 +220,58 @@ def test_an_address_that_could_change_the_policy_is_left_out(
 
     assert frames(response) == []
     assert frame_sources(response) is None
+
+
+class TestRegistration:
+    """The address is where the client is, or browsers would be sent to somebody else's."""
+
+    @pytest.mark.spec("Front-Channel Logout", "2", "scheme, host and port are a redirect URI's")
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            "https://other.example/out", "https://app.acme.example:8443/out",
+            "https://app.acme.example.evil.example/out", "http://localhost/callback",
+        ],
+        ids=["host", "port", "longer-host", "scheme"],
+    )  # fmt: skip
+    def test_another_place_is_refused(self, acme: Any, uri: str) -> None:
+        token = registering.initial_token(acme)
+
+        reply = registering.register(token, frontchannel_logout_uri=uri)
+
+        assert (reply.status, reply.error) == (400, "invalid_client_metadata")
+        assert not Client.unscoped.exists()
+
+    def test_one_of_the_redirect_uris_is_enough_and_the_default_port_is_the_same(
+        self, acme: Any
+    ) -> None:
+        reply = registering.register(
+            registering.initial_token(acme),
+            redirect_uris=["https://first.example/cb", "https://second.example:443/cb"],
+            frontchannel_logout_uri="https://SECOND.example/out",
+        )
+
+        assert reply.status == 201, reply.json
+
+    def test_a_redirect_uri_cannot_move_away_from_it(self, acme: Any) -> None:
+        registered = registering.register(
+            registering.initial_token(acme), frontchannel_logout_uri=ADDRESS
+        ).json
+        changed = {
+            "client_id": registered["client_id"],
+            "redirect_uris": ["https://moved.example/callback"],
+            "frontchannel_logout_uri": ADDRESS,
+        }
+
+        reply = registering.manage("PUT", registered, **changed)
+
+        assert (reply.status, reply.error) == (400, "invalid_client_metadata")
+        assert Client.unscoped.get().redirect_uris == [cast.REDIRECT_URI]
+
+    def test_administrators_are_held_to_it_too(self, acme_web: Client) -> None:
+        with pytest.raises(Refusal, match="one of the redirect_uris"):
+            update_client(
+                client=acme_web,
+                now=clock.now(),
+                metadata={"frontchannel_logout_uri": "https://other.example/out"},
+            )

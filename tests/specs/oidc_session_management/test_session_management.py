@@ -162,7 +162,7 @@ class TestSwitchedOn:
         self, alices: Browser, employee: Person, acme_web: Client
     ) -> None:
         first = cookie_of(alices.get("/sessions/"))
-        gone = alices.post("/sign-out/")
+        gone = alices.post("/accounts/logout/")
         cast.sign_in(alices, employee)
         second = cookie_of(alices.get("/sessions/"))
 
