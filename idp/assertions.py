@@ -21,7 +21,7 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from core.ids import digest
-from idp import addresses, client_keys, storage
+from idp import addresses, client_keys, storage, strict_json
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
 from idp.models.client import Client
 from idp.wire import Request
@@ -162,8 +162,8 @@ def _signed_by_secret(client: "MachineClient", text: str) -> Any | None:
     secret = envelope.unseal(client.secret_sealed, context=context)
     try:
         signed = jws.deserialize_compact(text, OctKey.import_key(secret), algorithms=["HS256"])
-        return json.loads(signed.payload)
-    except (JoseError, ValueError, TypeError, RecursionError):
+        return strict_json.parse_object(signed.payload)
+    except (JoseError, ValueError, TypeError):
         return None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import Refusal
+from idp import strict_json
 
 MAX_DETAILS = 10
 MAX_DEPTH = 5
@@ -34,9 +35,9 @@ def parse(text: str, *, types: Sequence[str]) -> tuple[dict[str, Any], ...]:
     if len(text) > MAX_LENGTH:
         raise _refusal("authorization_details is too long.")
     try:
-        details = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _refusal("authorization_details is not JSON.") from error
+        details = strict_json.parse(text.encode())
+    except ValueError as error:
+        raise _refusal("authorization_details is not plain JSON.") from error
     if not isinstance(details, list) or not 0 < len(details) <= MAX_DETAILS:
         raise _refusal(f"authorization_details is an array of 1 to {MAX_DETAILS} objects.")
     for detail in details:

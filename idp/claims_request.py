@@ -4,11 +4,11 @@ It is read once, when a request is checked. What is kept of it, and granted, is 
 and what the scopes that the client has registered would give it.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.errors import Refusal
+from idp import strict_json
 from idp.tokens import standard_claims
 
 MEMBERS = ("id_token", "userinfo")
@@ -26,11 +26,9 @@ def parse(text: str, *, scopes: Iterable[str]) -> dict[str, dict[str, Any]]:
     an object of objects, and for more than 50 claims.
     """
     try:
-        sent = json.loads(text)
-    except (ValueError, RecursionError):
-        raise Refusal.invalid_request("claims is not JSON.") from None
-    if not isinstance(sent, dict):
-        raise Refusal.invalid_request("claims must be a JSON object.")
+        sent = strict_json.parse_object(text.encode())
+    except ValueError:
+        raise Refusal.invalid_request("claims is not a plain JSON object.") from None
     known = {*standard_claims.names_of(scopes), *OF_SIGN_IN}
     kept = {name: _read(sent[name], known) for name in MEMBERS if sent.get(name) is not None}
     return {name: member for name, member in kept.items() if member}

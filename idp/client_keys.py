@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 from core import clock, outbound
 from core.errors import Refusal
 from core.outbound import OutboundError
-from idp import algorithms
+from idp import algorithms, strict_json
 from idp.metadata import ClientMetadata
 
 ACCEPT = "application/jwk-set+json, application/json"
@@ -204,8 +204,8 @@ def _try(text: str, keys: Iterable[ClientKey], alg: str) -> Any | None:
     for candidate in keys:
         try:
             signed = jws.deserialize_compact(text, candidate.key, algorithms=[alg])
-            return json.loads(signed.payload)
-        except (JoseError, ValueError, TypeError, RecursionError):
+            return strict_json.parse_object(signed.payload)
+        except (JoseError, ValueError, TypeError):
             continue
     return None
 

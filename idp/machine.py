@@ -39,6 +39,12 @@ ANYWHERE = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "DPoP-Nonce, WWW-Authenticate"),
 ]
+# Nothing here is a page: no browser may run, load or frame what it gets.
+INERT = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+]
 PREFLIGHT = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "GET, POST"),
@@ -190,7 +196,7 @@ def _finish(result: Answer) -> Answer:
     names = {name for name, _ in result.headers}
     if "Content-Length" not in names:
         result.headers.append(("Content-Length", str(len(result.body))))
-    result.headers.append(("X-Content-Type-Options", "nosniff"))
+    result.headers.extend(INERT)
     if settings.SECURE_HSTS_SECONDS:
         result.headers.append(
             (

@@ -1,4 +1,4 @@
-"""JSON objects that strangers send: one reading of them, and nothing that trips us later.
+"""JSON that strangers send: one reading of them, and nothing that trips us later.
 
 What parsers disagree about is refused: names that appear twice, NaN and Infinity, numbers beyond
 what a double holds, lone surrogates, NUL, deep nesting (RFC 8259 §4, §6, §8).
@@ -15,13 +15,19 @@ MAX_DIGITS = 15
 
 def parse_object(text: bytes) -> dict[str, Any]:
     """The object; raises ValueError for anything else."""
+    value = parse(text)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - what is sent, not our types
+    return value
+
+
+def parse(text: bytes) -> Any:
+    """The value; raises ValueError for what is not plain JSON."""
     try:
         orjson.loads(text)  # UTF-8, surrogates, NaN and depth
         value = json.loads(text, object_pairs_hook=_unique, parse_int=_small, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    if not isinstance(value, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - what is sent, not our types
     if b"\\u0000" in text:
         raise ValueError("holds NUL")
     return value

@@ -11,6 +11,7 @@ from accounts.models import Organisation
 from core import clock
 from core.prepared import Cursor
 from idp import client_auth, client_keys, keys, storage
+from idp.endpoints import callers
 from idp.models import Client
 from idp.tokens import subject
 from protection import keyring
@@ -48,6 +49,7 @@ def _fresh_process_state() -> Iterator[None]:
     keys.forget()
     subject.forget()
     client_auth.forget()
+    callers.forget()
     client_keys.forget()
     current_session_id.set(None)
     # Where a browser's event loop runs, Django keeps another connection for this very thread.

@@ -1,15 +1,34 @@
-"""Who asks: the form with its Basic credentials, and the client that it authenticates."""
+"""Who asks: the form with its Basic credentials, and the client that it authenticates.
+
+Failures are counted by client and address. Beyond the limit this process does not even look at
+what is shown until the minute is over, since a guess that is judged is a guess; it asks nobody for
+that, so whoever authenticates pays nothing.
+"""
+
+import math
 
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
-from idp import client_auth
+from idp import assertions, client_auth
 from idp.client_auth import MachineClient
 from idp.wire import Request
 
+MAX_PAUSED = 10_000
+
+_paused: dict[str, float] = {}  # until when, in seconds since 1970
+
+
+def forget() -> None:
+    """Let everybody try again."""
+    _paused.clear()
+
 
 def read_fields(request: Request) -> dict[str, str]:
-    """The form, with Basic credentials judged: one way of client authentication, and readable."""
+    """The form, with Basic credentials judged: one way of client authentication, and readable.
+
+    Refuses too_many_attempts while the client is paused at this address.
+    """
     fields = request.form()
     basic = client_auth.read_basic(request.authorization) if request.authorization else None
     if request.authorization and basic is None:
@@ -19,6 +38,10 @@ def read_fields(request: Request) -> dict[str, str]:
             raise Refusal.invalid_request("Authenticate in one way only.")
         if fields.setdefault("client_id", basic[0]) != basic[0]:
             raise Refusal.invalid_request("client_id contradicts the Authorization header.")
+    if _paused:
+        left = _paused.get(_key(request, fields), 0.0) - clock.now().timestamp()
+        if left > 0:
+            raise Refusal.too_many_attempts(math.ceil(left))
     return fields
 
 
@@ -35,5 +58,23 @@ def authenticated(request: Request) -> tuple[MachineClient, dict[str, str]]:
 
 
 def count_failure(request: Request, fields: dict[str, str]) -> None:
-    key = f"{fields.get('client_id', '')[:64]}|{request.address}"
-    spend(client_auth.FAILURES, key, now=clock.now())
+    """Count a failed authentication; refuses too_many_attempts, and pauses the client here."""
+    key, now = _key(request, fields), clock.now()
+    try:
+        spend(client_auth.FAILURES, key, now=now)
+    except Refusal as refusal:
+        if "Retry-After" in refusal.headers:
+            if len(_paused) >= MAX_PAUSED:
+                _paused.clear()
+            _paused[key] = now.timestamp() + int(refusal.headers["Retry-After"])
+        raise
+
+
+def _key(request: Request, fields: dict[str, str]) -> str:
+    named = fields.get("client_id", "")
+    if not named and "client_assertion" in fields:
+        try:
+            named = assertions.claimed_client(fields["client_assertion"])
+        except Refusal:
+            named = ""
+    return f"{named[:64]}|{request.address}"

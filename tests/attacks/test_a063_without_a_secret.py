@@ -3,6 +3,7 @@
 import pytest
 
 from audit.models import AuditEvent
+from idp.models.client import GRANT_TYPES
 from tests import cast
 from tests.support import assertions, oauth
 
@@ -13,6 +14,7 @@ FORMS = {
     "/oauth/introspect": {"token": "x"},
     "/oauth/revoke": {"token": "x"},
     "/oauth/par": {"response_type": "code", "redirect_uri": cast.REDIRECT_URI},
+    "/oauth/device_authorization": {"scope": "reports"},
 }
 METHODS = {
     "client_secret_basic": {},
@@ -36,6 +38,17 @@ def confidential(request, acme):
         **assertions.MACHINE,
         **fields,
     )
+
+
+@pytest.mark.parametrize("grant_type", GRANT_TYPES)
+def test_nor_is_it_for_any_grant_type(confidential, grant_type):
+    form = {"client_id": "acme-quiet", "grant_type": grant_type, "code": "x", "device_code": "x"}
+    form |= {"refresh_token": "x", "subject_token": "x", "redirect_uri": "x"}
+
+    reply = oauth.send("POST", "/oauth/token", form=form)
+
+    assert (reply.status, reply.error) == (401, "invalid_client")
+    assert not AuditEvent.objects.filter(event="idp.token.issued").exists()
 
 
 @pytest.mark.parametrize("path", FORMS)
