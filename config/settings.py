@@ -270,6 +270,7 @@ STEP_UP_LIFETIME = timedelta(minutes=10)
 
 # --- idp --------------------------------------------------------------------------------------
 ACCESS_TOKEN_LIFETIME = ENV.lifetimes.access_token
+STATUS_LIST_LIFETIME = ENV.lifetimes.status_list
 ID_TOKEN_LIFETIME = ENV.lifetimes.id_token
 REFRESH_TOKEN_LIFETIME = ENV.lifetimes.refresh_token
 REFRESH_RETRY_WINDOW = ENV.lifetimes.refresh_retry_window

@@ -14,10 +14,13 @@ from idp.authorization.reply import MODES
 from idp.models import Client
 from idp.models.client import DEVICE_CODE, SCOPES, SECRET_METHODS, TOKEN_EXCHANGE
 from idp.response_types import RESPONSE_TYPES
-from idp.tokens import encryption, standard_claims, subject
+from idp.tokens import encryption, standard_claims, status, subject
 
 # Where browsers go, or where no client shows its certificate.
-NOT_AT_THE_ALIAS = {"authorization_endpoint", "end_session_endpoint", "registration_endpoint"}
+NOT_AT_THE_ALIAS = {
+    "authorization_endpoint", "end_session_endpoint", "registration_endpoint",
+    "status_list_aggregation_endpoint",
+}  # fmt: skip
 
 
 def metadata() -> dict[str, Any]:
@@ -41,6 +44,7 @@ def metadata() -> dict[str, Any]:
         "end_session_endpoint": f"{issuer}/oauth/end-session",
         "jwks_uri": f"{issuer}/oauth/jwks",
         "registration_endpoint": f"{issuer}/oauth/register",
+        "status_list_aggregation_endpoint": issuer + status.PATH,
         "protected_resources": protected_resource.resources(),
         "scopes_supported": SCOPES,
         "response_types_supported": list(RESPONSE_TYPES),

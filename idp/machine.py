@@ -27,8 +27,10 @@ from idp.endpoints.introspection import introspect
 from idp.endpoints.pushed_request import push
 from idp.endpoints.registration import MANAGED, manage, register
 from idp.endpoints.revocation import revoke
+from idp.endpoints.status_lists import all_lists, status_list
 from idp.endpoints.token import token
 from idp.endpoints.userinfo import userinfo
+from idp.tokens import status
 from idp.wire import JSON, MAX_BODY_SIZE_BYTES, Answer, Request, error_answer
 from protection.keyring import KeyUnavailable
 
@@ -76,6 +78,7 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     "/oauth/revoke": (frozenset({"POST"}), revoke),
     "/oauth/userinfo": (frozenset({"GET", "POST"}), userinfo),
     "/oauth/register": (frozenset({"POST"}), register),
+    status.PATH: (frozenset({"GET", "HEAD"}), all_lists),
     "/oauth/jwks": (frozenset({"GET", "HEAD"}), _jwks),
     "/.well-known/openid-configuration": (frozenset({"GET", "HEAD"}), _metadata),
     "/.well-known/oauth-authorization-server": (frozenset({"GET", "HEAD"}), _metadata),
@@ -87,6 +90,7 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
 # Every path below these: one segment of the path names what is asked for.
 BELOW: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     MANAGED: (frozenset({"GET", "PUT", "DELETE"}), manage),
+    f"{status.PATH}/": (frozenset({"GET", "HEAD"}), status_list),
 }
 # Asked by public clients in browsers.
 CROSS_ORIGIN = {"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo"}
@@ -186,6 +190,7 @@ def _read(environ: Mapping[str, Any]) -> Request:
         dpop=environ.get("HTTP_DPOP", ""),
         user_agent=environ.get("HTTP_USER_AGENT", ""),
         accept=environ.get("HTTP_ACCEPT", ""),
+        if_none_match=environ.get("HTTP_IF_NONE_MATCH", ""),
         is_at_alias=is_at_alias,
         certificate=certificate.der,
         is_certificate_verified=certificate.is_verified,

@@ -26,9 +26,11 @@ from idp.models import (
     RefreshFamily,
     RevokedToken,
     SpentProof,
+    StatusList,
     UsedAssertion,
 )
 from idp.models.token import RevokeReason
+from idp.tokens import status
 from policy.decision import Outcome
 from policy.facts import Trigger
 from sessions.evaluation import evaluate
@@ -108,6 +110,10 @@ def purge() -> int:
         RevokedToken.objects.filter(expires_at__lt=now - timedelta(hours=1)),
         UsedAssertion.objects.filter(expires_at__lt=now - timedelta(minutes=1)),
         SpentProof.objects.filter(expires_at__lt=now - timedelta(minutes=1)),
+        StatusList.objects.filter(
+            Q(closed_at__lt=now - status.KEPT_FOR)
+            | Q(created_at__lt=now - status.OPEN_FOR - status.KEPT_FOR)
+        ),
     ):
         deleted += rows.delete()[0]
     return deleted + logout_delivery.purge(now=now)

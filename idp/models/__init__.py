@@ -6,6 +6,7 @@ from idp.models.device import DeviceAuthorization
 from idp.models.key import SigningKey
 from idp.models.logout import LogoutDelivery
 from idp.models.registration import InitialAccessToken
+from idp.models.status import ListedToken, StatusList
 from idp.models.subject import PairwiseSalt
 from idp.models.token import RefreshFamily, RevokedToken, SpentProof
 
@@ -16,6 +17,7 @@ __all__ = [
     "Consent",
     "DeviceAuthorization",
     "InitialAccessToken",
+    "ListedToken",
     "LogoutDelivery",
     "PairwiseSalt",
     "PushedRequest",
@@ -23,5 +25,6 @@ __all__ = [
     "RevokedToken",
     "SigningKey",
     "SpentProof",
+    "StatusList",
     "UsedAssertion",
 ]
