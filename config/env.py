@@ -137,6 +137,7 @@ class Environment(BaseSettings):
     registration: Registration = Registration()
     client_documents: ClientDocuments = ClientDocuments()
     dpop_nonce_required: bool = False
+    authorization_details_types: list[str] = []
     session_management: bool = False
     mtls: Mtls = Mtls()
     policy_dir: Path = Path("policies")

@@ -29,6 +29,7 @@ if ENV.environment == "test":
 OUTBOUND_ALLOWED_NETWORKS = ENV.outbound.allowed_networks
 OUTBOUND_CA = ENV.outbound.ca
 OUTBOUND_PLAIN_HTTP = not IS_PRODUCTION  # to loopback, where that is an allowed network
+AUTHORIZATION_DETAILS_TYPES = ENV.authorization_details_types
 MTLS_HEADER, MTLS_VERIFY_HEADER = ENV.mtls.header, ENV.mtls.verify_header
 MTLS_PROXIES = ENV.mtls.proxies
 MTLS_BASE_URL = ENV.mtls.base_url  # its host has the machine endpoints, and no pages

@@ -26,9 +26,11 @@ NOT_AT_THE_ALIAS = {
 def metadata() -> dict[str, Any]:
     """The provider's metadata. Every value is one that the endpoints really accept."""
     issuer: str = settings.ISSUER
-    optional = {}
+    optional: dict[str, Any] = {}
     if settings.SESSION_MANAGEMENT:
         optional["check_session_iframe"] = f"{issuer}/session/check/"
+    if settings.AUTHORIZATION_DETAILS_TYPES:  # RFC 9396 §10
+        optional["authorization_details_types_supported"] = settings.AUTHORIZATION_DETAILS_TYPES
     confidential, signing = _auth_methods(), [*ALGORITHMS, *SECRET_ALGORITHMS]
     methods = [*confidential, "none"]
     found: dict[str, Any] = {

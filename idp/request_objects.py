@@ -2,7 +2,8 @@
 
 By value (`request`) or by reference (`request_uri`, at an address that was registered). Nothing in
 the header leads to a key, and nothing in the object leads to another object. What it says is all
-that counts; parameters beside it do not.
+that counts; parameters beside it do not. An object by value that has a `jti` is answered once: it
+is claimed like a pushed request, where it is answered, since people reload pages.
 OpenID Connect Core 1.0 §6; FAPI 2.0 Message Signing §5.3.1.
 """
 
@@ -10,7 +11,8 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urldefrag
 
@@ -19,13 +21,15 @@ from django.http import QueryDict
 
 from core import outbound
 from core.errors import Refusal
+from core.ids import digest
 from core.limits import spend
 from core.outbound import OutboundError
-from idp import client_keys
+from idp import client_keys, storage
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
+from idp.assertions import CLAIM_ASSERTION
 from idp.limits import REQUEST_REFERENCES
 from idp.metadata import ClientMetadata
-from idp.requests import PROTOCOL, STRUCTURED, TEXT
+from idp.requests import PROTOCOL, STRUCTURED, TEXT, AuthorizationParams
 
 HEADERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 TYPES = frozenset({"jwt", "oauth-authz-req+jwt"})
@@ -38,11 +42,29 @@ FETCH_TIMEOUT_SECONDS = 3.0
 JWT_CLAIMS = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti"})
 LEEWAY = timedelta(seconds=10)  # of a clock that is ahead of ours
 MAX_LIFETIME = timedelta(minutes=60)
+MAX_JTI_LENGTH = 256
+MAX_SECONDS = 2**53
+# How long a used `jti` is remembered: past the end of the object as long as a sign-in may take.
+KEPT_AFTER_END, KEPT_WITHOUT_END = timedelta(hours=1), timedelta(days=1)
+MOST_KEPT = timedelta(days=366)
+
+FIND_USED = "SELECT 1 FROM idp_usedassertion WHERE digest = %(digest)s"
 
 
-def read(text: str, *, client_id: str, registered: ClientMetadata, now: datetime) -> QueryDict:
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What is inside. once: as in `AuthorizationParams`."""
+
+    parameters: QueryDict
+    once: str | None = None
+
+
+def read(
+    text: str, *, client_id: str, registered: ClientMetadata, now: datetime, is_fetched: bool
+) -> Signed:
     """The parameters of a request object that this client has signed for us.
 
+    is_fetched: it came by reference; the client itself says what stands there, and how long.
     Refuses invalid_request_object, and request_not_supported for one that is not signed.
     """
     header = _header(text)
@@ -62,7 +84,24 @@ def read(text: str, *, client_id: str, registered: ClientMetadata, now: datetime
         raise _refusal("No key of the client fits the request object.")
     _check_names(claims, client_id)
     _check_times(claims, now, is_fapi2=registered.is_fapi2)
-    return _parameters(claims)
+    once = None if is_fetched or "jti" not in claims else _once(claims, client_id, now)
+    return Signed(_parameters(claims), once)
+
+
+def claim(params: AuthorizationParams) -> None:
+    """Use up the request object that this request came in; refuses CONFLICT when that was done.
+
+    One conditional statement, for the transaction of the caller.
+    """
+    if params.once is None:
+        return
+    key, _, until = params.once.partition(":")
+    values = {
+        "digest": bytes.fromhex(key),
+        "expires_at": datetime.fromtimestamp(int(until), UTC),
+    }
+    if storage.one(CLAIM_ASSERTION, values) is None:
+        raise Refusal.conflict("This sign-in is already finished.")
 
 
 def algorithms_of(registered: ClientMetadata) -> list[str]:
@@ -128,6 +167,22 @@ def _check_names(claims: Mapping[str, Any], client_id: str) -> None:
         raise _refusal("A request object holds no request, request_uri or sub.")
 
 
+def _once(claims: Mapping[str, Any], client_id: str, now: datetime) -> str:
+    jti = claims["jti"]
+    # Printable leaves out half of a pair of surrogates, which JSON can hold and UTF-8 cannot.
+    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI_LENGTH or not jti.isprintable():
+        raise _refusal("jti of the request object is not a text.")
+    key = digest(f"request|{client_id}|{jti}")
+    if storage.one(FIND_USED, {"digest": key}) is not None:
+        raise _refusal("The request object was used before.")
+    current, end = now.timestamp(), _seconds(claims, "exp")
+    if end is None:
+        until = current + KEPT_WITHOUT_END.total_seconds()
+    else:
+        until = end + KEPT_AFTER_END.total_seconds()
+    return f"{key.hex()}:{int(min(until, current + MOST_KEPT.total_seconds()))}"
+
+
 def _check_times(claims: Mapping[str, Any], now: datetime, *, is_fapi2: bool) -> None:
     expires, begins = _seconds(claims, "exp"), _seconds(claims, "nbf")
     current = now.timestamp()
@@ -150,6 +205,8 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _refusal(f"{name} of the request object is not a number.")
+    if not abs(value) <= MAX_SECONDS:  # which is what Infinity and NaN are not
+        raise _refusal(f"{name} of the request object is out of bounds.")
     return value
 
 

@@ -46,6 +46,8 @@ class AuthorizationParams:
     `acr` values, or nothing (Core §5.5.1.1).
     authorization_details: a JSON array (RFC 9396 §2). has_agreed_details: the user has allowed it.
     pushed: which pushed request this is (`idp.pushed_requests`), None if it was not pushed.
+    once: digest of the request object's `jti` and until when to remember it, `<hex>:<seconds>`;
+    None where nothing has to be used up (`idp.request_objects`).
     """
 
     client_id: str
@@ -70,6 +72,7 @@ class AuthorizationParams:
     required_acr: tuple[str, ...] = ()
     has_agreed_details: bool = False
     pushed: str | None = None
+    once: str | None = None
 
     @classmethod
     def parse(cls, parameters: QueryDict) -> Self:

@@ -9,7 +9,7 @@ from django.http import QueryDict
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
-from idp import pushed_requests
+from idp import pushed_requests, request_objects
 from idp.authorization import checks, sources
 from idp.client_auth import MachineClient, same_client
 from idp.endpoints.callers import authenticated
@@ -33,13 +33,14 @@ def push(request: Request) -> Answer:
         raise Refusal.invalid_request("request_uri cannot be pushed.")
     client = _row_of(caller)
     reference = pushed_requests.new_reference()
-    asked = AuthorizationParams.parse(_parameters(fields, caller, client, now))
+    asked = _asked(fields, caller, client, now)
     if request.dpop:
         asked = _bound(asked, dpop.prove(request, is_fapi2=caller.metadata.is_fapi2))
     params = pushed_requests.named(asked, reference)
     checks.check_redirect_uri(params, client)
     params = checks.run_checks(params, client)
-    pushed_requests.keep(params, client=client, now=now)
+    request_objects.claim(params)
+    pushed_requests.keep(replace(params, once=None), client=client, now=now)
     lifetime = int(pushed_requests.LIFETIME.total_seconds())
     answer = json_answer({"request_uri": reference, "expires_in": lifetime}, status=201)
     answer.headers.extend(dpop.nonce_headers(request))
@@ -60,12 +61,12 @@ def _bound(params: AuthorizationParams, jkt: str) -> AuthorizationParams:
     return replace(params, dpop_jkt=jkt)
 
 
-def _parameters(
+def _asked(
     fields: dict[str, str], caller: MachineClient, client: Client, now: datetime
-) -> QueryDict:
+) -> AuthorizationParams:
     """What is asked for: inside the request object if there is one, else as it was sent (§3)."""
     try:
-        inside = sources.signed_parameters(
+        inside = sources.signed(
             fields.get("request"), client=client, registered=caller.metadata, now=now
         )
     except Refusal as refusal:
@@ -73,8 +74,8 @@ def _parameters(
             raise Refusal("invalid_request_object", refusal.detail) from refusal
         raise
     if inside is not None:
-        return inside
+        return replace(AuthorizationParams.parse(inside.parameters), once=inside.once)
     parameters = QueryDict(mutable=True)
     for name, value in (fields | {"client_id": caller.client_id}).items():
         parameters.setlist(name, value.split() if name == "resource" else [value])
-    return parameters
+    return AuthorizationParams.parse(parameters)

@@ -21,6 +21,7 @@ from idp.models.token import RevokeReason
 from idp.server import AUTH_METHODS, Refused, TokenRequest
 from idp.storage import FIND_DEVICE, POLL_DEVICE, REDEEM_DEVICE
 from idp.tokens import refresh_token
+from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint
 from policy.facts import Trigger
 
@@ -79,6 +80,7 @@ class DeviceCodeGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ign
         """Claim the approval and found the family, in one statement."""
         code = self.request.fields["device_code"]
         keys.signing_key(client.signing_alg)  # made before the transaction begins, if at all
+        id_token_recipient(client)  # asked for before it, too
         params = {
             "digest": digest(code),
             "client": client.id,
