@@ -312,6 +312,7 @@ CELERY_BEAT_SCHEDULE = {
     "retire-refresh-families": {"task": "idp.tasks.retire_refresh_families", "schedule": 60},
     "rotate-signing-keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 300},
     "expire-role-assignments": {"task": "accounts.tasks.expire_role_assignments", "schedule": 60},
+    "follow-client-documents": {"task": "idp.tasks.follow_client_documents", "schedule": 600},
     "deliver-logout-tokens": {"task": "idp.tasks.deliver_logout_tokens", "schedule": 15},
     "deliver-mail": {"task": "accounts.tasks.deliver_mail", "schedule": 15},
     "purge-idp": {"task": "idp.tasks.purge", "schedule": 3600},

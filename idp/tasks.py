@@ -18,6 +18,7 @@ from audit.events import Event
 from audit.recorder import record
 from core import clock
 from idp import keys, logout_delivery
+from idp.client_documents.flows import look_again
 from idp.models import (
     AuthorizationCode,
     AuthorizationRequest,
@@ -72,6 +73,12 @@ def retire_refresh_families() -> int:
         if len(families) < BATCH:
             return retired
         last = families[-1].id
+
+
+@shared_task
+def follow_client_documents() -> int:
+    """Look whether the documents of clients with live refresh tokens have changed."""
+    return look_again(now=clock.now())
 
 
 @shared_task
