@@ -22,6 +22,7 @@ from core.ids import new_id
 from idp import addresses, discovery, keys, protected_resource
 from idp.certificates import certificate_of
 from idp.client_auth import StaleClient
+from idp.endpoints.backchannel import authenticate_backchannel
 from idp.endpoints.device_authorization import authorize_device
 from idp.endpoints.introspection import introspect
 from idp.endpoints.pushed_request import push
@@ -74,6 +75,7 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     "/oauth/token": (frozenset({"POST"}), token),
     "/oauth/par": (frozenset({"POST"}), push),
     "/oauth/device_authorization": (frozenset({"POST"}), authorize_device),
+    "/oauth/bc-authorize": (frozenset({"POST"}), authenticate_backchannel),
     "/oauth/introspect": (frozenset({"POST"}), introspect),
     "/oauth/revoke": (frozenset({"POST"}), revoke),
     "/oauth/userinfo": (frozenset({"GET", "POST"}), userinfo),

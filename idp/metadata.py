@@ -75,6 +75,7 @@ class ClientMetadata:
     backchannel_token_delivery_mode: str = ""
     backchannel_client_notification_endpoint: str = ""
     backchannel_authentication_request_signing_alg: str = ""
+    backchannel_user_code_parameter: bool = False
     authorization_details_types: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     access_token_status_list: bool = False

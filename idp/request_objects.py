@@ -26,10 +26,10 @@ from core.limits import spend
 from core.outbound import OutboundError
 from idp import client_keys, storage
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
-from idp.assertions import CLAIM_ASSERTION
+from idp.assertions import CLAIM_ASSERTION, is_jti
 from idp.limits import REQUEST_REFERENCES
 from idp.metadata import ClientMetadata
-from idp.requests import PROTOCOL, STRUCTURED, TEXT, AuthorizationParams
+from idp.requests import BACKCHANNEL, PROTOCOL, STRUCTURED, TEXT, AuthorizationParams
 
 HEADERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 TYPES = frozenset({"jwt", "oauth-authz-req+jwt"})
@@ -42,7 +42,6 @@ FETCH_TIMEOUT_SECONDS = 3.0
 JWT_CLAIMS = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti"})
 LEEWAY = timedelta(seconds=10)  # of a clock that is ahead of ours
 MAX_LIFETIME = timedelta(minutes=60)
-MAX_JTI_LENGTH = 256
 MAX_SECONDS = 2**53
 # How long a used `jti` is remembered: past the end of the object as long as a sign-in may take.
 KEPT_AFTER_END, KEPT_WITHOUT_END = timedelta(hours=1), timedelta(days=1)
@@ -59,6 +58,15 @@ class Signed:
     once: str | None = None
 
 
+@dataclass(frozen=True)
+class BackchannelRequest:
+    """jti: to be accepted once, until expires_at."""
+
+    parameters: QueryDict
+    jti: str
+    expires_at: datetime
+
+
 def read(
     text: str, *, client_id: str, registered: ClientMetadata, now: datetime, is_fetched: bool
 ) -> Signed:
@@ -67,6 +75,43 @@ def read(
     is_fetched: it came by reference; the client itself says what stands there, and how long.
     Refuses invalid_request_object, and request_not_supported for one that is not signed.
     """
+    algorithms = algorithms_of(registered)
+    claims = _signed_claims(text, algorithms, client_id=client_id, registered=registered)
+    if claims.get("iss") != client_id or claims.get("client_id") != client_id:
+        raise _refusal("iss and client_id of the request object must be the client_id.")
+    _check_purpose(claims)
+    _check_times(claims, now, is_strict=registered.is_fapi2)
+    once = None if is_fetched or "jti" not in claims else _once(claims, client_id, now)
+    return Signed(_parameters(claims), once)
+
+
+def read_backchannel(
+    text: str, *, client_id: str, registered: ClientMetadata, now: datetime
+) -> BackchannelRequest:
+    """A signed backchannel authentication request (CIBA Core 1.0 §7.1.1).
+
+    iss, aud, exp, iat, nbf and jti are all required, and it lives for an hour at most, whatever the
+    client's profile. Refuses as `read` does.
+    """
+    algorithms = backchannel_algorithms_of(registered)
+    claims = _signed_claims(text, algorithms, client_id=client_id, registered=registered)
+    if claims.get("iss") != client_id or claims.get("client_id", client_id) != client_id:
+        raise _refusal("iss of the request object must be the client_id.")
+    _check_purpose(claims)
+    _check_times(claims, now, is_strict=True)
+    issued, jti = _seconds(claims, "iat"), claims.get("jti")
+    if issued is None or issued > (now + LEEWAY).timestamp():
+        raise _refusal("The request object needs an iat, which is not in the future.")
+    if not is_jti(jti):
+        raise _refusal("The request object needs a jti.")
+    return BackchannelRequest(
+        _parameters(claims), str(jti), datetime.fromtimestamp(claims["exp"], UTC)
+    )
+
+
+def _signed_claims(
+    text: str, algorithms: list[str], *, client_id: str, registered: ClientMetadata
+) -> dict[str, Any]:
     header = _header(text)
     alg = header.get("alg")
     if alg == "none":
@@ -74,7 +119,7 @@ def read(
     kid, typ = header.get("kid"), header.get("typ", "JWT")
     if (
         not header.keys() <= HEADERS
-        or alg not in algorithms_of(registered)
+        or alg not in algorithms
         or not (kid is None or isinstance(kid, str))
         or not (isinstance(typ, str) and typ.lower() in TYPES)
     ):
@@ -82,10 +127,7 @@ def read(
     claims = client_keys.verified(text, alg=alg, kid=kid, owner=client_id, metadata=registered)
     if not isinstance(claims, dict):
         raise _refusal("No key of the client fits the request object.")
-    _check_names(claims, client_id)
-    _check_times(claims, now, is_fapi2=registered.is_fapi2)
-    once = None if is_fetched or "jti" not in claims else _once(claims, client_id, now)
-    return Signed(_parameters(claims), once)
+    return claims
 
 
 def claim(params: AuthorizationParams) -> None:
@@ -108,6 +150,13 @@ def algorithms_of(registered: ClientMetadata) -> list[str]:
     """The algorithms by which this client may sign its requests."""
     allowed = FAPI2_ALGORITHMS if registered.is_fapi2 else ALGORITHMS
     wanted = registered.request_object_signing_alg
+    return [alg for alg in allowed if wanted in {"", alg}]
+
+
+def backchannel_algorithms_of(registered: ClientMetadata) -> list[str]:
+    """The algorithms by which this client may sign its backchannel authentication requests."""
+    allowed = FAPI2_ALGORITHMS if registered.is_fapi2 else ALGORITHMS
+    wanted = registered.backchannel_authentication_request_signing_alg
     return [alg for alg in allowed if wanted in {"", alg}]
 
 
@@ -155,10 +204,8 @@ def _header(text: str) -> dict[str, Any]:
     return header
 
 
-def _check_names(claims: Mapping[str, Any], client_id: str) -> None:
-    """By whom, for whom, and that it is no other kind of JWT (RFC 9101 §10.8)."""
-    if claims.get("iss") != client_id or claims.get("client_id") != client_id:
-        raise _refusal("iss and client_id of the request object must be the client_id.")
+def _check_purpose(claims: Mapping[str, Any]) -> None:
+    """That it is for us, and no other kind of JWT (RFC 9101 §10.8)."""
     audience = claims.get("aud")
     named = audience if isinstance(audience, list) else [audience]
     if len(named) > MAX_AUDIENCES or settings.ISSUER not in named:
@@ -169,8 +216,7 @@ def _check_names(claims: Mapping[str, Any], client_id: str) -> None:
 
 def _once(claims: Mapping[str, Any], client_id: str, now: datetime) -> str:
     jti = claims["jti"]
-    # Printable leaves out half of a pair of surrogates, which JSON can hold and UTF-8 cannot.
-    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI_LENGTH or not jti.isprintable():
+    if not is_jti(jti):
         raise _refusal("jti of the request object is not a text.")
     key = digest(f"request|{client_id}|{jti}")
     if storage.one(FIND_USED, {"digest": key}) is not None:
@@ -183,14 +229,14 @@ def _once(claims: Mapping[str, Any], client_id: str, now: datetime) -> str:
     return f"{key.hex()}:{int(min(until, current + MOST_KEPT.total_seconds()))}"
 
 
-def _check_times(claims: Mapping[str, Any], now: datetime, *, is_fapi2: bool) -> None:
+def _check_times(claims: Mapping[str, Any], now: datetime, *, is_strict: bool) -> None:
     expires, begins = _seconds(claims, "exp"), _seconds(claims, "nbf")
     current = now.timestamp()
     if expires is not None and expires <= current:
         raise _refusal("The request object has expired.")
     if begins is not None and begins > current + LEEWAY.total_seconds():
         raise _refusal("The request object is not valid yet (nbf).")
-    if not is_fapi2:
+    if not is_strict:
         return
     if expires is None or begins is None:
         raise _refusal("The request object needs exp and nbf.")
@@ -228,7 +274,7 @@ def _texts(name: str, value: Any) -> list[str]:
         return value
     if name in STRUCTURED and isinstance(value, dict | list):
         return [json.dumps(value, separators=(",", ":"))]
-    if name in {*PROTOCOL, *TEXT, *STRUCTURED, "resource"}:
+    if name in {*PROTOCOL, *TEXT, *STRUCTURED, *BACKCHANNEL, "resource"}:
         raise _refusal(f"{name} of the request object has the wrong type.")
     return []  # what we do not know is not read
 

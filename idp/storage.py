@@ -73,11 +73,6 @@ _DEVICE_STARTED = recorder.branch(
     facts="jsonb_build_object('scope', new.scope, 'user_agent', new.user_agent)",
     now=NOW,
 )
-_DEVICE_REDEEMED = recorder.branch(
-    Event.DEVICE_AUTHORIZATION_REDEEMED,
-    facts="jsonb_build_object('family', a.family_id, 'scope', a.scope)",
-    **_BY_CLIENT,
-)
 _ISSUED = recorder.branch(
     Event.TOKEN_ISSUED,
     source="c",
@@ -146,51 +141,75 @@ written AS ({_DEVICE_STARTED})
 SELECT EXISTS (SELECT 1 FROM new) AS is_new FROM c
 """
 
-# RFC 8628 §3.5: one poll. Whoever asks too soon while nobody has answered has to wait longer.
-POLL_DEVICE = f"""
-UPDATE idp_deviceauthorization d
+
+def _poll(table: str) -> str:
+    """One poll. Whoever asks too soon while nobody has answered has to wait longer."""
+    return f"""
+UPDATE {table} d
    SET last_polled_at = {NOW},
        interval_seconds = CASE
          WHEN d.approved_at IS NULL
               AND o.last_polled_at > {NOW} - o.interval_seconds * interval '1 second'
          THEN LEAST(o.interval_seconds + %(slow_down)s, 600)
          ELSE o.interval_seconds END
-  FROM (SELECT digest, last_polled_at, interval_seconds FROM idp_deviceauthorization
+  FROM (SELECT digest, last_polled_at, interval_seconds FROM {table}
          WHERE digest = %(digest)s AND client_id = %(client)s FOR UPDATE) o
  WHERE d.digest = o.digest
 RETURNING d.approved_at, d.denied_at, d.used_at, d.expires_at, {NOW} AS now,
           o.last_polled_at AS polled_before, o.interval_seconds AS asked_interval
 """
 
-# RFC 8628 §3.4: single use, client, approval and expiry in one statement.
-REDEEM_DEVICE = f"""
+
+def _redeem_approved(table: str, event: Event, *, terms: str) -> str:
+    """Single use, client, approval and expiry in one statement. terms: jsonb over the row."""
+    redeemed = recorder.branch(
+        event, facts="jsonb_build_object('family', a.family_id, 'scope', a.scope)", **_BY_CLIENT
+    )
+    return f"""
 WITH used AS (
-  UPDATE idp_deviceauthorization
+  UPDATE {table}
      SET used_at = {NOW}, family_id = %(family)s
    WHERE digest = %(digest)s AND client_id = %(client)s AND approved_at IS NOT NULL
      AND denied_at IS NULL AND used_at IS NULL AND expires_at > {NOW}
-  RETURNING organisation_id, client_id, user_id, session_id, scope),
+  RETURNING organisation_id, client_id, user_id, session_id, scope, {terms} AS terms),
 born AS (
   INSERT INTO idp_refreshfamily
     (id, organisation_id, client_id, user_id, session_id, scope, terms, issues_refresh, current,
      generation, created_at, expires_at, revoke_reason)
   SELECT %(family)s, organisation_id, client_id, user_id, session_id, scope,
-         CAST(%(bound_to)s AS jsonb), %(issues_refresh)s,
+         terms || CAST(%(bound_to)s AS jsonb), %(issues_refresh)s,
          %(current)s, 0, {NOW}, {NOW} + %(lifetime)s, ''
     FROM used),
 a AS (
-  SELECT used.*, CAST(%(bound_to)s AS jsonb) AS terms, CAST(%(family)s AS uuid) AS family_id,
+  SELECT used.*, CAST(%(family)s AS uuid) AS family_id,
          {NOW} + %(lifetime)s AS family_expires_at
     FROM used),
-written AS ({_DEVICE_REDEEMED}),
+written AS ({redeemed}),
 {_TOUCH}
 SELECT {_AUTHORIZED} FROM a {_AUTHORIZED_JOINS}
 """
 
-FIND_DEVICE = """
+
+def _find_polled(table: str) -> str:
+    return f"""
 SELECT client_id, organisation_id, user_id, session_id, used_at, family_id
-  FROM idp_deviceauthorization WHERE digest = %(digest)s
+  FROM {table} WHERE digest = %(digest)s
 """
+
+
+# RFC 8628 §3.4, §3.5.
+POLL_DEVICE = _poll("idp_deviceauthorization")
+REDEEM_DEVICE = _redeem_approved(
+    "idp_deviceauthorization", Event.DEVICE_AUTHORIZATION_REDEEMED, terms="CAST('{}' AS jsonb)"
+)
+FIND_DEVICE = _find_polled("idp_deviceauthorization")
+
+# CIBA Core 1.0 §10.1, §11.
+POLL_BACKCHANNEL = _poll("idp_backchannelauthentication")
+REDEEM_BACKCHANNEL = _redeem_approved(
+    "idp_backchannelauthentication", Event.BACKCHANNEL_AUTHENTICATION_REDEEMED, terms="terms"
+)
+FIND_BACKCHANNEL = _find_polled("idp_backchannelauthentication")
 
 # RFC 9449 §11.1: whoever writes the row may use the proof.
 SPEND_PROOF = f"""

@@ -2,17 +2,14 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
-
-from django.http import QueryDict
 
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
 from idp import pushed_requests, request_objects
 from idp.authorization import checks, sources
-from idp.client_auth import MachineClient, same_client
-from idp.endpoints.callers import authenticated
+from idp.client_auth import MachineClient
+from idp.endpoints.callers import as_parameters, authenticated, row_of
 from idp.limits import PUSHED_REQUESTS
 from idp.models import Client
 from idp.requests import AuthorizationParams
@@ -31,7 +28,7 @@ def push(request: Request) -> Answer:
         spend(PUSHED_REQUESTS, request.address, now=now)
     if "request_uri" in fields:
         raise Refusal.invalid_request("request_uri cannot be pushed.")
-    client = _row_of(caller)
+    client = row_of(caller)
     reference = pushed_requests.new_reference()
     asked = _asked(fields, caller, client, now)
     if request.dpop:
@@ -45,13 +42,6 @@ def push(request: Request) -> Answer:
     answer = json_answer({"request_uri": reference, "expires_in": lifetime}, status=201)
     answer.headers.extend(dpop.nonce_headers(request))
     return answer
-
-
-def _row_of(caller: MachineClient) -> Client:
-    """The row of the client that authenticated; raises StaleClient if it has changed since."""
-    row = Client.unscoped.filter(pk=caller.id, is_active=True, organisation__is_active=True).first()
-    same_client(caller, row.changed_at if row is not None else None)
-    return cast("Client", row)
 
 
 def _bound(params: AuthorizationParams, jkt: str) -> AuthorizationParams:
@@ -75,7 +65,4 @@ def _asked(
         raise
     if inside is not None:
         return replace(AuthorizationParams.parse(inside.parameters), once=inside.once)
-    parameters = QueryDict(mutable=True)
-    for name, value in (fields | {"client_id": caller.client_id}).items():
-        parameters.setlist(name, value.split() if name == "resource" else [value])
-    return AuthorizationParams.parse(parameters)
+    return AuthorizationParams.parse(as_parameters(fields | {"client_id": caller.client_id}))

@@ -1,5 +1,6 @@
 from idp.models.assertion import UsedAssertion
 from idp.models.authorization import AuthorizationCode, AuthorizationRequest, PushedRequest
+from idp.models.backchannel import BackchannelAuthentication, PingDelivery
 from idp.models.client import Client
 from idp.models.consent import Consent
 from idp.models.device import DeviceAuthorization
@@ -13,6 +14,7 @@ from idp.models.token import RefreshFamily, RevokedToken, SpentProof
 __all__ = [
     "AuthorizationCode",
     "AuthorizationRequest",
+    "BackchannelAuthentication",
     "Client",
     "Consent",
     "DeviceAuthorization",
@@ -20,6 +22,7 @@ __all__ = [
     "ListedToken",
     "LogoutDelivery",
     "PairwiseSalt",
+    "PingDelivery",
     "PushedRequest",
     "RefreshFamily",
     "RevokedToken",

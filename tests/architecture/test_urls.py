@@ -26,6 +26,7 @@ OPEN = {
     "idp:check_session",
     "idp:token", "idp:userinfo", "idp:introspect", "idp:revoke", "idp:jwks", "idp:discovery",
     "idp:authorization_server_metadata", "idp:pushed_request", "idp:device_authorization",
+    "idp:backchannel_authentication",
     "idp:register", "idp:registered_client", "idp:resource_metadata", "idp:userinfo_metadata",
     "idp:status_lists", "idp:status_list",
     "healthz", "readyz",
