@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import cast
+
+from django.http import QueryDict
 
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
-from idp import pushed_requests, request_objects
+from idp import pushed_requests
 from idp.authorization import checks, sources
-from idp.client_auth import MachineClient
-from idp.endpoints.callers import as_parameters, authenticated, row_of
+from idp.client_auth import MachineClient, same_client
+from idp.endpoints.callers import authenticated
 from idp.limits import PUSHED_REQUESTS
 from idp.models import Client
 from idp.requests import AuthorizationParams
@@ -28,20 +31,26 @@ def push(request: Request) -> Answer:
         spend(PUSHED_REQUESTS, request.address, now=now)
     if "request_uri" in fields:
         raise Refusal.invalid_request("request_uri cannot be pushed.")
-    client = row_of(caller)
+    client = _row_of(caller)
     reference = pushed_requests.new_reference()
-    asked = _asked(fields, caller, client, now)
+    asked = AuthorizationParams.parse(_parameters(fields, caller, client, now))
     if request.dpop:
         asked = _bound(asked, dpop.prove(request, is_fapi2=caller.metadata.is_fapi2))
     params = pushed_requests.named(asked, reference)
     checks.check_redirect_uri(params, client)
     params = checks.run_checks(params, client)
-    request_objects.claim(params)
-    pushed_requests.keep(replace(params, once=None), client=client, now=now)
+    pushed_requests.keep(params, client=client, now=now)
     lifetime = int(pushed_requests.LIFETIME.total_seconds())
     answer = json_answer({"request_uri": reference, "expires_in": lifetime}, status=201)
     answer.headers.extend(dpop.nonce_headers(request))
     return answer
+
+
+def _row_of(caller: MachineClient) -> Client:
+    """The row of the client that authenticated; raises StaleClient if it has changed since."""
+    row = Client.unscoped.filter(pk=caller.id, is_active=True, organisation__is_active=True).first()
+    same_client(caller, row.changed_at if row is not None else None)
+    return cast("Client", row)
 
 
 def _bound(params: AuthorizationParams, jkt: str) -> AuthorizationParams:
@@ -51,12 +60,12 @@ def _bound(params: AuthorizationParams, jkt: str) -> AuthorizationParams:
     return replace(params, dpop_jkt=jkt)
 
 
-def _asked(
+def _parameters(
     fields: dict[str, str], caller: MachineClient, client: Client, now: datetime
-) -> AuthorizationParams:
+) -> QueryDict:
     """What is asked for: inside the request object if there is one, else as it was sent (§3)."""
     try:
-        inside = sources.signed(
+        inside = sources.signed_parameters(
             fields.get("request"), client=client, registered=caller.metadata, now=now
         )
     except Refusal as refusal:
@@ -64,5 +73,8 @@ def _asked(
             raise Refusal("invalid_request_object", refusal.detail) from refusal
         raise
     if inside is not None:
-        return replace(AuthorizationParams.parse(inside.parameters), once=inside.once)
-    return AuthorizationParams.parse(as_parameters(fields | {"client_id": caller.client_id}))
+        return inside
+    parameters = QueryDict(mutable=True)
+    for name, value in (fields | {"client_id": caller.client_id}).items():
+        parameters.setlist(name, value.split() if name == "resource" else [value])
+    return parameters

@@ -5,6 +5,7 @@ import json
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
@@ -58,7 +59,7 @@ def claims(client_id: str = "acme-keys", **changes: Any) -> dict[str, Any]:
     good = {
         "iss": client_id,
         "sub": client_id,
-        "aud": ISSUER,
+        "aud": settings.ISSUER,
         "iat": now,
         "exp": now + 60,
         "jti": new_token(),

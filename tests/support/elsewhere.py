@@ -44,24 +44,14 @@ class Authority:
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         signed = builder.issuer_name(self.certificate.subject).sign(self.key, hashes.SHA256())
-        return _pem(signed, key)
-
-
-def self_signed(**subject: str) -> tuple[bytes, bytes]:
-    """A certificate that nobody vouches for, and its key, as PEM."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), _name(subject)
-    return _pem(_builder(name, key).issuer_name(name).sign(key, hashes.SHA256()), key)
-
-
-def _pem(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> tuple[bytes, bytes]:
-    return (
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-    )
+        return (
+            signed.public_bytes(serialization.Encoding.PEM),
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+        )
 
 
 def authority(name: str = "Tests") -> Authority:
@@ -101,6 +91,17 @@ def _builder(subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.Certif
     )
 
 
+def server_context(names: list[x509.GeneralName], signed_by: str = "Tests") -> ssl.SSLContext:
+    """A server's side of TLS, with a new certificate for these names."""
+    certificate, key = authority(signed_by).sign(names)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "both.pem"
+        path.write_bytes(certificate + key)
+        context.load_cert_chain(path)
+    return context
+
+
 @dataclass
 class Elsewhere:
     """A server on a free port. `pages[path] = (status, headers, body)`, or a callable on the handler."""
@@ -125,7 +126,8 @@ class Elsewhere:
 
         self.server = _Quiet(("127.0.0.1", 0), Handler)
         if self.is_tls:
-            self.server.socket = self._context().wrap_socket(
+            context = server_context([x509.DNSName(self.host)], self.signed_by)
+            self.server.socket = context.wrap_socket(
                 self.server.socket, server_side=True, do_handshake_on_connect=False
             )
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
@@ -148,16 +150,6 @@ class Elsewhere:
         """Answer this path so from now on; its address."""
         self.pages[path] = (status, {"Content-Type": content_type}, body)
         return self.url(path)
-
-    def _context(self) -> ssl.SSLContext:
-        names: list[x509.GeneralName] = [x509.DNSName(self.host)]
-        certificate, key = authority(self.signed_by).sign(names)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "both.pem"
-            path.write_bytes(certificate + key)
-            context.load_cert_chain(path)
-        return context
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)

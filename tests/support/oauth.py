@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+
+from django.conf import settings
 
 from core import clock
 from core.ids import digest, new_token
@@ -47,18 +49,18 @@ def send(
     content_type: str = "application/x-www-form-urlencoded",
     **environ: Any,
 ) -> Reply:
-    from config.wsgi import application
-
+    """One request; `environ` adds to the WSGI environment, or replaces what is in it."""
     body = form if isinstance(form, str) else urlencode(form or {}, doseq=True)
     raw = body.encode("latin-1")
+    host = urlsplit(settings.ISSUER).hostname
     env: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "PATH_INFO": path,
         "QUERY_STRING": query,
         "CONTENT_TYPE": content_type if method in {"POST", "PUT"} else "",
         "CONTENT_LENGTH": str(len(raw)),
-        "HTTP_HOST": "localhost",
-        "SERVER_NAME": "localhost",
+        "HTTP_HOST": host,
+        "SERVER_NAME": host,
         "SERVER_PORT": "80",
         "REMOTE_ADDR": "203.0.113.7",
         "wsgi.input": io.BytesIO(raw),
@@ -67,12 +69,19 @@ def send(
     }
     if authorization is not None:
         env["HTTP_AUTHORIZATION"] = authorization
+    return ask(env | environ)
+
+
+def ask(environ: dict[str, Any]) -> Reply:
+    """Have the WSGI application answer in this process; tests/specs sends it over TLS instead."""
+    from config.wsgi import application
+
     captured: dict[str, Any] = {}
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
         captured.update(status=int(status.split()[0]), headers=dict(headers))
 
-    chunks = b"".join(application(env | environ, start_response))
+    chunks = b"".join(application(environ, start_response))
     return Reply(captured["status"], captured["headers"], chunks)
 
 

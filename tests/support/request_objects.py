@@ -5,6 +5,7 @@ import json
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
@@ -12,7 +13,7 @@ from accounts.models import Organisation
 from core import clock
 from idp.models import Client
 from tests import cast
-from tests.support.authorize import ISSUER, parameters
+from tests.support.authorize import parameters
 
 
 class AnyHeader(jws.JWSRegistry):
@@ -52,7 +53,8 @@ def claims(client: Client | str, **changes: Any) -> dict[str, Any]:
     """A correct request with the claims of its JWT; `changes` replace or (None) drop some."""
     client_id = client if isinstance(client, str) else client.client_id
     now = int(clock.now().timestamp())
-    whole = parameters(client_id) | {"iss": client_id, "aud": ISSUER, "nbf": now, "exp": now + 300}
+    times = {"nbf": now, "exp": now + 300}
+    whole = parameters(client_id) | {"iss": client_id, "aud": settings.ISSUER} | times
     return {name: value for name, value in (whole | changes).items() if value is not None}
 
 

@@ -9,7 +9,6 @@ from idp.models import Client
 from tests import cast
 from tests.cast import Person
 from tests.support.authorize import (
-    ISSUER,
     FormPost,
     answer,
     answer_and_mode,
@@ -18,6 +17,7 @@ from tests.support.authorize import (
     query,
 )
 from tests.support.oauth import redeem
+from tests.support.over_tls import ISSUER
 
 
 @pytest.fixture

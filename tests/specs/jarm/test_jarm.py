@@ -12,8 +12,9 @@ from core import clock
 from idp.models import Client
 from tests import cast
 from tests.cast import Person
-from tests.support.authorize import ISSUER, answer, answer_and_mode, authorize
+from tests.support.authorize import answer, answer_and_mode, authorize
 from tests.support.oauth import claims_of, header_of, redeem, send
+from tests.support.over_tls import ISSUER
 
 
 @pytest.fixture

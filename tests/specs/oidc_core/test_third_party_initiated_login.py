@@ -12,7 +12,7 @@ from idp.flows import grant_consent
 from idp.models import Client
 from tests import cast
 from tests.cast import Person
-from tests.support.authorize import ISSUER
+from tests.support.over_tls import ISSUER
 
 ADDRESS = "https://app.acme.example/start?via=sallyport"
 

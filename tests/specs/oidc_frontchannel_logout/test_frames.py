@@ -16,7 +16,8 @@ from sessions.models import LoginSession
 from tests import cast
 from tests.cast import Person
 from tests.support import oauth, registering
-from tests.support.authorize import ISSUER, answer, authorize
+from tests.support.authorize import answer, authorize
+from tests.support.over_tls import ISSUER
 
 RETURN_TO = "https://app.acme.example/"
 ADDRESS = "https://app.acme.example/frontchannel_logout"

@@ -8,9 +8,11 @@ from idp.flows import register_client, rotate_client_secret
 from idp.models import Client
 from idp.models.assertion import UsedAssertion
 from tests.support import assertions, oauth
-from tests.support.assertions import ISSUER, TOKEN_URL, claims, ec_key, present, rsa_key, sign
+from tests.support.assertions import claims, ec_key, present, rsa_key, sign
+from tests.support.over_tls import ISSUER
 
 pytestmark = pytest.mark.django_db
+TOKEN_URL = f"{ISSUER}/oauth/token"
 spec = pytest.mark.spec
 
 
@@ -263,6 +265,7 @@ class TestClientSecretJwt:
         assert is_refused(present(self.signed(registered)))
 
     def test_the_secret_is_sealed_in_the_database(self, registered):
+        assert present(self.signed(registered)).status == 200
         stored = Client.unscoped.values_list("secret_sealed", flat=True).get(
             id=registered.client.id
         )

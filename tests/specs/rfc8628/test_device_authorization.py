@@ -30,7 +30,7 @@ def test_the_answer(tv: Client) -> None:
     assert reply.headers["Content-Type"] == "application/json"
     assert "no-store" in reply.headers["Cache-Control"]
     answer = reply.json
-    assert answer["verification_uri"] == "http://localhost:8000/device/"
+    assert answer["verification_uri"] == "https://id.sallyport.example/device/"
     assert (
         answer["verification_uri_complete"]
         == f"{answer['verification_uri']}?user_code={answer['user_code']}"

@@ -8,7 +8,7 @@ from cryptography import x509
 from joserfc.jwk import ECKey
 
 from tests import cast
-from tests.support import assertions, oauth
+from tests.support import assertions, oauth, over_tls
 from tests.support.elsewhere import authority
 
 pytestmark = pytest.mark.django_db
@@ -21,15 +21,15 @@ OTHER, _ = authority().sign([x509.DNSName("other.acme.example")], COMMON_NAME="o
 def _behind_a_proxy(settings):
     settings.MTLS_HEADER = "X-Client-Cert"
     settings.MTLS_VERIFY_HEADER = "X-Client-Verify"
-    settings.MTLS_PROXIES = [ipaddress.ip_network("10.0.0.5/32")]
+    settings.MTLS_PROXIES = [over_tls.PEER]
 
 
-def ask(client_id="acme-tls", pem=PEM, verdict="SUCCESS", peer="10.0.0.5", **fields):
+def ask(client_id="acme-tls", pem=PEM, verdict="SUCCESS", forwarded_for="", **fields):
     return oauth.send(
         "POST",
         "/oauth/token",
         form={"grant_type": "client_credentials", "client_id": client_id} | fields,
-        REMOTE_ADDR=peer,
+        HTTP_X_FORWARDED_FOR=forwarded_for,
         HTTP_X_CLIENT_CERT=quote(pem.decode()) if pem else "",
         HTTP_X_CLIENT_VERIFY=verdict,
     )
@@ -76,11 +76,12 @@ class TestByAuthority:
 
         assert is_refused(ask(pem=None))
 
-    def test_a_header_of_a_stranger_is_as_good_as_none(self, acme):
+    def test_a_header_of_a_stranger_is_as_good_as_none(self, acme, settings):
+        settings.MTLS_PROXIES = [ipaddress.ip_network("10.0.0.5/32")]
         tls_client(acme, tls_client_auth_subject_dn="CN=acme-tls")
 
-        assert is_refused(ask(peer="203.0.113.7"))
-        assert is_refused(ask(peer="203.0.113.7", HTTP_X_FORWARDED_FOR="10.0.0.5"))
+        assert is_refused(ask())
+        assert is_refused(ask(forwarded_for="10.0.0.5"))
 
     def test_a_secret_beside_it_is_refused(self, acme):
         tls_client(acme, tls_client_auth_subject_dn="CN=acme-tls")
@@ -123,7 +124,6 @@ class TestSelfSigned:
 def test_every_endpoint_that_authenticates_takes_certificates(acme, path):
     tls_client(acme, tls_client_auth_subject_dn="CN=acme-tls")
     environ = {
-        "REMOTE_ADDR": "10.0.0.5",
         "HTTP_X_CLIENT_CERT": quote(PEM.decode()),
         "HTTP_X_CLIENT_VERIFY": "SUCCESS",
     }

@@ -12,10 +12,10 @@ from sessions.models import LoginSession
 from tests import cast
 from tests.cast import Person
 from tests.support import assertions, dpop, oauth
+from tests.support.over_tls import ISSUER
 
 pytestmark = pytest.mark.django_db
 
-ISSUER = "http://localhost:8000"
 ALIAS = "https://mtls.acme.example"
 HERE = {"HTTP_HOST": "mtls.acme.example"}
 

@@ -11,7 +11,8 @@ from sessions.models import LoginSession
 from tests import cast
 from tests.cast import Person
 from tests.support import oauth
-from tests.support.authorize import ISSUER, answer, authorize, nothing_was_issued
+from tests.support.authorize import answer, authorize, nothing_was_issued
+from tests.support.over_tls import ISSUER
 from tests.support.push import push
 
 pytestmark = pytest.mark.django_db

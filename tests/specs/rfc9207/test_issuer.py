@@ -6,8 +6,9 @@ from django.test import Client as Browser
 from idp.models import Client
 from tests import cast
 from tests.cast import Person
-from tests.support.authorize import ISSUER, answer, authorize, query
+from tests.support.authorize import answer, authorize, query
 from tests.support.oauth import send
+from tests.support.over_tls import ISSUER
 
 
 @pytest.fixture

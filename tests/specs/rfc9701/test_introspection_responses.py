@@ -17,11 +17,11 @@ from tests.cast import Person
 from tests.support import exchange, oauth, registering
 from tests.support.authorize import answer, authorize
 from tests.support.oauth import Reply
+from tests.support.over_tls import ISSUER
 
 pytestmark = pytest.mark.django_db
 
 MEDIA_TYPE = "application/token-introspection+jwt"
-ISSUER = "http://localhost:8000"
 KEY = ECKey.generate_key("P-256", {"kid": "enc", "use": "enc"})
 JWKS = {"keys": [KEY.as_dict(private=False)]}
 

@@ -8,10 +8,10 @@ from idp.models import Client
 from sessions.models import LoginSession
 from tests import cast
 from tests.support import dpop, oauth
+from tests.support.over_tls import ISSUER
 
 pytestmark = pytest.mark.django_db
 
-ISSUER = "http://localhost:8000"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 PATHS = ["", "/oauth/userinfo"]
 

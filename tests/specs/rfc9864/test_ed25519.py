@@ -19,7 +19,8 @@ from sessions.models import LoginSession
 from tests import cast
 from tests.cast import Person
 from tests.support import assertions, dpop, oauth, registering
-from tests.support.authorize import ISSUER, answer, authorize, parameters
+from tests.support.authorize import answer, authorize, parameters
+from tests.support.over_tls import ISSUER
 
 pytestmark = pytest.mark.django_db
 
