@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from idp.models import Client
 from tests.interop import javascript
 from tests.interop.javascript import Steps
 from tests.support.instance import Instance
@@ -42,7 +43,7 @@ def test_it_discovers_the_provider(steps: Steps, instance: Instance) -> None:
         "issuer": instance.base_url,
         "pkce": ["S256"],
         "iss_parameter": True,
-        "signing": ["ES256", "RS256", "PS256"],
+        "signing": Client.SigningAlg.values,
     }
 
 
