@@ -75,7 +75,7 @@ def test_it_is_inactive_at_once(
 
 
 def test_by_the_button_as_well(acme_web: Client, client: Browser, tokens: dict) -> None:
-    client.post("/sign-out/")
+    client.post("/accounts/logout/")
 
     assert is_worth_nothing(tokens["access_token"])
 
