@@ -9,6 +9,8 @@ attack that no test noticed is reported. What is taken away is one thing, where 
 """
 
 import os
+import re
+import string
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -235,7 +237,209 @@ def host_of(uri: str) -> str:
     return urlsplit(uri).hostname or "-"
 
 
+def expired_codes(patch: Patch) -> None:
+    from core.clock import SQL_NOW
+
+    redeem_without(f"AND expires_at > {SQL_NOW}")(patch)
+
+
+def without_headers(*names: str) -> Callable[..., Any]:
+    def around(original: Any, *args: Any, **how: Any) -> Any:
+        response = original(*args, **how)
+        for name in names:
+            del response[name]
+        return response
+
+    return around
+
+
+def any_kind(original: Any, text: str, kind: str) -> Any:
+    """A token of ours is a token of ours."""
+    from core.errors import Refusal
+
+    for each in ("at+jwt", "JWT", "logout+jwt"):
+        try:
+            return original(text, each)
+        except Refusal:
+            continue
+    return original(text, kind)
+
+
+def without_issuer(original: Any, *args: Any, **how: Any) -> Any:
+    from dataclasses import replace as changed
+
+    made = original(*args, **how)
+    return changed(made, values={n: v for n, v in made.values.items() if n != "iss"})
+
+
+def token_of_the_query(original: Any, request: Any) -> Any:
+    from urllib.parse import parse_qs
+
+    from idp.endpoints.presented import Presented
+
+    named = parse_qs(request.query).get("access_token")
+    return Presented("bearer", named[0]) if named else original(request)
+
+
+def by_name_alone(original: Any, request: Any, fields: Any) -> Any:
+    from core.errors import Refusal
+    from idp.client_auth import find_client
+
+    try:
+        return original(request, fields)
+    except Refusal:
+        return find_client(fields.get("client_id", "")) or original(request, fields)
+
+
+def posted_on(original: Any, location: str) -> Any:
+    response = original(location)
+    response.status_code = 307
+    return response
+
+
+def any_name_of_a_key(original: Any, kid: str) -> Any:
+    from idp import keys
+
+    return original(kid) or keys.signing_key("ES256")
+
+
+def plain_json(text: bytes) -> Any:
+    import json
+
+    return json.loads(text)
+
+
+class Unpaused(dict[str, float]):
+    def __bool__(self) -> bool:
+        return False
+
+
 DEFENCES = {
+    "A003": Defence(
+        "a registered address is no pattern",
+        redirect_uri_by(lambda known, given: re.match(known, given) is not None),
+    ),
+    "A005": Defence(
+        "ports and hosts of the loopback are compared as well",
+        redirect_uri_by(lambda known, given: host_of(known)[:3] == host_of(given)[:3]),
+    ),
+    "A007": Defence(
+        "the token endpoint compares redirect_uri again",
+        redeem_without("AND redirect_uri = %(redirect_uri)s"),
+    ),
+    "A009": Defence("only registered addresses are gone to", redirect_uri_by(lambda _, __: True)),
+    "A010": Defence("redirects do not repeat a POST", wrap("idp.answers:see_other", posted_on)),
+    "A011": Defence(
+        "forms carry a token of the session",
+        replace("django.middleware.csrf:CsrfViewMiddleware.process_view", lambda *_: None),
+    ),
+    "A013": Defence(
+        "every answer forbids frames",
+        replace(
+            "django.middleware.clickjacking:XFrameOptionsMiddleware.process_response",
+            lambda _, __, response: response,
+        ),
+    ),
+    "A014": Defence(
+        "names hold no markup or signs that fake",
+        replace("idp.registration:check_name", lambda name: name),
+    ),
+    "A017": Defence(
+        "every answer names its issuer", wrap("idp.authorization.reply:make", without_issuer)
+    ),
+    "A018": Defence(
+        "no origin is allowed with credentials",
+        replace(
+            "idp.machine:ANYWHERE",
+            [
+                ("Access-Control-Allow-Origin", "https://evil.example"),
+                ("Access-Control-Allow-Credentials", "true"),
+            ],
+        ),
+    ),
+    "A027": Defence("a code ends after a minute", expired_codes),
+    "A029": Defence(
+        "answers with codes send no referrer",
+        wrap("idp.answers:see_other", without_headers("Referrer-Policy")),
+    ),
+    "A031": Defence(
+        "a spent token ends its family",
+        replace("idp.grants.refresh_token:_trace_replay", lambda *_: None),
+    ),
+    "A035": Defence(
+        "a token shown by another client has leaked",
+        replace("idp.grants.refresh_token:_trace_replay", lambda *_: None),
+    ),
+    "A036": Defence(
+        "scope does not grow on refresh",
+        replace(
+            "idp.grants.refresh_token:RefreshTokenGrant._validate_token_scope", lambda *_: None
+        ),
+    ),
+    "A039": Defence(
+        "the type of a token is compared", wrap("idp.tokens.verify:_verified", any_kind)
+    ),
+    "A040": Defence(
+        "an API exchanges what is for it",
+        replace("idp.grants.token_exchange:_is_for", lambda *_: True),
+    ),
+    "A041": Defence(
+        "a time is a whole number",
+        replace("idp.tokens.verify:_is_whole", lambda value: isinstance(value, int | float)),
+    ),
+    "A042": Defence(
+        "a refresh token has one spelling",
+        replace(
+            "idp.tokens.refresh_token:LAST", frozenset(string.ascii_letters + string.digits + "-_")
+        ),
+    ),
+    "A043": Defence(
+        "a token in the query is no token", wrap("idp.endpoints.presented:read", token_of_the_query)
+    ),
+    "A044": Defence(
+        "rows decide, not the signature", replace("idp.endpoints.standing:is_good", lambda *_: True)
+    ),
+    "A051": Defence(
+        "unknown members of a header are refused",
+        replace(
+            "idp.request_objects:HEADERS",
+            frozenset({"alg", "kid", "typ", "crit", "b64", "zip", "cty", "exp"}),
+        ),
+    ),
+    "A052": Defence("a key has one name", wrap("idp.keys:verification_key", any_name_of_a_key)),
+    "A056": Defence("JSON is read strictly", replace("idp.strict_json:parse", plain_json)),
+    "A062": Defence(
+        "beyond the limit nothing is judged", replace("idp.endpoints.callers:_paused", Unpaused())
+    ),
+    "A063": Defence(
+        "a confidential client proves itself", wrap("idp.client_auth:authenticate", by_name_alone)
+    ),
+    "A067": Defence(
+        "an address holds no braces",
+        replace("idp.registration_addresses:CHARACTERS", re.compile(".*")),
+    ),
+    "A072": Defence(
+        "machines have no scopes of people",
+        replace("idp.grants.client_credentials:USER_SCOPES", set()),
+    ),
+    "A073": Defence(
+        "a device code is used once",
+        lambda patch: edit(
+            patch, "REDEEM_DEVICE", "AND used_at IS NULL", "idp.storage", "idp.grants.device_code"
+        ),
+    ),
+    "A075": Defence(
+        "tries at user codes are paid for", replace("core.limits:spend", lambda *_, **__: None)
+    ),
+    "A077": Defence(
+        "an API exchanges what is for it",
+        replace("idp.grants.token_exchange:_is_for", lambda *_: True),
+    ),
+    "A078": Defence("redemption is judged", replace("idp.grants.proof:judge", lambda *_: None)),
+    "A079": Defence(
+        "a sign-in brings a new cookie",
+        replace("django.contrib.sessions.backends.base:SessionBase.cycle_key", lambda _: None),
+    ),
     "A001": Defence(
         "redirect_uri is compared byte for byte, not by the host's name in it",
         redirect_uri_by(lambda known, given: host_of(known) in given),
