@@ -55,7 +55,9 @@ def cookie_of(response: Any) -> "Morsel[str] | None":
 class TestSwitchedOn:
     @pytest.mark.spec("Session Management", "3.3", "discovery names the frame")
     def test_discovery_endpoint_verification(self, db: None) -> None:
+        discovery.document.cache_clear()
         document = oauth.send("GET", "/.well-known/openid-configuration").json
+        discovery.document.cache_clear()
 
         assert document["check_session_iframe"] == f"{ISSUER}/session/check/"
         assert document["end_session_endpoint"]
