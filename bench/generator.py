@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 NEW_REFRESH_TOKEN = re.compile(rb'"refresh_token"\s*:\s*"([^"]+)"')
 ACTIVE = re.compile(rb'"active"\s*:\s*true')
+CODE = re.compile(r"[?&]code=([^&]+)")
+REDIRECTS = (302, 303)
 
 
 class Load:
@@ -23,6 +25,7 @@ class Load:
         self.job = job
         tokens = Path(job["tokens"]).read_text().split() if job["tokens"] else []
         self.queue = deque(tokens)
+        self.proofs = deque(Path(job["proofs"]).read_text().split() if job["proofs"] else [])
         self.spent: set[str] = set()
         self.lock = threading.Lock()
         self.good = self.bad = self.starved = self.socket_errors = 0
@@ -38,16 +41,25 @@ class Load:
         if self.job["basic"]:
             headers["Authorization"] = f"Basic {self.job['basic']}"
         marks = [f'"{mark}"'.encode() for mark in self.job["marks"].split()]
+        takes = self.job["takes"]
         while (begun := time.monotonic()) < self.ends:
-            body = self.job["body"]
-            if self.job["tokens"]:
+            body, token = self.job["body"], ""
+            if self.job["proofs"]:
+                if not self.proofs:
+                    self.starved += 1
+                    return
+                headers["DPoP"] = self.proofs.popleft()
+            if takes == "codes":
+                token = self._code(connection, headers)
+                body += token
+            elif takes:
                 try:
                     token = self.queue.popleft()
                 except IndexError:
                     self.starved += 1
                     return
                 body += token
-                if self.job["work"] == "refresh":
+                if takes == "rotates":
                     self.spent.add(token)
             try:
                 connection.request(self.job["method"], self.job["path"], body or None, headers)
@@ -57,11 +69,12 @@ class Load:
                 self.socket_errors += 1
                 connection.close()
                 continue
-            right = answer.status == 200 and all(mark in content for mark in marks)
-            if right and self.job["work"] == "introspection":
+            right = answer.status == int(self.job["status"])
+            right = right and all(mark in content for mark in marks)
+            if right and takes == "again":
                 right = ACTIVE.search(content) is not None
                 self.queue.append(token)
-            elif right and self.job["work"] == "refresh":
+            elif right and takes == "rotates":
                 match = NEW_REFRESH_TOKEN.search(content)
                 right = match is not None and match[1].decode() not in self.spent
                 if match is not None:
@@ -74,6 +87,16 @@ class Load:
                     self.bad += 1
                     self.first_error = self.first_error or f"{answer.status} {content[:200]!r}"
         connection.close()
+
+    def _code(self, connection: http.client.HTTPConnection, headers: dict[str, str]) -> str:
+        """A code from the authorization endpoint; "" where there was none, which then counts."""
+        connection.request(
+            "GET", self.job["authorize"], headers=headers | {"Cookie": self.job["cookie"]}
+        )
+        answer = connection.getresponse()
+        answer.read()
+        found = CODE.search(answer.headers.get("Location", ""))
+        return found[1] if answer.status in REDIRECTS and found else ""
 
 
 def main() -> None:

@@ -11,6 +11,10 @@ TITLES = {
     Work.CODE: "code exchange, PKCE",
     Work.INTROSPECTION: "introspection",
     Work.JWKS: "JWKS",
+    Work.AUTHORIZE: "authorize + code exchange",
+    Work.PAR: "pushed request",
+    Work.DPOP_REFRESH: "refresh, DPoP",
+    Work.PRIVATE_KEY_JWT: "client credentials, private_key_jwt",
 }
 
 

@@ -71,6 +71,7 @@ class Run:
         tokens = self._fresh_tokens(peer, work, codes=codes)
         self.cluster.settle()
         client_id, client_secret, scope = peer.client(work)
+        extras = peer.extras(work, count=codes, folder=self.folder)
         job = Job(
             work=work,
             base_url=peer.server.base_url,
@@ -81,6 +82,7 @@ class Run:
             tokens=tokens,
             connections=self.connections,
             seconds=seconds,
+            **extras,
         )
         server, store = peer.server.process.pid, self.cluster.postmaster
         before = cpu_seconds(server), cpu_seconds(store)
@@ -93,7 +95,9 @@ class Run:
         """Tokens no older than this cell, since a 15-minute token in a long run gets refusals."""
         count = {
             Work.REFRESH: FAMILIES_PER_CONNECTION * self.connections,
+            Work.DPOP_REFRESH: FAMILIES_PER_CONNECTION * self.connections,
             Work.CODE: codes,
+            Work.PRIVATE_KEY_JWT: codes,
             Work.INTROSPECTION: INTROSPECTED,
         }.get(work)
         if count is None:

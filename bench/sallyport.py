@@ -10,14 +10,18 @@ import json
 import secrets
 import subprocess
 import sys
-from base64 import b64encode, urlsafe_b64encode
+import time
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
 from bench.cluster import Cluster
-from bench.load import REDIRECT_URI, VERIFIER, Work
+from bench.load import REDIRECT_URI, VERIFIER, Work, authorization_request, challenge
 from bench.measure import product_versions
 from bench.servers import REPOSITORY, Server, clean_environment, free_port
 from config.children import environment_for, manage_command
@@ -26,7 +30,7 @@ from config.embedded.postgres import DATABASE
 
 COPY_CODES = """
 COPY idp_authorizationcode (digest, organisation_id, client_id, user_id, session_id, redirect_uri,
-  challenge, nonce, scope, created_at, expires_at) FROM STDIN
+  challenge, nonce, scope, terms, created_at, expires_at) FROM STDIN
 """
 SCOPE = "openid"
 # A person's session is judged at each use: what is seeded must be as young as a real one.
@@ -103,29 +107,76 @@ class Sallyport:
         return product_versions()
 
     def paths(self) -> Mapping[Work, str]:
-        """The key set is the same for both variants, so one of them asks for it."""
-        jwks = {Work.JWKS: "/oauth/jwks"} if self.algorithm == "ES256" else {}
-        return jwks | {
+        """What does not depend on the algorithm, or what no peer has, one variant asks for."""
+        once = {
+            Work.JWKS: "/oauth/jwks",
+            Work.AUTHORIZE: "/oauth/token",
+            Work.PAR: "/oauth/par",
+            Work.DPOP_REFRESH: "/oauth/token",
+            Work.PRIVATE_KEY_JWT: "/oauth/token",
+        }
+        return (once if self.algorithm == "ES256" else {}) | {
             Work.CLIENT_CREDENTIALS: "/oauth/token",
             Work.REFRESH: "/oauth/token",
             Work.CODE: "/oauth/token",
             Work.INTROSPECTION: "/oauth/introspect",
         }
 
-    def client(self, _work: Work) -> tuple[str, str, str]:
-        client = self.instance.seeded["clients"][self.algorithm]
-        return client["name"], client["secret"], ""
+    def client(self, work: Work) -> tuple[str, str, str]:
+        client = self._client(work)
+        is_secret = work not in (Work.JWKS, Work.PRIVATE_KEY_JWT)
+        return client["name"], client["secret"] if is_secret else "", ""
 
     def seed(self, work: Work, *, count: int, into: Path) -> None:
-        tokens = self._codes(count)
-        if work is not Work.CODE:
-            wanted = "refresh_token" if work is Work.REFRESH else "access_token"
-            tokens = [granted[wanted] for granted in self._exchange(tokens)]
+        if work is Work.PRIVATE_KEY_JWT:
+            tokens = [self._assertion() for _ in range(count)]
+        else:
+            tokens = self._codes(self._client(work)["id"], count)
+            if work is not Work.CODE:
+                wanted = "access_token" if work is Work.INTROSPECTION else "refresh_token"
+                tokens = [granted[wanted] for granted in self._exchange(work, tokens)]
         into.write_text("\n".join(tokens) + "\n", encoding="ascii")
 
-    def _codes(self, count: int) -> list[str]:
+    def extras(self, work: Work, *, count: int, folder: Path) -> dict[str, Any]:
+        if work is Work.AUTHORIZE:
+            request = authorization_request(self._client(work)["name"])
+            cookie = self.instance.seeded["cookie"]
+            return {"cookie": cookie, "authorize": f"/oauth/authorize?{request}"}
+        if work is not Work.DPOP_REFRESH:
+            return {}
+        proofs = folder / "proofs"
+        proofs.write_text("".join(f"{self._proof()}\n" for _ in range(count)), encoding="ascii")
+        return {"proofs": proofs}
+
+    def _client(self, work: Work) -> dict[str, str]:
+        kind = {Work.DPOP_REFRESH: "DPoP", Work.PRIVATE_KEY_JWT: "assertion"}
+        client: dict[str, str] = self.instance.seeded["clients"][kind.get(work, self.algorithm)]
+        return client
+
+    def _proof(self) -> str:
+        """A DPoP proof for the token endpoint (RFC 9449 §4.2)."""
+        key = ECKey.import_key(self.instance.seeded["keys"]["dpop"])
+        header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": key.as_dict(private=False)}
+        claims = {"htm": "POST", "htu": f"{self._issuer}/oauth/token"}
+        return self._signed(header, claims, key)
+
+    def _assertion(self) -> str:
+        """A client's proof of itself (RFC 7523 §3)."""
+        key = ECKey.import_key(self.instance.seeded["keys"]["assertion"])
+        name = self._client(Work.PRIVATE_KEY_JWT)["name"]
+        claims = {"iss": name, "sub": name, "aud": self._issuer, "exp": int(time.time()) + 50}
+        return self._signed({"alg": "ES256", "kid": key.kid}, claims, key)
+
+    def _signed(self, header: dict[str, Any], claims: dict[str, Any], key: ECKey) -> str:
+        fresh = {"iat": int(time.time()), "jti": secrets.token_urlsafe(16)}
+        return jwt.encode(header, claims | fresh, key)
+
+    @property
+    def _issuer(self) -> str:
+        return f"http://127.0.0.1:{self.instance.port}"
+
+    def _codes(self, client: str, count: int) -> list[str]:
         codes = [secrets.token_urlsafe(32) for _ in range(count)]
-        challenge = urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
         seeded = self.instance.seeded
         with self.instance.cluster.connect(DATABASE) as connection:
             row = connection.execute(f"SELECT now(), now() + interval '{CODE_LIFETIME}'").fetchone()
@@ -135,22 +186,23 @@ class Sallyport:
                         (
                             hashlib.sha256(code.encode()).digest(),
                             seeded["organisation"],
-                            seeded["clients"][self.algorithm]["id"],
+                            client,
                             seeded["user"],
                             seeded["session"],
                             REDIRECT_URI,
-                            challenge.rstrip(b"=").decode(),
+                            challenge(),
                             secrets.token_urlsafe(16),
                             SCOPE,
+                            "{}",
                             *(row or ()),
                         )
                     )
             connection.execute("VACUUM ANALYZE")
         return codes
 
-    def _exchange(self, codes: list[str]) -> list[dict[str, str]]:
+    def _exchange(self, work: Work, codes: list[str]) -> list[dict[str, str]]:
         connection = http.client.HTTPConnection("127.0.0.1", self.instance.port, timeout=30)
-        client_id, client_secret, _ = self.client(Work.CODE)
+        client_id, client_secret, _ = self.client(work)
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
             "Authorization": "Basic " + b64encode(f"{client_id}:{client_secret}".encode()).decode(),
@@ -163,6 +215,8 @@ class Sallyport:
                 "redirect_uri": REDIRECT_URI,
                 "code_verifier": VERIFIER,
             }
+            if work is Work.DPOP_REFRESH:
+                headers["DPoP"] = self._proof()
             connection.request("POST", "/oauth/token", urlencode(form), headers)
             answer = connection.getresponse()
             body = answer.read()

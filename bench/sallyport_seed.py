@@ -7,6 +7,7 @@ Prints JSON; secrets go through the pipe to the benchmark and nowhere else.
 import json
 import os
 import sys
+from typing import Any
 
 import django
 
@@ -14,7 +15,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 from allauth.account.models import EmailAddress  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.contrib.auth import (  # noqa: E402
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+)
+from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.db import transaction  # noqa: E402
+from joserfc.jwk import ECKey  # noqa: E402
 
 from accounts.models import Organisation, User  # noqa: E402
 from bench.load import REDIRECT_URI  # noqa: E402
@@ -41,9 +50,14 @@ def seed() -> dict[str, object]:
         name="Bench",
     )
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    browser = SessionStore()
+    browser[SESSION_KEY] = str(user.pk)
+    browser[BACKEND_SESSION_KEY] = "accounts.backends.PasswordBackend"
+    browser[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    browser.save()
     session = start_session(
         user=user,
-        session_key=new_token(),
+        session_key=str(browser.session_key),
         assurance=Assurance(Level.AAL2, ("pwd", "otp", "mfa"), now),
         device=None,
         address="127.0.0.1",
@@ -51,31 +65,51 @@ def seed() -> dict[str, object]:
         now=now,
     )
     keyring.active_key(organisation.id)  # As in any organisation whose people have a factor.
-    clients = {}
-    for algorithm in ("ES256", "RS256"):
-        secret = new_token()
-        client = Client.objects.create(
-            client_id=f"bench-{algorithm.lower()}",
-            organisation=organisation,
-            name=f"Bench {algorithm}",
-            kind="confidential",
-            secret_digest=digest(secret),
-            redirect_uris=[REDIRECT_URI],
-            grant_types=GRANT_TYPES,
-            scopes=SCOPES,
-            token_endpoint_auth_method="client_secret_basic",
-            signing_alg=algorithm,
-            is_first_party=True,
-            created_at=now,
-            changed_at=now,
-        )
-        clients[algorithm] = {"id": str(client.id), "name": client.client_id, "secret": secret}
+    keys = {kind: ECKey.generate_key("P-256", auto_kid=True) for kind in ("dpop", "assertion")}
+    jwks = {"keys": [keys["assertion"].as_dict(private=False)]}
+    clients = {
+        name: _client(name, organisation, **fields)
+        for name, fields in {
+            "ES256": {"signing_alg": "ES256"},
+            "RS256": {"signing_alg": "RS256"},
+            "DPoP": {"metadata": {"dpop_bound_access_tokens": True}},
+            "assertion": {
+                "token_endpoint_auth_method": "private_key_jwt",
+                "secret_digest": None,
+                "metadata": {"jwks": jwks},
+            },
+        }.items()
+    }
     return {
         "organisation": str(organisation.id),
         "user": str(user.id),
         "session": str(session.id),
+        "cookie": f"{settings.SESSION_COOKIE_NAME}={browser.session_key}",
+        "keys": {kind: key.as_dict(private=True) for kind, key in keys.items()},
         "clients": clients,
     }
+
+
+def _client(kind: str, organisation: Organisation, **fields: Any) -> dict[str, str]:
+    """One client by the name `bench-<kind>`; its id, name and secret."""
+    secret = new_token()
+    now = clock.now()
+    wanted: dict[str, Any] = {
+        "client_id": f"bench-{kind.lower()}",
+        "organisation": organisation,
+        "name": f"Bench {kind}",
+        "kind": "confidential",
+        "secret_digest": digest(secret),
+        "redirect_uris": [REDIRECT_URI],
+        "grant_types": GRANT_TYPES,
+        "scopes": SCOPES,
+        "token_endpoint_auth_method": "client_secret_basic",
+        "is_first_party": True,
+        "created_at": now,
+        "changed_at": now,
+    }
+    client = Client.objects.create(**wanted | fields)
+    return {"id": str(client.id), "name": client.client_id, "secret": secret}
 
 
 if __name__ == "__main__":

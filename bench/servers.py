@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.cluster import Cluster
 from bench.load import Work
@@ -50,6 +50,9 @@ class Peer(Protocol):
 
     def seed(self, work: Work, *, count: int, into: Path) -> None:
         """Make fresh tokens outside the timed part and write them to a file, one on a line."""
+
+    def extras(self, work: Work, *, count: int, folder: Path) -> dict[str, Any]:
+        """What the job of a work needs beside tokens (`Job`): proofs, cookie, authorize."""
 
 
 def free_port() -> int:

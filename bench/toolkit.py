@@ -8,6 +8,7 @@ import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -114,6 +115,9 @@ class Toolkit:
 
     def seed(self, work: Work, *, count: int, into: Path) -> None:
         self._python("-m", "bench.dot.seed", work, str(count), str(into))
+
+    def extras(self, _work: Work, *, count: int, folder: Path) -> dict[str, Any]:  # noqa: ARG002
+        return {}
 
     def _install(self) -> None:
         """Build the virtual environment, unless the one that is there has these requirements."""

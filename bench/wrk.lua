@@ -1,11 +1,12 @@
 -- One work, asked over and over; every answer is looked at.
 -- wrk ... -s bench/wrk.lua URL -- JOB, where JOB is a file of "name=value" lines (bench/load.py).
 --
--- Refresh keeps a queue: a token is taken, the answer's token goes to its end. A code is used once.
--- Who finds nothing to take asks for /starved and is counted: such a cell is void.
+-- job.takes says where a request's token comes from (bench/load.py, Shape). Who finds nothing to
+-- take asks for /starved and is counted: such a cell is void.
 
 local job = {}
 local queue, first, last = {}, 1, 0
+local proofs, next_proof = {}, 0
 local spent = {}
 good, bad, starved, forgiven = 0, 0, 0, 0
 first_error = ""
@@ -16,15 +17,25 @@ function setup(thread)
   handle = thread
 end
 
+local function put(token)
+  last = last + 1
+  queue[last] = token
+end
+
 function init(args)
   for line in io.lines(args[1]) do
     local name, value = line:match("^(%w+)=(.*)$")
     job[name] = value
   end
+  job.status = tonumber(job.status)
   if job.tokens ~= "" then
     for line in io.lines(job.tokens) do
-      last = last + 1
-      queue[last] = line
+      put(line)
+    end
+  end
+  if job.proofs ~= "" then
+    for line in io.lines(job.proofs) do
+      proofs[#proofs + 1] = line
     end
   end
   wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -43,22 +54,43 @@ local function take()
   return token
 end
 
+local function starve()
+  starved = starved + 1
+  return wrk.format("GET", "/starved")
+end
+
 function request()
-  if job.tokens == "" then
+  if job.proofs ~= "" then
+    next_proof = next_proof + 1
+    if proofs[next_proof] == nil then
+      return starve()
+    end
+    wrk.headers["DPoP"] = proofs[next_proof]
+  end
+  if job.takes == "" then
     return wrk.format(job.method, job.path, nil, job.body)
   end
   local token = take()
   if token == nil then
-    starved = starved + 1
-    return wrk.format("GET", "/starved")
+    if job.takes == "codes" then
+      return wrk.format("GET", job.authorize, { ["Cookie"] = job.cookie })
+    end
+    return starve()
   end
-  if job.work == "introspection" then
-    last = last + 1
-    queue[last] = token
-  elseif job.work == "refresh" then
+  if job.takes == "again" then
+    put(token)
+  elseif job.takes == "rotates" then
     spent[token] = true
   end
   return wrk.format(job.method, job.path, nil, job.body .. token)
+end
+
+local function code_of(headers)
+  for name, value in pairs(headers) do
+    if name:lower() == "location" then
+      return value:match("[?&]code=([^&]+)")
+    end
+  end
 end
 
 function response(status, headers, body)
@@ -66,18 +98,24 @@ function response(status, headers, body)
     forgiven = forgiven + 1 -- the answer to /starved, which is counted already
     return
   end
-  local right = status == 200
+  if job.takes == "codes" and (status == 302 or status == 303) then
+    local code = code_of(headers)
+    if code ~= nil then
+      put(code)
+      return -- half the way: the tokens count
+    end
+  end
+  local right = status == job.status
   for mark in job.marks:gmatch("[^ ]+") do
     right = right and body:find('"' .. mark .. '"', 1, true) ~= nil
   end
-  if right and job.work == "introspection" then
+  if right and job.takes == "again" then
     right = body:match('"active"%s*:%s*true') ~= nil
-  elseif right and job.work == "refresh" then
+  elseif right and job.takes == "rotates" then
     local token = body:match('"refresh_token"%s*:%s*"([^"]+)"')
     right = token ~= nil and not spent[token]
     if right then
-      last = last + 1
-      queue[last] = token
+      put(token)
     end
   end
   if right then

@@ -7,9 +7,13 @@ ahead of people, and people reload pages.
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import orjson
+
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, new_token
+from idp import storage
+from idp.client_auth import MachineClient, same_client
 from idp.models import Client, PushedRequest
 from idp.requests import AuthorizationParams
 
@@ -27,16 +31,20 @@ def named(params: AuthorizationParams, reference: str) -> AuthorizationParams:
     return replace(params, pushed=digest(reference).hex())
 
 
-def keep(params: AuthorizationParams, *, client: Client, now: datetime) -> None:
-    """Keep a checked and named request of a client that has authenticated."""
-    PushedRequest.objects.create(
-        digest=bytes.fromhex(params.pushed or ""),
-        organisation_id=client.organisation_id,
-        client=client,
-        parameters=params.to_json(),
-        created_at=now,
-        expires_at=now + LIFETIME,
+def keep(params: AuthorizationParams, *, caller: MachineClient) -> None:
+    """Keep a checked and named request; raises StaleClient if the client has changed since."""
+    row = storage.one(
+        storage.PUSH_REQUEST,
+        {
+            "digest": bytes.fromhex(params.pushed or ""),
+            "client": caller.id,
+            "changed_at": caller.changed_at,
+            "parameters": orjson.dumps(params.to_json()).decode(),
+            "lifetime": LIFETIME,
+            "clock_offset": clock.offset(),
+        },
     )
+    same_client(caller, row["changed_at"] if row is not None else None)
 
 
 def find(reference: str, *, client: Client, now: datetime) -> AuthorizationParams:

@@ -319,6 +319,20 @@ written AS ({_ISSUED})
 SELECT {NOW} AS now FROM c
 """
 
+# RFC 9126: kept if the client is still the one that was authenticated.
+PUSH_REQUEST = f"""
+WITH c AS (
+  SELECT c.id, c.organisation_id, c.changed_at
+    FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
+   WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND c.is_active AND o.is_active),
+kept AS (
+  INSERT INTO idp_pushedrequest
+    (digest, organisation_id, client_id, parameters, created_at, expires_at)
+  SELECT %(digest)s, organisation_id, id, CAST(%(parameters)s AS jsonb), {NOW}, {NOW} + %(lifetime)s
+    FROM c)
+SELECT changed_at FROM c
+"""
+
 
 def is_touch_due(row: Row) -> bool:
     """Whether the session that was read has not been touched for a while."""

@@ -2,16 +2,15 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
 
 from django.http import QueryDict
 
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
-from idp import pushed_requests
+from idp import client_row, pushed_requests
 from idp.authorization import checks, sources
-from idp.client_auth import MachineClient, same_client
+from idp.client_auth import MachineClient
 from idp.endpoints.callers import authenticated
 from idp.limits import PUSHED_REQUESTS
 from idp.models import Client
@@ -31,7 +30,7 @@ def push(request: Request) -> Answer:
         spend(PUSHED_REQUESTS, request.address, now=now)
     if "request_uri" in fields:
         raise Refusal.invalid_request("request_uri cannot be pushed.")
-    client = _row_of(caller)
+    client = client_row.of(caller)
     reference = pushed_requests.new_reference()
     asked = AuthorizationParams.parse(_parameters(fields, caller, client, now))
     if request.dpop:
@@ -39,18 +38,11 @@ def push(request: Request) -> Answer:
     params = pushed_requests.named(asked, reference)
     checks.check_redirect_uri(params, client)
     params = checks.run_checks(params, client)
-    pushed_requests.keep(params, client=client, now=now)
+    pushed_requests.keep(params, caller=caller)
     lifetime = int(pushed_requests.LIFETIME.total_seconds())
     answer = json_answer({"request_uri": reference, "expires_in": lifetime}, status=201)
     answer.headers.extend(dpop.nonce_headers(request))
     return answer
-
-
-def _row_of(caller: MachineClient) -> Client:
-    """The row of the client that authenticated; raises StaleClient if it has changed since."""
-    row = Client.unscoped.filter(pk=caller.id, is_active=True, organisation__is_active=True).first()
-    same_client(caller, row.changed_at if row is not None else None)
-    return cast("Client", row)
 
 
 def _bound(params: AuthorizationParams, jkt: str) -> AuthorizationParams:

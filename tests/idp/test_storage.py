@@ -37,7 +37,7 @@ VALUES = {
     "event": "a.b.c", "actor": "", "expires_at": None, "facts": "{}", "failures": 20,
     "family": ID, "id": ID, "issues_refresh": True, "jti": "j", "key": b"k",
     "lifetime": timedelta(days=7), "new": b"n", "now": None, "organisation_id": ID,
-    "presented": b"p", "proof": b"p", "reason": "policy", "redirect_uri": "https://x", "sealed": b"s",
+    "parameters": "{}", "presented": b"p", "proof": b"p", "reason": "policy", "redirect_uri": "https://x", "sealed": b"s",
     "interval": 5, "slow_down": 5, "user_agent": "", "user_code_digest": b"u", "user_code_head": b"h",
     "session": ID, "terms": "{}", "user": ID,
     "session_id": ID, "subject": "", "total": 100, "transaction_id": ID, "window_began": None,
@@ -65,7 +65,7 @@ def test_no_statement_is_forgotten():
         "REDEEM_CODE", "FIND_CODE", "ROTATE", "ROTATE_AND_TOUCH", "FIND_FAMILY", "FIND_TOKEN", "FIND_MACHINE_TOKEN",
         "REVOKE_FAMILY", "REVOKE_TOKEN", "FIND_CLIENT", "ISSUE_TO_CLIENT",
         "SPEND_PROOF", "START_DEVICE", "POLL_DEVICE", "REDEEM_DEVICE", "FIND_DEVICE", "KEEP", "KEEP_AND_TOUCH",
-        "FIND_PROFILE", "FIND_SESSION",
+        "FIND_PROFILE", "FIND_SESSION", "PUSH_REQUEST",
     }  # fmt: skip
 
 
