@@ -67,19 +67,17 @@ def seed() -> dict[str, object]:
     keyring.active_key(organisation.id)  # As in any organisation whose people have a factor.
     keys = {kind: ECKey.generate_key("P-256", auto_kid=True) for kind in ("dpop", "assertion")}
     jwks = {"keys": [keys["assertion"].as_dict(private=False)]}
-    clients = {
-        name: _client(name, organisation, **fields)
-        for name, fields in {
-            "ES256": {"signing_alg": "ES256"},
-            "RS256": {"signing_alg": "RS256"},
-            "DPoP": {"metadata": {"dpop_bound_access_tokens": True}},
-            "assertion": {
-                "token_endpoint_auth_method": "private_key_jwt",
-                "secret_digest": None,
-                "metadata": {"jwks": jwks},
-            },
-        }.items()
+    wanted: dict[str, dict[str, Any]] = {
+        "ES256": {"signing_alg": "ES256"},
+        "RS256": {"signing_alg": "RS256"},
+        "DPoP": {"metadata": {"dpop_bound_access_tokens": True}},
+        "assertion": {
+            "token_endpoint_auth_method": "private_key_jwt",
+            "secret_digest": None,
+            "metadata": {"jwks": jwks},
+        },
     }
+    clients = {kind: _client(kind, organisation, **fields) for kind, fields in wanted.items()}
     return {
         "organisation": str(organisation.id),
         "user": str(user.id),
@@ -94,7 +92,7 @@ def _client(kind: str, organisation: Organisation, **fields: Any) -> dict[str, s
     """One client by the name `bench-<kind>`; its id, name and secret."""
     secret = new_token()
     now = clock.now()
-    wanted: dict[str, Any] = {
+    wanted: Any = {
         "client_id": f"bench-{kind.lower()}",
         "organisation": organisation,
         "name": f"Bench {kind}",

@@ -27,7 +27,7 @@ INSTALLS_WITHIN_SECONDS = 600
 class Toolkit:
     name = "django-oauth-toolkit, tuned"
     notes = (
-        "granian WSGI 2 x 4, no middleware, connections kept, client secret by one SHA-256, "
+        "granian WSGI 2 x 2, no middleware, connections kept, client secret by one SHA-256, "
         "RS256 ID tokens, opaque access tokens, rotation and reuse protection on"
     )
 

@@ -95,21 +95,18 @@ def read(text: str, *, algorithms: Sequence[str]) -> Proof:
     head, _, rest = text.partition(".")
     if not text.isascii() or len(text) > MAX_PROOF_LENGTH or rest.count(".") != 1:
         raise _refusal("The proof is not a JWT.")
-    header = _header(head)
-    alg = header.get("alg")
-    if header.get("typ") != "dpop+jwt" or not header.keys() <= ALLOWED_HEADERS:
-        raise _refusal("The header of the proof is wrong.")
-    if not isinstance(alg, str) or alg not in algorithms:
+    holder = _holder(head)
+    if holder.alg not in algorithms:
         raise _refusal("The algorithm of the proof is not accepted.")
     try:
-        key = _key(header.get("jwk"), alg)
-        signed = jws.deserialize_compact(text, key, registry=ProofRegistry(algorithms=[alg]))
+        registry = ProofRegistry(algorithms=[holder.alg])
+        signed = jws.deserialize_compact(text, holder.key, registry=registry)
         claims = json.loads(signed.payload)
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise _refusal("The signature of the proof is not valid.") from error
     if not isinstance(claims, dict):
         raise _refusal("The proof has no claims.")
-    return Proof(key.thumbprint(), claims)
+    return Proof(holder.jkt, claims)
 
 
 def nonce_headers(request: Request) -> list[tuple[str, str]]:
@@ -128,6 +125,34 @@ def challenge(*, error: str = "", is_fapi2: bool = False) -> str:
     """The value of WWW-Authenticate at a resource (RFC 9449 §7.1)."""
     algs = f'algs="{" ".join(algorithms(is_fapi2=is_fapi2))}"'
     return f'DPoP error="{error}", {algs}' if error else f"DPoP {algs}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """Who says to hold the key, by the header of a proof."""
+
+    alg: str
+    key: ECKey | OKPKey | RSAKey
+    jkt: str
+
+
+@lru_cache(maxsize=1024)
+def _holder(head: str) -> _Holder:
+    """The header, which stays the same in all proofs of a key: only the signature is judged anew.
+
+    What is refused is not kept.
+    """
+    header = _header(head)
+    alg = header.get("alg")
+    if header.get("typ") != "dpop+jwt" or not header.keys() <= ALLOWED_HEADERS:
+        raise _refusal("The header of the proof is wrong.")
+    if not isinstance(alg, str) or alg not in ALGORITHMS:
+        raise _refusal("The algorithm of the proof is not accepted.")
+    try:
+        key = _key(header.get("jwk"), alg)
+        return _Holder(alg, key, key.thumbprint())
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        raise _refusal("The key of the proof cannot be read.") from error
 
 
 def _header(head: str) -> dict[str, Any]:
