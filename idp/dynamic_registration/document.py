@@ -150,6 +150,13 @@ def write(client: Client) -> dict[str, Any]:
     return answer
 
 
+def with_ours(wanted: Mapping[str, Any], *, client: Client) -> dict[str, Any]:
+    """The metadata that a client asks for, and of KEPT_FROM_CLIENTS what it has already."""
+    return {name: value for name, value in wanted.items() if name not in KEPT_FROM_CLIENTS} | {
+        name: value for name, value in client.metadata.items() if name in KEPT_FROM_CLIENTS
+    }
+
+
 def _checked(column: str, value: Any, *, kind: str) -> Any:
     try:
         return registration.check({column: value}, kind=kind)[column]

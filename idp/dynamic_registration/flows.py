@@ -161,7 +161,8 @@ def replace(*, client: Client, members: Mapping[str, Any], now: datetime) -> Cli
     """Put what is sent in place of all that was registered (RFC 7592 §2.2).
 
     A client stays within what it was given: it may drop grant types and scopes, never add any. How
-    it authenticates may change, but not between a secret, a key and nothing.
+    it authenticates may change, but not between a secret, a key and nothing. What administrators
+    alone set stays as it is.
     """
     rows = Client.objects.within_id(client.organisation_id).select_related("organisation")
     locked = rows.select_for_update(of=("self",)).get(pk=client.pk)
@@ -175,8 +176,10 @@ def replace(*, client: Client, members: Mapping[str, Any], now: datetime) -> Cli
             "invalid_client_metadata",
             "A client that authenticates in another way is another client: register it anew.",
         )
+    values = dict(wanted.values)
+    values["metadata"] = document.with_ours(values["metadata"], client=locked)
     with _as_metadata():
-        return update_client(client=locked, now=now, actor=locked, **wanted.values)
+        return update_client(client=locked, now=now, actor=locked, **values)
 
 
 @transaction.atomic

@@ -144,6 +144,30 @@ class TestReplacing:
 
         assert manage("PUT", registered, **wanted(registered)).status == 400
 
+    @pytest.mark.parametrize(
+        ("ours", "sent"),
+        [
+            ({"security_profile": "fapi2"}, {}),
+            ({"security_profile": "fapi2"}, {"security_profile": ""}),
+            ({"resources": ["https://api.acme.example"]}, {"resources": ["https://api.globex.example"]}),
+            ({"require_pkce": False}, {"require_pkce": True}),
+            ({}, {"security_profile": "fapi2", "require_pkce": False, "resources": ["https://api.x"]}),
+        ],
+        ids=["left-out", "emptied", "replaced", "required", "never-set"],
+    )  # fmt: skip
+    def test_what_administrators_alone_set_stays_as_it_is(
+        self, registered: dict[str, Any], ours: dict[str, Any], sent: dict[str, Any]
+    ) -> None:
+        flows.update_client(client=Client.unscoped.get(), now=clock.now(), metadata=ours)
+
+        reply = manage("PUT", registered, **wanted(registered, client_name="Ledger 2", **sent))
+
+        assert reply.status == 200, reply.json
+        assert not {"security_profile", "resources", "require_pkce"} & reply.json.keys()
+        client = Client.unscoped.get()
+        assert client.name == "Ledger 2"
+        assert client.metadata == ours | {"logo_uri": "https://app.acme.example/logo.png"}
+
 
 class TestRemoving:
     """RFC 7592 §2.3."""
