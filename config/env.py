@@ -51,6 +51,9 @@ class Lifetimes(BaseModel):
     refresh_token: timedelta = Field(default=timedelta(days=7), le=timedelta(days=7))
     refresh_retry_window: timedelta = Field(default=timedelta(seconds=10), le=timedelta(seconds=60))
     authorization_code: timedelta = Field(default=timedelta(seconds=60), le=timedelta(minutes=10))
+    status_list: timedelta = Field(
+        default=timedelta(minutes=1), ge=timedelta(seconds=10), le=timedelta(minutes=15)
+    )
     id_token: timedelta = Field(default=timedelta(minutes=15), le=timedelta(hours=1))
     session_idle: timedelta = timedelta(hours=24)
     session_absolute: timedelta = timedelta(days=7)
@@ -134,6 +137,7 @@ class Environment(BaseSettings):
     registration: Registration = Registration()
     client_documents: ClientDocuments = ClientDocuments()
     dpop_nonce_required: bool = False
+    authorization_details_types: list[str] = []
     session_management: bool = False
     mtls: Mtls = Mtls()
     policy_dir: Path = Path("policies")

@@ -29,6 +29,7 @@ if ENV.environment == "test":
 OUTBOUND_ALLOWED_NETWORKS = ENV.outbound.allowed_networks
 OUTBOUND_CA = ENV.outbound.ca
 OUTBOUND_PLAIN_HTTP = not IS_PRODUCTION  # to loopback, where that is an allowed network
+AUTHORIZATION_DETAILS_TYPES = ENV.authorization_details_types
 MTLS_HEADER, MTLS_VERIFY_HEADER = ENV.mtls.header, ENV.mtls.verify_header
 MTLS_PROXIES = ENV.mtls.proxies
 MTLS_BASE_URL = ENV.mtls.base_url  # its host has the machine endpoints, and no pages
@@ -270,6 +271,7 @@ STEP_UP_LIFETIME = timedelta(minutes=10)
 
 # --- idp --------------------------------------------------------------------------------------
 ACCESS_TOKEN_LIFETIME = ENV.lifetimes.access_token
+STATUS_LIST_LIFETIME = ENV.lifetimes.status_list
 ID_TOKEN_LIFETIME = ENV.lifetimes.id_token
 REFRESH_TOKEN_LIFETIME = ENV.lifetimes.refresh_token
 REFRESH_RETRY_WINDOW = ENV.lifetimes.refresh_retry_window
@@ -310,7 +312,9 @@ CELERY_BEAT_SCHEDULE = {
     "retire-refresh-families": {"task": "idp.tasks.retire_refresh_families", "schedule": 60},
     "rotate-signing-keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 300},
     "expire-role-assignments": {"task": "accounts.tasks.expire_role_assignments", "schedule": 60},
+    "follow-client-documents": {"task": "idp.tasks.follow_client_documents", "schedule": 600},
     "deliver-logout-tokens": {"task": "idp.tasks.deliver_logout_tokens", "schedule": 15},
+    "deliver-pings": {"task": "idp.tasks.deliver_pings", "schedule": 15},
     "deliver-mail": {"task": "accounts.tasks.deliver_mail", "schedule": 15},
     "purge-idp": {"task": "idp.tasks.purge", "schedule": 3600},
     "purge-accounts": {"task": "accounts.tasks.purge", "schedule": 3600},

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from accounts.flows import held_roles
 from console import reading
 from core import clock
+from idp.backchannel import waiting_for
 from idp.flows import connected_applications
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def home(request: HttpRequest) -> HttpResponse:
             "next_step": verdict.next_step,
             "roles": held_roles(user=user, now=now),
             "applications": connected_applications(user, now=now),
+            "authentication_requests": waiting_for(user).count(),
             "session_count": reading.live_sessions_of(user, now=now).count(),
         },
     )

@@ -59,6 +59,10 @@ class OutboundBusy(OutboundError):  # noqa: N818 - names a state
     """This process asks others already: nothing was learnt about the address."""
 
 
+class RedirectedError(OutboundError):
+    """The other side sends us elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """content_type: the media type in lower case, without parameters.
@@ -233,7 +237,7 @@ def _exchange(
 
 def _read(answer: http.client.HTTPResponse, limit_bytes: int) -> Response:
     if 300 <= answer.status < 400:  # noqa: PLR2004 - a class of status
-        raise OutboundError("the answer is a redirect, which is not followed")
+        raise RedirectedError("the answer is a redirect, which is not followed")
     if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise OutboundError("the answer is compressed")
     if answer.length is not None and answer.length > limit_bytes:

@@ -113,11 +113,14 @@ def _check_claims(client: "MachineClient", request: Request, claims: dict[str, A
             instant = _instant(claims[name])
             if instant is None or instant > now + LEEWAY:
                 raise Refusal.invalid_client(f"{name} of the assertion is in the future.")
-    jti = claims.get("jti")
-    # Printable leaves out half of a pair of surrogates, which JSON can hold and UTF-8 cannot.
-    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI_LENGTH or not jti.isprintable():
+    if not is_jti(claims.get("jti")):
         raise Refusal.invalid_client("The assertion needs a jti.")
     return expires_at
+
+
+def is_jti(value: Any) -> bool:
+    """Printable leaves out half of a pair of surrogates, which JSON can hold and UTF-8 cannot."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_JTI_LENGTH and value.isprintable()
 
 
 def _is_for_us(audience: Any, request: Request, *, is_strict: bool) -> bool:
@@ -134,16 +137,33 @@ def _is_for_us(audience: Any, request: Request, *, is_strict: bool) -> bool:
 
 
 def _claim(client: "MachineClient", request: Request, jti: str, expires_at: datetime) -> None:
-    """Use the assertion up, outside of any transaction: a refused request has used it as well."""
-    key = digest(f"{client.id}|{jti}")
+    """Use the assertion up; refuses invalid_client."""
+    if not claim_jti(client, request, jti, expires_at, event=Event.CLIENT_ASSERTION_REPLAYED):
+        raise Refusal.invalid_client("The assertion was used before.")
+
+
+def claim_jti(
+    client: "MachineClient",
+    request: Request,
+    jti: str,
+    expires_at: datetime,
+    *,
+    event: Event,
+    kind: str = "",
+) -> bool:
+    """Use a client's jti up, outside of any transaction: a refused request has used it as well.
+
+    False, and `event` is written down, if it was used before. kind: of JWT, "" for assertions.
+    """
+    key = digest(f"{kind}{client.id}|{jti}")
     if key in request.claimed:
-        return
+        return True
     params = {"digest": key, "expires_at": expires_at}
     if storage.one(CLAIM_ASSERTION, params) is None:
         with storage.unit() as unit:
             recorder.insert(
                 unit.cursor,
-                Event.CLIENT_ASSERTION_REPLAYED,
+                event,
                 organisation_id=client.organisation_id,
                 actor=f"idp.Client:{client.id}",
                 subject=f"idp.Client:{client.id}",
@@ -151,8 +171,9 @@ def _claim(client: "MachineClient", request: Request, jti: str, expires_at: date
                 now=clock.now(),
                 facts={"jti": jti},
             )
-        raise Refusal.invalid_client("The assertion was used before.")
+        return False
     request.claimed.add(key)
+    return True
 
 
 def _signed_by_secret(client: "MachineClient", text: str) -> Any | None:

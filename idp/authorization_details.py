@@ -6,7 +6,7 @@ shown to the user, and carried along unchanged.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,12 @@ def narrow(
 
 def shown(text: str | None) -> list[Shown]:
     """For the consent page. Everything is plain text; the page escapes it."""
-    details: list[dict[str, Any]] = json.loads(text) if text else []
+    return of_terms({"authorization_details": json.loads(text)} if text else {})
+
+
+def of_terms(terms: Mapping[str, Any]) -> list[Shown]:
+    """The same for details that are kept as `RefreshFamily.terms` keeps them."""
+    details: list[dict[str, Any]] = terms.get("authorization_details", [])
     return [
         Shown(
             type=detail["type"],

@@ -8,8 +8,8 @@ code that a link brings along is never taken as an answer.
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import transaction
@@ -19,26 +19,25 @@ from django.utils.crypto import salted_hmac
 from audit import recorder
 from audit.events import Event
 from core import clock
-from core.errors import Refusal
 from core.ids import digest, new_token
 from core.limits import spend
-from idp import storage
+from idp import polled_requests, storage
 from idp.client_auth import MachineClient, same_client
-from idp.flows import grant_consent
 from idp.limits import DEVICE_CODE_TRIES
 from idp.models import DeviceAuthorization
 from idp.models.client import DEVICE_CODE
 from sessions.models import LoginSession
 
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
 GRANT_TYPE = DEVICE_CODE
-LIFETIME = timedelta(minutes=10)
-INTERVAL_SECONDS = 5
-SLOW_DOWN_SECONDS = 5
+LIFETIME = polled_requests.LIFETIME
+INTERVAL_SECONDS = polled_requests.INTERVAL_SECONDS
 MAX_WRONG_TRIES = 5
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words; 34 bits in 8 letters
 CODE_LENGTH, HEAD_LENGTH = 8, 4
 MAX_TYPED_LENGTH = 64
-MAX_USER_AGENT_LENGTH = 512
 _OTHER_LETTERS = re.compile(f"[^{ALPHABET}]")
 
 
@@ -63,7 +62,7 @@ def start(*, client: MachineClient, scope: str, address: str, user_agent: str) -
             "client": client.id,
             "changed_at": client.changed_at,
             "scope": scope,
-            "user_agent": "".join(filter(str.isprintable, user_agent))[:MAX_USER_AGENT_LENGTH],
+            "user_agent": polled_requests.agent(user_agent),
             "interval": INTERVAL_SECONDS,
             "lifetime": LIFETIME,
             "clock_offset": clock.offset(),
@@ -110,10 +109,7 @@ def find_by_code(
 
 def find(device_digest: bytes, *, user: Any) -> DeviceAuthorization:
     """What this person is asked about; refuses CONFLICT once it is answered or has run out."""
-    found: DeviceAuthorization | None = _waiting(user).filter(digest=device_digest).first()
-    if found is None:
-        raise Refusal.conflict("This request has been answered already, or has run out.")
-    return found
+    return polled_requests.only(_waiting(user).filter(digest=device_digest))
 
 
 @transaction.atomic
@@ -121,49 +117,32 @@ def approve(
     device: DeviceAuthorization, *, user: Any, session: LoginSession, now: datetime
 ) -> None:
     """Let the device have what it asked for, once; refuses CONFLICT when somebody was faster."""
-    changed = (
-        _waiting(user)
-        .filter(digest=device.digest)
-        .update(user=user, session=session, approved_at=clock.sql_now())
+    rows = _waiting(user).filter(digest=device.digest)
+    # The column `user` is set as well: nobody was asked by name.
+    polled_requests.approve(
+        rows, device, user=user, session=session, now=now, columns={"user": user}
     )
-    if not changed:
-        raise Refusal.conflict("This request has been answered already, or has run out.")
-    if not device.client.is_first_party:
-        grant_consent(
-            user=user,
-            client=device.client,
-            scopes=device.scope.split(),
-            session_id=session.id,
-            now=now,
-        )
-    _record(Event.DEVICE_AUTHORIZATION_APPROVED, device, user=user, session=session, now=now)
+    polled_requests.record(
+        Event.DEVICE_AUTHORIZATION_APPROVED, device, user=user, session=session, now=now
+    )
 
 
 @transaction.atomic
 def deny(device: DeviceAuthorization, *, user: Any, session: LoginSession, now: datetime) -> None:
     """Refuse what the device asked for; refuses CONFLICT when somebody was faster."""
-    if not _waiting(user).filter(digest=device.digest).update(denied_at=clock.sql_now()):
-        raise Refusal.conflict("This request has been answered already, or has run out.")
-    _record(Event.DEVICE_AUTHORIZATION_DENIED, device, user=user, session=session, now=now)
+    polled_requests.deny(_waiting(user).filter(digest=device.digest))
+    polled_requests.record(
+        Event.DEVICE_AUTHORIZATION_DENIED, device, user=user, session=session, now=now
+    )
 
 
 def verification_uri() -> str:
     return f"{settings.ISSUER}/device/"
 
 
-def _waiting(user: Any) -> Any:
-    """What people of this organisation may still answer, its client being one that may ask."""
-    return (
-        DeviceAuthorization.objects.within_id(user.organisation_id)
-        .filter(
-            approved_at=None,
-            denied_at=None,
-            expires_at__gt=clock.sql_now(),
-            client__is_active=True,
-            client__grant_types__contains=[GRANT_TYPE],
-        )
-        .select_related("client__organisation")
-    )
+def _waiting(user: Any) -> "QuerySet[DeviceAuthorization]":
+    """What people of this organisation may still answer."""
+    return polled_requests.waiting(DeviceAuthorization, user, grant_type=GRANT_TYPE)
 
 
 @transaction.atomic
@@ -183,20 +162,4 @@ def _count_wrong_try(code: str, *, user: Any, session: LoginSession, now: dateti
         session_id=session.id,
         now=now,
         alike=hit,
-    )
-
-
-def _record(
-    event: Event, device: DeviceAuthorization, *, user: Any, session: LoginSession, now: datetime
-) -> None:
-    recorder.record(
-        event,
-        organisation_id=device.organisation_id,
-        actor=user,
-        subject=device.client,
-        session_id=session.id,
-        now=now,
-        client_id=device.client.client_id,
-        scope=device.scope,
-        started_from=device.address,
     )

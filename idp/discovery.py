@@ -12,20 +12,26 @@ from idp.algorithms import ALGORITHMS
 from idp.assertions import SECRET_ALGORITHMS
 from idp.authorization.reply import MODES
 from idp.models import Client
-from idp.models.client import DEVICE_CODE, SCOPES, SECRET_METHODS, TOKEN_EXCHANGE
+from idp.models.client import CIBA, DEVICE_CODE, SCOPES, SECRET_METHODS, TOKEN_EXCHANGE
+from idp.registration_backchannel import DELIVERY_MODES
 from idp.response_types import RESPONSE_TYPES
-from idp.tokens import encryption, standard_claims, subject
+from idp.tokens import encryption, standard_claims, status, subject
 
 # Where browsers go, or where no client shows its certificate.
-NOT_AT_THE_ALIAS = {"authorization_endpoint", "end_session_endpoint", "registration_endpoint"}
+NOT_AT_THE_ALIAS = {
+    "authorization_endpoint", "end_session_endpoint", "registration_endpoint",
+    "status_list_aggregation_endpoint",
+}  # fmt: skip
 
 
 def metadata() -> dict[str, Any]:
     """The provider's metadata. Every value is one that the endpoints really accept."""
     issuer: str = settings.ISSUER
-    optional = {}
+    optional: dict[str, Any] = {}
     if settings.SESSION_MANAGEMENT:
         optional["check_session_iframe"] = f"{issuer}/session/check/"
+    if settings.AUTHORIZATION_DETAILS_TYPES:  # RFC 9396 §10
+        optional["authorization_details_types_supported"] = settings.AUTHORIZATION_DETAILS_TYPES
     confidential, signing = _auth_methods(), [*ALGORITHMS, *SECRET_ALGORITHMS]
     methods = [*confidential, "none"]
     found: dict[str, Any] = {
@@ -36,11 +42,13 @@ def metadata() -> dict[str, Any]:
         "token_endpoint": f"{issuer}/oauth/token",
         "userinfo_endpoint": f"{issuer}/oauth/userinfo",
         "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
+        "backchannel_authentication_endpoint": f"{issuer}/oauth/bc-authorize",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "end_session_endpoint": f"{issuer}/oauth/end-session",
         "jwks_uri": f"{issuer}/oauth/jwks",
         "registration_endpoint": f"{issuer}/oauth/register",
+        "status_list_aggregation_endpoint": issuer + status.PATH,
         "protected_resources": protected_resource.resources(),
         "scopes_supported": SCOPES,
         "response_types_supported": list(RESPONSE_TYPES),
@@ -48,7 +56,7 @@ def metadata() -> dict[str, Any]:
         "authorization_signing_alg_values_supported": Client.SigningAlg.values,
         "grant_types_supported": [
             "authorization_code", "refresh_token", "client_credentials", DEVICE_CODE,
-            TOKEN_EXCHANGE, "implicit",
+            CIBA, TOKEN_EXCHANGE, "implicit",
         ],
         "subject_types_supported": list(subject.SUBJECT_TYPES),
         "id_token_signing_alg_values_supported": Client.SigningAlg.values,
@@ -75,6 +83,9 @@ def metadata() -> dict[str, Any]:
             "azp", *standard_claims.NAMES,
         ],
         "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],
+        "backchannel_token_delivery_modes_supported": list(DELIVERY_MODES),
+        "backchannel_authentication_request_signing_alg_values_supported": list(ALGORITHMS),
+        "backchannel_user_code_parameter_supported": False,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "frontchannel_logout_supported": True,

@@ -18,7 +18,14 @@ from core.ids import digest, new_token
 from idp import registration, registration_addresses, registration_keys, registration_subject
 from idp.initiation import start_url
 from idp.metadata import ClientMetadata
-from idp.models import AuthorizationCode, Client, Consent, DeviceAuthorization, RefreshFamily
+from idp.models import (
+    AuthorizationCode,
+    BackchannelAuthentication,
+    Client,
+    Consent,
+    DeviceAuthorization,
+    RefreshFamily,
+)
 from idp.models.client import SECRET_METHODS
 from idp.models.token import RevokeReason
 
@@ -108,9 +115,10 @@ def register_client(
         },
         kind=kind,
     )
-    registration.check_way_back(values["grant_types"], values["redirect_uris"])
-    method = values["token_endpoint_auth_method"]
     known = ClientMetadata.from_json(values["metadata"])
+    registration.check_way_back(values["grant_types"], values["redirect_uris"])
+    registration.check_fit(values["grant_types"], known)
+    method = values["token_endpoint_auth_method"]
     registration_keys.check_method(method, known)
     registration_addresses.check_front_channel(known, values["redirect_uris"])
     registration_subject.check(known, values["redirect_uris"])
@@ -161,6 +169,7 @@ def update_client(
     for name, value in changed.items():
         setattr(locked, name, value)
     registration.check_way_back(locked.grant_types, locked.redirect_uris)
+    registration.check_fit(locked.grant_types, ClientMetadata.from_json(locked.metadata))
     if {"metadata", "token_endpoint_auth_method"} & changed.keys():
         method = locked.token_endpoint_auth_method
         registration_keys.check_method(method, ClientMetadata.from_json(locked.metadata))
@@ -307,9 +316,10 @@ def revoke_consent(*, user: Any, client: Client, session_id: UUID | None, now: d
     AuthorizationCode.objects.within_id(user.organisation_id).filter(
         user=user, client=client, used_at=None, expires_at__gt=now
     ).update(expires_at=now)
-    DeviceAuthorization.objects.within_id(user.organisation_id).filter(
-        user=user, client=client, used_at=None, expires_at__gt=now
-    ).update(expires_at=now)
+    for polled in (DeviceAuthorization, BackchannelAuthentication):
+        polled.objects.within_id(user.organisation_id).filter(
+            user=user, client=client, used_at=None, expires_at__gt=now
+        ).update(expires_at=now)
     if withdrawn or ended:
         record(
             Event.CONSENT_REVOKED,

@@ -11,6 +11,7 @@ from idp import device, registration
 from idp.dynamic_registration.flows import MAX_LIFETIME, MAX_USES
 from idp.dynamic_registration.ways import IMPLICIT
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES, OURS
+from idp.metadata import ClientMetadata
 from idp.models import Client, InitialAccessToken
 from idp.models.client import GRANT_TYPES, SCOPES
 
@@ -103,6 +104,11 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
                 registration.check_way_back(cleaned["grant_types"], cleaned["redirect_uris"])
             except Refusal as refusal:
                 self.add_error("redirect_uris", refusal.detail)
+            try:
+                known = ClientMetadata.from_json(cleaned["metadata"])
+                registration.check_fit(cleaned["grant_types"], known)
+            except Refusal as refusal:
+                self.add_error("metadata", refusal.detail)
         return cleaned
 
 

@@ -18,6 +18,13 @@ CLIENT_DOCUMENT_HOSTS = Limit(
     why="However many ask, this server is not to be turned against the one that is asked.",
 )
 
+BACKCHANNEL_AUTHENTICATIONS = Limit(
+    name="idp-backchannel-authentications",
+    burst=60,
+    period=timedelta(minutes=1),
+    why="A client that asks for people by name learns who is in its organisation, and mails them.",
+)
+
 DEVICE_AUTHORIZATIONS = Limit(
     name="idp-device-authorizations",
     burst=60,

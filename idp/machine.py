@@ -22,13 +22,16 @@ from core.ids import new_id
 from idp import addresses, discovery, keys, protected_resource
 from idp.certificates import certificate_of
 from idp.client_auth import StaleClient
+from idp.endpoints.backchannel import authenticate_backchannel
 from idp.endpoints.device_authorization import authorize_device
 from idp.endpoints.introspection import introspect
 from idp.endpoints.pushed_request import push
 from idp.endpoints.registration import MANAGED, manage, register
 from idp.endpoints.revocation import revoke
+from idp.endpoints.status_lists import all_lists, status_list
 from idp.endpoints.token import token
 from idp.endpoints.userinfo import userinfo
+from idp.tokens import status
 from idp.wire import JSON, MAX_BODY_SIZE_BYTES, Answer, Request, error_answer
 from protection.keyring import KeyUnavailable
 
@@ -72,10 +75,12 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     "/oauth/token": (frozenset({"POST"}), token),
     "/oauth/par": (frozenset({"POST"}), push),
     "/oauth/device_authorization": (frozenset({"POST"}), authorize_device),
+    "/oauth/bc-authorize": (frozenset({"POST"}), authenticate_backchannel),
     "/oauth/introspect": (frozenset({"POST"}), introspect),
     "/oauth/revoke": (frozenset({"POST"}), revoke),
     "/oauth/userinfo": (frozenset({"GET", "POST"}), userinfo),
     "/oauth/register": (frozenset({"POST"}), register),
+    status.PATH: (frozenset({"GET", "HEAD"}), all_lists),
     "/oauth/jwks": (frozenset({"GET", "HEAD"}), _jwks),
     "/.well-known/openid-configuration": (frozenset({"GET", "HEAD"}), _metadata),
     "/.well-known/oauth-authorization-server": (frozenset({"GET", "HEAD"}), _metadata),
@@ -87,6 +92,7 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
 # Every path below these: one segment of the path names what is asked for.
 BELOW: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     MANAGED: (frozenset({"GET", "PUT", "DELETE"}), manage),
+    f"{status.PATH}/": (frozenset({"GET", "HEAD"}), status_list),
 }
 # Asked by public clients in browsers.
 CROSS_ORIGIN = {"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo"}
@@ -186,6 +192,7 @@ def _read(environ: Mapping[str, Any]) -> Request:
         dpop=environ.get("HTTP_DPOP", ""),
         user_agent=environ.get("HTTP_USER_AGENT", ""),
         accept=environ.get("HTTP_ACCEPT", ""),
+        if_none_match=environ.get("HTTP_IF_NONE_MATCH", ""),
         is_at_alias=is_at_alias,
         certificate=certificate.der,
         is_certificate_verified=certificate.is_verified,

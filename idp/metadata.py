@@ -23,6 +23,7 @@ class ClientMetadata:
 
     security_profile: "" or "fapi2", which turns on all rules of that profile together.
     require_pkce: ours; only for clients that certify against plain OpenID Connect Core.
+    access_token_status_list: ours; each access token gets a place in a public list of the revoked.
     jwks: public keys by value, a JWK Set; jwks_uri: by reference. Never both.
     tls_client_auth_*: at most one, the name that the client's certificate must carry (RFC 8705 §2).
     """
@@ -74,8 +75,10 @@ class ClientMetadata:
     backchannel_token_delivery_mode: str = ""
     backchannel_client_notification_endpoint: str = ""
     backchannel_authentication_request_signing_alg: str = ""
+    backchannel_user_code_parameter: bool = False
     authorization_details_types: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
+    access_token_status_list: bool = False
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:

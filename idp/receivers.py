@@ -2,18 +2,15 @@
 
 from typing import Any
 
-import structlog
-from celery import current_app
 from django.dispatch import receiver
 
 from core import clock
+from idp import outbox
 from idp.logout_delivery import note_ended
 from idp.models import RefreshFamily
 from idp.models.token import RevokeReason
 from sessions.models import LoginSession
 from sessions.signals import session_ended
-
-log = structlog.get_logger(__name__)
 
 
 @receiver(session_ended)
@@ -29,7 +26,4 @@ def announce_logout(sender: Any, *, session: LoginSession, **_: Any) -> None:  #
     """Have clients told at once. If the broker is away, beat's next round does it."""
     if not note_ended(now=clock.now(), session_id=session.id):
         return
-    try:
-        current_app.send_task("idp.tasks.deliver_logout_tokens", retry=False)
-    except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, the row is kept
-        log.warning("no worker was asked to tell clients", error=type(error).__name__)
+    outbox.hurry("idp.tasks.deliver_logout_tokens")

@@ -15,6 +15,7 @@ from core.errors import Refusal
 from idp import (
     metadata,
     registration_addresses,
+    registration_backchannel,
     registration_keys,
     registration_requests,
     registration_responses,
@@ -22,6 +23,7 @@ from idp import (
 )
 from idp.models import Client
 from idp.models.client import (
+    CIBA,
     DEVICE_CODE,
     GRANT_TYPES,
     KEY_METHODS,
@@ -34,7 +36,7 @@ MAX_URI_LENGTH = 500
 MAX_URIS = 20
 MAX_SCOPE_LENGTH = 500
 MAX_AUDIENCE_LENGTH = 200
-BRING_REFRESH_TOKENS = frozenset({"authorization_code", DEVICE_CODE})
+BRING_REFRESH_TOKENS = frozenset({"authorization_code", DEVICE_CODE, CIBA})
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 # RFC 6749 §3.3, without the quotes and backslash; a URI's own characters (RFC 3986 §2).
 SCOPE = re.compile(r"[!#-\[\]-~]{1,64}")
@@ -58,6 +60,12 @@ def check(values: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
         "metadata": check_metadata,
     }
     return {name: checks[name](value) for name, value in values.items()}
+
+
+def check_fit(grant_types: Sequence[str], known: metadata.ClientMetadata) -> None:
+    """Refuses INVALID_CLIENT_METADATA for a grant type that lacks the metadata it needs."""
+    if CIBA in grant_types and not known.backchannel_token_delivery_mode:
+        raise Refusal("invalid_client_metadata", "CIBA needs backchannel_token_delivery_mode.")
 
 
 def check_way_back(grant_types: Sequence[str], redirect_uris: Sequence[str]) -> None:
@@ -129,11 +137,13 @@ def check_grant_types(grant_types: Sequence[str], *, kind: str) -> list[str]:
             raise Refusal.invalid_request(f"{name} is not a grant type of this server.")
     if "refresh_token" in grant_types and not BRING_REFRESH_TOKENS & set(grant_types):
         raise Refusal.invalid_request(
-            "refresh_token needs a grant type beside it that brings one: authorization_code or "
-            "device_code."
+            "refresh_token needs a grant type beside it that brings one: authorization_code, "
+            "device_code or ciba."
         )
     if "client_credentials" in grant_types and kind != Client.Kind.CONFIDENTIAL:
         raise Refusal.invalid_request("client_credentials is for confidential clients.")
+    if CIBA in grant_types and kind != Client.Kind.CONFIDENTIAL:
+        raise Refusal.invalid_request("CIBA is for confidential clients.")
     if TOKEN_EXCHANGE in grant_types and kind != Client.Kind.CONFIDENTIAL:
         raise Refusal.invalid_request("Token exchange is for confidential clients.")
     return [name for name in GRANT_TYPES if name in grant_types]
@@ -173,6 +183,7 @@ def check_metadata(values: Any) -> dict[str, Any]:
     response_types.check_registered(kept)
     registration_addresses.check(kept)
     registration_requests.check(kept)
+    registration_backchannel.check(kept)
     return kept.to_json()
 
 

@@ -1,5 +1,7 @@
 """What may be registered about a client's authorization requests: pure rules."""
 
+from django.conf import settings
+
 from core.errors import Refusal
 from idp import resources
 from idp.metadata import ClientMetadata
@@ -24,6 +26,11 @@ def check(registered: ClientMetadata) -> None:
     for name in registered.authorization_details_types:
         if not name or len(name) > MAX_TYPE_LENGTH:
             raise _refusal("authorization_details_types are names.")
+        if (
+            settings.AUTHORIZATION_DETAILS_TYPES
+            and name not in settings.AUTHORIZATION_DETAILS_TYPES
+        ):
+            raise _refusal("A type of authorization_details is not one of this installation.")
 
 
 def _refusal(detail: str) -> Refusal:

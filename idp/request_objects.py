@@ -2,7 +2,8 @@
 
 By value (`request`) or by reference (`request_uri`, at an address that was registered). Nothing in
 the header leads to a key, and nothing in the object leads to another object. What it says is all
-that counts; parameters beside it do not.
+that counts; parameters beside it do not. An object by value that has a `jti` is answered once: it
+is claimed like a pushed request, where it is answered, since people reload pages.
 OpenID Connect Core 1.0 §6; FAPI 2.0 Message Signing §5.3.1.
 """
 
@@ -10,7 +11,8 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urldefrag
 
@@ -19,13 +21,15 @@ from django.http import QueryDict
 
 from core import outbound
 from core.errors import Refusal
+from core.ids import digest
 from core.limits import spend
 from core.outbound import OutboundError
-from idp import client_keys
+from idp import client_keys, storage
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
+from idp.assertions import CLAIM_ASSERTION, is_jti
 from idp.limits import REQUEST_REFERENCES
 from idp.metadata import ClientMetadata
-from idp.requests import PROTOCOL, STRUCTURED, TEXT
+from idp.requests import BACKCHANNEL, PROTOCOL, STRUCTURED, TEXT, AuthorizationParams
 
 HEADERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 TYPES = frozenset({"jwt", "oauth-authz-req+jwt"})
@@ -38,13 +42,76 @@ FETCH_TIMEOUT_SECONDS = 3.0
 JWT_CLAIMS = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti"})
 LEEWAY = timedelta(seconds=10)  # of a clock that is ahead of ours
 MAX_LIFETIME = timedelta(minutes=60)
+MAX_SECONDS = 2**53
+# How long a used `jti` is remembered: past the end of the object as long as a sign-in may take.
+KEPT_AFTER_END, KEPT_WITHOUT_END = timedelta(hours=1), timedelta(days=1)
+MOST_KEPT = timedelta(days=366)
+
+FIND_USED = "SELECT 1 FROM idp_usedassertion WHERE digest = %(digest)s"
 
 
-def read(text: str, *, client_id: str, registered: ClientMetadata, now: datetime) -> QueryDict:
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What is inside. once: as in `AuthorizationParams`."""
+
+    parameters: QueryDict
+    once: str | None = None
+
+
+@dataclass(frozen=True)
+class BackchannelRequest:
+    """jti: to be accepted once, until expires_at."""
+
+    parameters: QueryDict
+    jti: str
+    expires_at: datetime
+
+
+def read(
+    text: str, *, client_id: str, registered: ClientMetadata, now: datetime, is_fetched: bool
+) -> Signed:
     """The parameters of a request object that this client has signed for us.
 
+    is_fetched: it came by reference; the client itself says what stands there, and how long.
     Refuses invalid_request_object, and request_not_supported for one that is not signed.
     """
+    algorithms = algorithms_of(registered)
+    claims = _signed_claims(text, algorithms, client_id=client_id, registered=registered)
+    if claims.get("iss") != client_id or claims.get("client_id") != client_id:
+        raise _refusal("iss and client_id of the request object must be the client_id.")
+    _check_purpose(claims)
+    _check_times(claims, now, is_strict=registered.is_fapi2)
+    once = None if is_fetched or "jti" not in claims else _once(claims, client_id, now)
+    return Signed(_parameters(claims), once)
+
+
+def read_backchannel(
+    text: str, *, client_id: str, registered: ClientMetadata, now: datetime
+) -> BackchannelRequest:
+    """A signed backchannel authentication request (CIBA Core 1.0 §7.1.1).
+
+    iss, aud, exp, iat, nbf and jti are all required, and it lives for an hour at most, whatever the
+    client's profile. Refuses as `read` does.
+    """
+    algorithms = backchannel_algorithms_of(registered)
+    claims = _signed_claims(text, algorithms, client_id=client_id, registered=registered)
+    if claims.get("iss") != client_id or claims.get("client_id", client_id) != client_id:
+        raise _refusal("iss of the request object must be the client_id.")
+    _check_purpose(claims)
+    _check_times(claims, now, is_strict=True)
+    issued, jti = _seconds(claims, "iat"), claims.get("jti")
+    if issued is None or issued > (now + LEEWAY).timestamp():
+        raise _refusal("The request object needs an iat, which is not in the future.")
+    if not is_jti(jti):
+        raise _refusal("The request object needs a jti.")
+    return BackchannelRequest(
+        _parameters(claims), str(jti), datetime.fromtimestamp(claims["exp"], UTC)
+    )
+
+
+def _signed_claims(
+    text: str, algorithms: list[str], *, client_id: str, registered: ClientMetadata
+) -> dict[str, Any]:
     header = _header(text)
     alg = header.get("alg")
     if alg == "none":
@@ -52,7 +119,7 @@ def read(text: str, *, client_id: str, registered: ClientMetadata, now: datetime
     kid, typ = header.get("kid"), header.get("typ", "JWT")
     if (
         not header.keys() <= HEADERS
-        or alg not in algorithms_of(registered)
+        or alg not in algorithms
         or not (kid is None or isinstance(kid, str))
         or not (isinstance(typ, str) and typ.lower() in TYPES)
     ):
@@ -60,15 +127,36 @@ def read(text: str, *, client_id: str, registered: ClientMetadata, now: datetime
     claims = client_keys.verified(text, alg=alg, kid=kid, owner=client_id, metadata=registered)
     if not isinstance(claims, dict):
         raise _refusal("No key of the client fits the request object.")
-    _check_names(claims, client_id)
-    _check_times(claims, now, is_fapi2=registered.is_fapi2)
-    return _parameters(claims)
+    return claims
+
+
+def claim(params: AuthorizationParams) -> None:
+    """Use up the request object that this request came in; refuses CONFLICT when that was done.
+
+    One conditional statement, for the transaction of the caller.
+    """
+    if params.once is None:
+        return
+    key, _, until = params.once.partition(":")
+    values = {
+        "digest": bytes.fromhex(key),
+        "expires_at": datetime.fromtimestamp(int(until), UTC),
+    }
+    if storage.one(CLAIM_ASSERTION, values) is None:
+        raise Refusal.conflict("This sign-in is already finished.")
 
 
 def algorithms_of(registered: ClientMetadata) -> list[str]:
     """The algorithms by which this client may sign its requests."""
     allowed = FAPI2_ALGORITHMS if registered.is_fapi2 else ALGORITHMS
     wanted = registered.request_object_signing_alg
+    return [alg for alg in allowed if wanted in {"", alg}]
+
+
+def backchannel_algorithms_of(registered: ClientMetadata) -> list[str]:
+    """The algorithms by which this client may sign its backchannel authentication requests."""
+    allowed = FAPI2_ALGORITHMS if registered.is_fapi2 else ALGORITHMS
+    wanted = registered.backchannel_authentication_request_signing_alg
     return [alg for alg in allowed if wanted in {"", alg}]
 
 
@@ -116,10 +204,8 @@ def _header(text: str) -> dict[str, Any]:
     return header
 
 
-def _check_names(claims: Mapping[str, Any], client_id: str) -> None:
-    """By whom, for whom, and that it is no other kind of JWT (RFC 9101 §10.8)."""
-    if claims.get("iss") != client_id or claims.get("client_id") != client_id:
-        raise _refusal("iss and client_id of the request object must be the client_id.")
+def _check_purpose(claims: Mapping[str, Any]) -> None:
+    """That it is for us, and no other kind of JWT (RFC 9101 §10.8)."""
     audience = claims.get("aud")
     named = audience if isinstance(audience, list) else [audience]
     if len(named) > MAX_AUDIENCES or settings.ISSUER not in named:
@@ -128,14 +214,29 @@ def _check_names(claims: Mapping[str, Any], client_id: str) -> None:
         raise _refusal("A request object holds no request, request_uri or sub.")
 
 
-def _check_times(claims: Mapping[str, Any], now: datetime, *, is_fapi2: bool) -> None:
+def _once(claims: Mapping[str, Any], client_id: str, now: datetime) -> str:
+    jti = claims["jti"]
+    if not is_jti(jti):
+        raise _refusal("jti of the request object is not a text.")
+    key = digest(f"request|{client_id}|{jti}")
+    if storage.one(FIND_USED, {"digest": key}) is not None:
+        raise _refusal("The request object was used before.")
+    current, end = now.timestamp(), _seconds(claims, "exp")
+    if end is None:
+        until = current + KEPT_WITHOUT_END.total_seconds()
+    else:
+        until = end + KEPT_AFTER_END.total_seconds()
+    return f"{key.hex()}:{int(min(until, current + MOST_KEPT.total_seconds()))}"
+
+
+def _check_times(claims: Mapping[str, Any], now: datetime, *, is_strict: bool) -> None:
     expires, begins = _seconds(claims, "exp"), _seconds(claims, "nbf")
     current = now.timestamp()
     if expires is not None and expires <= current:
         raise _refusal("The request object has expired.")
     if begins is not None and begins > current + LEEWAY.total_seconds():
         raise _refusal("The request object is not valid yet (nbf).")
-    if not is_fapi2:
+    if not is_strict:
         return
     if expires is None or begins is None:
         raise _refusal("The request object needs exp and nbf.")
@@ -150,6 +251,8 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _refusal(f"{name} of the request object is not a number.")
+    if not abs(value) <= MAX_SECONDS:  # which is what Infinity and NaN are not
+        raise _refusal(f"{name} of the request object is out of bounds.")
     return value
 
 
@@ -171,7 +274,7 @@ def _texts(name: str, value: Any) -> list[str]:
         return value
     if name in STRUCTURED and isinstance(value, dict | list):
         return [json.dumps(value, separators=(",", ":"))]
-    if name in {*PROTOCOL, *TEXT, *STRUCTURED, "resource"}:
+    if name in {*PROTOCOL, *TEXT, *STRUCTURED, *BACKCHANNEL, "resource"}:
         raise _refusal(f"{name} of the request object has the wrong type.")
     return []  # what we do not know is not read
 

@@ -19,7 +19,10 @@ from idp.claims_request import scopes_of
 MAX_VALUE_LENGTH = 2_000
 MAX_TOTAL_LENGTH = 8_192
 # An ID token is longer than other values, and is never kept.
-LONGER = {"id_token_hint": 4_000, "authorization_details": 6_000, "claims": 4_000}
+LONGER = {
+    "id_token_hint": 4_000, "authorization_details": 6_000, "claims": 4_000,
+    "binding_message": 16_384,  # judged by whoever reads it, who has an error of its own for it
+}  # fmt: skip
 MAX_RESOURCES = 10
 FORM = "application/x-www-form-urlencoded"
 
@@ -33,6 +36,12 @@ PROTOCOL = (
 TEXT = ("login_hint",)
 # JSON may be laid out on lines; what it says is judged by whoever reads it.
 STRUCTURED = ("authorization_details", "claims")
+BACKCHANNEL_PROTOCOL = (
+    "scope", "acr_values", "id_token_hint", "login_hint_token", "client_notification_token",
+    "requested_expiry",
+)  # fmt: skip
+BACKCHANNEL_STRUCTURED = ("authorization_details", "binding_message")
+BACKCHANNEL = (*BACKCHANNEL_PROTOCOL, *TEXT, *BACKCHANNEL_STRUCTURED, "resource")
 LOGOUT = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
 
 
@@ -46,6 +55,8 @@ class AuthorizationParams:
     `acr` values, or nothing (Core §5.5.1.1).
     authorization_details: a JSON array (RFC 9396 §2). has_agreed_details: the user has allowed it.
     pushed: which pushed request this is (`idp.pushed_requests`), None if it was not pushed.
+    once: digest of the request object's `jti` and until when to remember it, `<hex>:<seconds>`;
+    None where nothing has to be used up (`idp.request_objects`).
     """
 
     client_id: str
@@ -70,6 +81,7 @@ class AuthorizationParams:
     required_acr: tuple[str, ...] = ()
     has_agreed_details: bool = False
     pushed: str | None = None
+    once: str | None = None
 
     @classmethod
     def parse(cls, parameters: QueryDict) -> Self:
@@ -155,6 +167,34 @@ class AuthorizationParams:
             if name in known
         }
         return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class BackchannelParams:
+    """A backchannel authentication request (CIBA Core 1.0 §7.1); None: a parameter was absent.
+
+    requested_expiry, binding_message: any text; judged by whoever uses them.
+    """
+
+    scope: tuple[str, ...] = ()
+    acr_values: tuple[str, ...] = ()
+    login_hint: str | None = None
+    id_token_hint: str | None = None
+    login_hint_token: str | None = None
+    client_notification_token: str | None = None
+    requested_expiry: str | None = None
+    binding_message: str = ""
+    resource: tuple[str, ...] = ()
+    authorization_details: str | None = None
+
+    @classmethod
+    def parse(cls, parameters: QueryDict) -> Self:
+        """Read the parameters; refuses INVALID_REQUEST as `AuthorizationParams.parse` does."""
+        values: dict[str, Any] = dict(
+            _read(parameters, BACKCHANNEL_PROTOCOL, TEXT, BACKCHANNEL_STRUCTURED)
+        )
+        lists = {name: _words(values, name) for name in ("scope", "acr_values")}
+        return cls(**(values | lists), resource=_resources(parameters))
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,11 +73,6 @@ _DEVICE_STARTED = recorder.branch(
     facts="jsonb_build_object('scope', new.scope, 'user_agent', new.user_agent)",
     now=NOW,
 )
-_DEVICE_REDEEMED = recorder.branch(
-    Event.DEVICE_AUTHORIZATION_REDEEMED,
-    facts="jsonb_build_object('family', a.family_id, 'scope', a.scope)",
-    **_BY_CLIENT,
-)
 _ISSUED = recorder.branch(
     Event.TOKEN_ISSUED,
     source="c",
@@ -146,51 +141,75 @@ written AS ({_DEVICE_STARTED})
 SELECT EXISTS (SELECT 1 FROM new) AS is_new FROM c
 """
 
-# RFC 8628 §3.5: one poll. Whoever asks too soon while nobody has answered has to wait longer.
-POLL_DEVICE = f"""
-UPDATE idp_deviceauthorization d
+
+def _poll(table: str) -> str:
+    """One poll. Whoever asks too soon while nobody has answered has to wait longer."""
+    return f"""
+UPDATE {table} d
    SET last_polled_at = {NOW},
        interval_seconds = CASE
          WHEN d.approved_at IS NULL
               AND o.last_polled_at > {NOW} - o.interval_seconds * interval '1 second'
          THEN LEAST(o.interval_seconds + %(slow_down)s, 600)
          ELSE o.interval_seconds END
-  FROM (SELECT digest, last_polled_at, interval_seconds FROM idp_deviceauthorization
+  FROM (SELECT digest, last_polled_at, interval_seconds FROM {table}
          WHERE digest = %(digest)s AND client_id = %(client)s FOR UPDATE) o
  WHERE d.digest = o.digest
 RETURNING d.approved_at, d.denied_at, d.used_at, d.expires_at, {NOW} AS now,
           o.last_polled_at AS polled_before, o.interval_seconds AS asked_interval
 """
 
-# RFC 8628 §3.4: single use, client, approval and expiry in one statement.
-REDEEM_DEVICE = f"""
+
+def _redeem_approved(table: str, event: Event, *, terms: str) -> str:
+    """Single use, client, approval and expiry in one statement. terms: jsonb over the row."""
+    redeemed = recorder.branch(
+        event, facts="jsonb_build_object('family', a.family_id, 'scope', a.scope)", **_BY_CLIENT
+    )
+    return f"""
 WITH used AS (
-  UPDATE idp_deviceauthorization
+  UPDATE {table}
      SET used_at = {NOW}, family_id = %(family)s
    WHERE digest = %(digest)s AND client_id = %(client)s AND approved_at IS NOT NULL
      AND denied_at IS NULL AND used_at IS NULL AND expires_at > {NOW}
-  RETURNING organisation_id, client_id, user_id, session_id, scope),
+  RETURNING organisation_id, client_id, user_id, session_id, scope, {terms} AS terms),
 born AS (
   INSERT INTO idp_refreshfamily
     (id, organisation_id, client_id, user_id, session_id, scope, terms, issues_refresh, current,
      generation, created_at, expires_at, revoke_reason)
   SELECT %(family)s, organisation_id, client_id, user_id, session_id, scope,
-         CAST(%(bound_to)s AS jsonb), %(issues_refresh)s,
+         terms || CAST(%(bound_to)s AS jsonb), %(issues_refresh)s,
          %(current)s, 0, {NOW}, {NOW} + %(lifetime)s, ''
     FROM used),
 a AS (
-  SELECT used.*, CAST(%(bound_to)s AS jsonb) AS terms, CAST(%(family)s AS uuid) AS family_id,
+  SELECT used.*, CAST(%(family)s AS uuid) AS family_id,
          {NOW} + %(lifetime)s AS family_expires_at
     FROM used),
-written AS ({_DEVICE_REDEEMED}),
+written AS ({redeemed}),
 {_TOUCH}
 SELECT {_AUTHORIZED} FROM a {_AUTHORIZED_JOINS}
 """
 
-FIND_DEVICE = """
+
+def _find_polled(table: str) -> str:
+    return f"""
 SELECT client_id, organisation_id, user_id, session_id, used_at, family_id
-  FROM idp_deviceauthorization WHERE digest = %(digest)s
+  FROM {table} WHERE digest = %(digest)s
 """
+
+
+# RFC 8628 §3.4, §3.5.
+POLL_DEVICE = _poll("idp_deviceauthorization")
+REDEEM_DEVICE = _redeem_approved(
+    "idp_deviceauthorization", Event.DEVICE_AUTHORIZATION_REDEEMED, terms="CAST('{}' AS jsonb)"
+)
+FIND_DEVICE = _find_polled("idp_deviceauthorization")
+
+# CIBA Core 1.0 §10.1, §11.
+POLL_BACKCHANNEL = _poll("idp_backchannelauthentication")
+REDEEM_BACKCHANNEL = _redeem_approved(
+    "idp_backchannelauthentication", Event.BACKCHANNEL_AUTHENTICATION_REDEEMED, terms="terms"
+)
+FIND_BACKCHANNEL = _find_polled("idp_backchannelauthentication")
 
 # RFC 9449 §11.1: whoever writes the row may use the proof.
 SPEND_PROOF = f"""
@@ -331,6 +350,68 @@ kept AS (
   SELECT %(digest)s, organisation_id, id, CAST(%(parameters)s AS jsonb), {NOW}, {NOW} + %(lifetime)s
     FROM c)
 SELECT changed_at FROM c
+"""
+
+# draft-ietf-oauth-status-list: the first free of the places that were drawn, in the open list.
+ENLIST_TOKEN = f"""
+INSERT INTO idp_listedtoken (list_id, idx, jti, stem, client_id, expires_at)
+SELECT l.id, drawn.idx, %(jti)s, %(stem)s, c.id, to_timestamp(%(expires)s)
+  FROM idp_statuslist l
+  JOIN idp_client c ON c.client_id = %(client_id)s
+ CROSS JOIN unnest(CAST(%(candidates)s AS int[])) AS drawn (idx)
+ WHERE l.alg = %(alg)s AND l.closed_at IS NULL AND l.created_at > {NOW} - %(open_for)s
+   AND NOT EXISTS (
+     SELECT 1 FROM idp_listedtoken t WHERE t.list_id = l.id AND t.idx = drawn.idx)
+ LIMIT 1
+ON CONFLICT (list_id, idx) DO NOTHING
+RETURNING list_id, idx
+"""
+
+# One that is too old, or has none of these places left.
+CLOSE_STATUS_LIST = f"""
+UPDATE idp_statuslist l SET closed_at = {NOW}
+ WHERE l.alg = %(alg)s AND l.closed_at IS NULL
+   AND (l.created_at <= {NOW} - %(open_for)s
+        OR (SELECT count(*) FROM idp_listedtoken t
+             WHERE t.list_id = l.id AND t.idx = ANY(CAST(%(candidates)s AS int[])))
+           = cardinality(CAST(%(candidates)s AS int[])))
+RETURNING l.id
+"""
+
+# The constraint lets one list of an algorithm be open: whoever comes second waits for the first.
+OPEN_STATUS_LIST = f"""
+INSERT INTO idp_statuslist (id, alg, created_at) VALUES (%(list)s, %(alg)s, {NOW})
+ON CONFLICT (alg) WHERE closed_at IS NULL DO NOTHING RETURNING id
+"""
+
+# Every place whose token is revoked, by whatever it stands on. An expired one says nothing.
+FIND_STATUS_LIST = f"""
+SELECT l.alg, {NOW} AS now, ARRAY(
+  SELECT t.idx
+    FROM idp_listedtoken t
+    LEFT JOIN idp_client c ON c.id = t.client_id
+    LEFT JOIN accounts_organisation o ON o.id = c.organisation_id
+    LEFT JOIN idp_refreshfamily f ON f.id = t.stem
+    LEFT JOIN idp_client fc ON fc.id = f.client_id
+    LEFT JOIN idp_sessions_loginsession s ON s.id = f.session_id
+    LEFT JOIN accounts_user u ON u.id = f.user_id
+   WHERE t.list_id = l.id AND t.expires_at > {NOW}
+     AND (c.is_active AND o.is_active AND (t.stem = t.client_id OR (
+            f.revoked_at IS NULL AND f.expires_at > {NOW} AND fc.is_active
+            AND s.ended_at IS NULL AND s.expires_at > {NOW}
+            AND u.is_active AND u.security_stamp = s.security_stamp))) IS NOT TRUE
+   UNION ALL
+  SELECT t.idx FROM idp_listedtoken t JOIN idp_revokedtoken r ON r.jti = t.jti
+   WHERE t.list_id = l.id AND t.expires_at > {NOW}) AS revoked
+  FROM idp_statuslist l WHERE l.id = %(list)s
+"""
+
+FIND_STATUS_LISTS = f"""
+SELECT ARRAY(
+  SELECT id FROM idp_statuslist
+   WHERE created_at > {NOW} - %(open_for)s - %(kept_for)s
+     AND (closed_at IS NULL OR closed_at > {NOW} - %(kept_for)s)
+   ORDER BY created_at) AS ids
 """
 
 

@@ -1,13 +1,11 @@
 """Background work of the provider. Idempotent, safe when doubled, harmless when it never runs.
 
 A worker cannot hand a client a new token: it re-evaluates every live family, retires those that no
-longer pass, closes retry windows, tells clients of ended sessions, rotates signing keys and deletes
-what is long over.
+longer pass, closes retry windows, tells clients of ended sessions and of people's answers, rotates
+signing keys and deletes what is long over.
 """
 
-import time
 from datetime import timedelta
-from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
@@ -17,24 +15,27 @@ from django.db.models import Q
 from audit.events import Event
 from audit.recorder import record
 from core import clock
-from idp import keys, logout_delivery
+from idp import keys, logout_delivery, outbox, ping_delivery
+from idp.client_documents.flows import look_again
 from idp.models import (
     AuthorizationCode,
     AuthorizationRequest,
+    BackchannelAuthentication,
     DeviceAuthorization,
     PushedRequest,
     RefreshFamily,
     RevokedToken,
     SpentProof,
+    StatusList,
     UsedAssertion,
 )
 from idp.models.token import RevokeReason
+from idp.tokens import status
 from policy.decision import Outcome
 from policy.facts import Trigger
 from sessions.evaluation import evaluate
 
 BATCH = 200
-ROUND_SECONDS = 15.0
 KEPT_FOR = timedelta(days=30)
 
 
@@ -73,24 +74,24 @@ def retire_refresh_families() -> int:
 
 
 @shared_task
-def deliver_logout_tokens() -> int:
-    """Tell clients of ended sessions; returns how many took it.
+def follow_client_documents() -> int:
+    """Look whether the documents of clients with live refresh tokens have changed."""
+    return look_again(now=clock.now())
 
-    A client that fails is left alone until the next round, so that it holds up nobody else's.
-    """
+
+@shared_task
+def deliver_logout_tokens() -> int:
+    """Tell clients of ended sessions; returns how many took it."""
     logout_delivery.note_ended(now=clock.now())
-    enough = time.monotonic() + ROUND_SECONDS
-    failing = set[UUID]()
-    delivered = 0
-    while time.monotonic() < enough:
-        delivery = logout_delivery.deliver_next(now=clock.now(), without=failing)
-        if delivery is None:
-            break
-        if delivery.accepted:
-            delivered += 1
-        else:
-            failing.add(delivery.client_id)
-    return delivered
+    return outbox.deliver(
+        lambda now, without: logout_delivery.deliver_next(now=now, without=without)
+    )
+
+
+@shared_task
+def deliver_pings() -> int:
+    """Tell clients that a person has answered them; returns how many took it."""
+    return outbox.deliver(lambda now, without: ping_delivery.deliver_next(now=now, without=without))
 
 
 @shared_task
@@ -103,11 +104,16 @@ def purge() -> int:
         AuthorizationRequest.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
         PushedRequest.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
         DeviceAuthorization.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
+        BackchannelAuthentication.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
         AuthorizationCode.unscoped.filter(expires_at__lt=before),
         RefreshFamily.unscoped.filter(expires_at__lt=before),
         RevokedToken.objects.filter(expires_at__lt=now - timedelta(hours=1)),
         UsedAssertion.objects.filter(expires_at__lt=now - timedelta(minutes=1)),
         SpentProof.objects.filter(expires_at__lt=now - timedelta(minutes=1)),
+        StatusList.objects.filter(
+            Q(closed_at__lt=now - status.KEPT_FOR)
+            | Q(created_at__lt=now - status.OPEN_FOR - status.KEPT_FOR)
+        ),
     ):
         deleted += rows.delete()[0]
     return deleted + logout_delivery.purge(now=now)

@@ -8,6 +8,7 @@ from django.urls import include, path
 
 from idp.views import (
     applications,
+    authentication_requests,
     authorize,
     check_session,
     consent,
@@ -37,10 +38,25 @@ own = [
     ),
     path("device/", device.enter, name="device"),  # RFC 8628 §3.3
     path("device/confirm/", device.confirm, name="device_confirm"),
+    path(
+        "oauth/bc-authorize",  # CIBA Core 1.0 §7
+        machine.dispatch,
+        name="backchannel_authentication",
+    ),
+    path(
+        "authentication-requests/", authentication_requests.waiting, name="authentication_requests"
+    ),
+    path(
+        "authentication-requests/<uuid:request_id>/",
+        authentication_requests.answer,
+        name="authentication_request",
+    ),
     path("oauth/introspect", machine.dispatch, name="introspect"),  # RFC 7662 §2
     path("oauth/revoke", machine.dispatch, name="revoke"),  # RFC 7009 §2
     path("oauth/register", machine.dispatch, name="register"),  # RFC 7591 §3
     path("oauth/register/<str:client_id>", machine.dispatch, name="registered_client"),  # RFC 7592
+    path("oauth/status-lists", machine.dispatch, name="status_lists"),  # Token Status List §9
+    path("oauth/status-lists/<str:list_id>", machine.dispatch, name="status_list"),  # §8.1
     path("oauth/jwks", machine.dispatch, name="jwks"),  # RFC 7517 §5
     path(".well-known/openid-configuration", machine.dispatch, name="discovery"),  # Discovery §4
     path(

@@ -44,6 +44,7 @@ class Request:
     dpop: str = ""
     user_agent: str = ""
     accept: str = ""
+    if_none_match: str = ""
     is_at_alias: bool = False
     certificate: bytes | None = None
     is_certificate_verified: bool = False

@@ -13,14 +13,18 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 
-from examples.protected_api.guard import WELL_KNOWN, Demand, Guard, Keys, Refused
+from examples.protected_api.guard import WELL_KNOWN, Demand, Guard, Keys, Refused, StatusLists
 
 ISSUER = os.environ["API_ISSUER"]
+keys = Keys(os.environ.get("API_JWKS_URI", f"{ISSUER}/oauth/jwks"))
+# Where the issuer is reached to ask what has been revoked; nobody asks without it.
+STATUS_LISTS = os.environ.get("API_STATUS_LISTS")
 guard = Guard(
     issuer=ISSUER,
     audience=os.environ["API_AUDIENCE"],
     base_url=os.environ["API_BASE_URL"],
-    keys=Keys(os.environ.get("API_JWKS_URI", f"{ISSUER}/oauth/jwks")),
+    keys=keys,
+    statuses=StatusLists(ISSUER, keys, STATUS_LISTS) if STATUS_LISTS else None,
 )
 HELLO = Demand(scope="openid")
 TRANSFER = Demand(scope="openid", acr=("aal2", "phr", "phrh"), max_age=300)

@@ -2,15 +2,17 @@
 
 Signature by the provider's published keys (cached, asked anew for a key that is not known yet),
 type, issuer, audience, time, scope (RFC 9068 §4); proof of possession where the token is bound to a
-key (RFC 9449 §7); and whether the sign-in behind it is strong and recent enough (RFC 9470). It
-needs joserfc and httpx. What it refuses, it says in the header that the client needs to go on, with
-the address of what the API says of itself (RFC 9728).
+key (RFC 9449 §7); whether it has been revoked, if the token names a status list and you want to
+know (draft-ietf-oauth-status-list); and whether the sign-in behind it is strong and recent enough
+(RFC 9470). It needs joserfc and httpx. What it refuses, it says in the header that the client needs
+to go on, with the address of what the API says of itself (RFC 9728).
 """
 
 import base64
 import hashlib
 import threading
 import time
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +33,10 @@ SECONDS_BETWEEN_FETCHES = 10
 MAX_TOKEN_LENGTH = 8192
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 REMEMBERED_PROOFS = 10_000
+STATUS_LIST_TYPE = "application/statuslist+jwt"
+MAX_LIST_BYTES = 131_072  # unpacked: a million tokens of one bit
+MAX_LISTS = 100
+MIN_TTL_SECONDS, MAX_TTL_SECONDS = 5, 900
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -87,13 +93,93 @@ class Keys:
 
 
 @dataclass
+class StatusLists:
+    """Whether a token has been revoked: the issuer's lists, each kept for its `ttl`.
+
+    at: where the issuer's addresses are reached from here, if elsewhere than they say.
+    fetch: asks for one; replaced in tests of this file alone.
+    """
+
+    issuer: str
+    keys: Keys
+    at: str = ""
+    fetch: Callable[[str], str] = field(
+        default=lambda uri: (
+            httpx.get(uri, timeout=5, headers={"Accept": STATUS_LIST_TYPE}).raise_for_status().text
+        )
+    )
+    _lists: "OrderedDict[str, tuple[float, bytes]]" = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def check(self, claims: dict[str, Any]) -> None:
+        """Refuse a token whose place says so, or whose list cannot be had (§8.3).
+
+        A token without a place is one of a client that has none: whoever verified its signature
+        knows that nobody took it out.
+        """
+        if "status" not in claims:
+            return
+        try:
+            place = claims["status"]["status_list"]
+            uri, idx = place["uri"], place["idx"]
+            places = self._places(uri)
+            if not isinstance(idx, int) or not 0 <= idx < 8 * len(places):
+                raise ValueError
+        except (httpx.HTTPError, JoseError, LookupError, TypeError, ValueError) as error:
+            raise Refused("invalid_token", "The status of the token is not known.") from error
+        if places[idx // 8] >> idx % 8 & 1:
+            raise Refused("invalid_token", "The token has been revoked.")
+
+    def _places(self, uri: str) -> bytes:
+        """The bits of a list, fetched by one thread at a time."""
+        if not uri.startswith(f"{self.issuer}/"):
+            raise ValueError
+        with self._lock:
+            until, places = self._lists.get(uri, (0.0, b""))
+            if until <= time.monotonic():
+                address = (self.at or self.issuer) + uri.removeprefix(self.issuer)
+                ttl, places = self._read(self.fetch(address), uri)
+                self._lists[uri] = (time.monotonic() + ttl, places)
+                self._lists.move_to_end(uri)
+                while len(self._lists) > MAX_LISTS:
+                    self._lists.popitem(last=False)
+        return places
+
+    def _read(self, text: str, uri: str) -> tuple[int, bytes]:
+        """How long a list is good for, and its bits; raises ValueError for what is no list."""
+        header = jws.extract_compact(text.encode()).headers()
+        if header.get("typ") != "statuslist+jwt":
+            raise ValueError
+        key = self.keys.find(str(header.get("kid", "")))
+        said = jwt.decode(text, key, algorithms=ALGORITHMS).claims
+        if said["iss"] != self.issuer or said["sub"] != uri or said["status_list"]["bits"] != 1:
+            raise ValueError
+        if said.get("exp", time.time() + 1) <= time.time():
+            raise ValueError
+        packed = said["status_list"]["lst"]
+        raw = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
+        unpacking = zlib.decompressobj()
+        try:
+            places = unpacking.decompress(raw, MAX_LIST_BYTES)
+        except zlib.error as error:
+            raise ValueError from error
+        if not unpacking.eof:
+            raise ValueError
+        return min(max(int(said.get("ttl", 60)), MIN_TTL_SECONDS), MAX_TTL_SECONDS), places
+
+
+@dataclass
 class Guard:
-    """issuer, audience: exactly as in the token. base_url: where clients see this API."""
+    """issuer, audience: exactly as in the token. base_url: where clients see this API.
+
+    statuses: asks whether tokens were revoked; without it they are good until they expire.
+    """
 
     issuer: str
     audience: str
     base_url: str
     keys: Keys
+    statuses: StatusLists | None = None
     _proofs: "OrderedDict[str, float]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -131,6 +217,8 @@ class Guard:
             claims = self._token(text)
             url = self.base_url + path
             self._possession(claims, scheme, text, proof, method=method, url=url)
+            if self.statuses is not None:
+                self.statuses.check(claims)
             self._judge(claims, demand)
         except Refused as refused:
             refused.scheme = "DPoP" if scheme == "dpop" else "Bearer"

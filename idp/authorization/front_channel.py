@@ -23,6 +23,7 @@ from idp.grants.wanted import Wanted
 from idp.models import Client, RefreshFamily
 from idp.requests import AuthorizationParams
 from idp.tokens import claims, standard_claims
+from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint_at_front
 from policy.facts import Trigger
 from sessions import evaluation
@@ -36,6 +37,13 @@ class SessionRefused(Exception):  # noqa: N818 - carries an answer
     def __init__(self, reasons: tuple[str, ...]) -> None:
         super().__init__()
         self.reasons = reasons
+
+
+def ask_for_keys(client: Client) -> None:
+    """Whatever the client's own keys are needed for is asked for before the transaction begins."""
+    machine = client_auth.find_client(client.client_id)
+    if machine is not None:
+        id_token_recipient(machine)
 
 
 def issue_tokens(

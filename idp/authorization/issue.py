@@ -18,7 +18,7 @@ from audit.recorder import record
 from core.assurance import Level
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import keys, pushed_requests, session_state
+from idp import keys, pushed_requests, request_objects, session_state
 from idp.authorization import front_channel, reply
 from idp.authorization import pending as pending_requests
 from idp.authorization.reply import Reply
@@ -47,6 +47,7 @@ def issue(
     """
     if reply.has_tokens(params):
         keys.signing_key(client.signing_alg)  # made before the transaction begins, if at all
+        front_channel.ask_for_keys(client)
     try:
         values = _issue(params, client=client, user=user, session=session, pending=pending, now=now)
     except front_channel.SessionRefused as refused:
@@ -77,6 +78,7 @@ def _issue(
     if pending is not None:
         pending_requests.claim(pending)
     pushed_requests.claim(params, client=client)
+    request_objects.claim(params)
     values: dict[str, str] = {}
     if "code" in params.response_words:
         values["code"] = _issue_code(params, client=client, user=user, session=session, now=now)
@@ -97,7 +99,7 @@ def _issue_code(
     params: AuthorizationParams, *, client: Client, user: Any, session: LoginSession, now: datetime
 ) -> str:
     """Make a one-time code of 256 bits, kept as its digest."""
-    code = new_token()
+    code, terms = new_token(), terms_of(params, session.level)
     lifetime: timedelta = settings.AUTHORIZATION_CODE_LIFETIME
     AuthorizationCode.objects.create(
         digest=digest(code),
@@ -109,7 +111,7 @@ def _issue_code(
         challenge=params.code_challenge or "",
         nonce=params.nonce or "",
         scope=" ".join(params.scope),
-        terms=terms_of(params, session.level),
+        terms=terms,
         created_at=now,
         expires_at=now + lifetime,
     )
@@ -122,8 +124,20 @@ def _issue_code(
         now=now,
         client_id=client.client_id,
         scope=" ".join(params.scope),
+        **_named(terms),
     )
     return code
+
+
+def _named(terms: dict[str, Any]) -> dict[str, Any]:
+    """What audit says of the terms: which APIs, and which types of details; not what these say."""
+    facts: dict[str, Any] = {}
+    if "resource" in terms:
+        facts["resource"] = terms["resource"]
+    if "authorization_details" in terms:
+        types = [detail["type"] for detail in terms["authorization_details"]]
+        facts["authorization_details_types"] = list(dict.fromkeys(types))
+    return facts
 
 
 def terms_of(params: AuthorizationParams, level: Level) -> dict[str, Any]:
@@ -168,6 +182,7 @@ def deny(
         if pending is not None:
             pending_requests.claim(pending)
         pushed_requests.claim(params, client=client)
+        request_objects.claim(params)
         if session is not None and refusal.code in WRITTEN_DOWN:
             record(
                 Event.AUTHORIZATION_DENIED,

@@ -3,7 +3,7 @@
 RFC 9126 §4; RFC 9101 §5, §6: with a request object only what is inside counts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.http import QueryDict
@@ -12,6 +12,7 @@ from core.errors import Refusal
 from idp import pushed_requests, request_objects
 from idp.metadata import ClientMetadata
 from idp.models import Client
+from idp.request_objects import Signed
 from idp.requests import AuthorizationParams, only
 
 
@@ -40,19 +41,32 @@ def read(parameters: QueryDict, *, client: Client, now: datetime) -> Asked:
             text = request_objects.fetch(
                 reference, client_id=client.client_id, registered=registered, now=now
             )
-        inside = signed_parameters(text, client=client, registered=registered, now=now)
+        inside = signed(
+            text, client=client, registered=registered, now=now, is_fetched=reference is not None
+        )
     except Refusal as fault:
         return Asked(AuthorizationParams.parse(parameters), fault)
-    return Asked(AuthorizationParams.parse(parameters if inside is None else inside))
+    if inside is None:
+        return Asked(AuthorizationParams.parse(parameters))
+    return Asked(replace(AuthorizationParams.parse(inside.parameters), once=inside.once))
 
 
-def signed_parameters(
-    text: str | None, *, client: Client, registered: ClientMetadata, now: datetime
-) -> QueryDict | None:
+def signed(
+    text: str | None,
+    *,
+    client: Client,
+    registered: ClientMetadata,
+    now: datetime,
+    is_fetched: bool = False,
+) -> Signed | None:
     """What is inside a request object, None without one; refuses when the client must sign."""
     if text is not None:
         return request_objects.read(
-            text, client_id=client.client_id, registered=registered, now=now
+            text,
+            client_id=client.client_id,
+            registered=registered,
+            now=now,
+            is_fetched=is_fetched,
         )
     if registered.require_signed_request_object:
         raise Refusal.invalid_request("This client must sign its requests (RFC 9101).")

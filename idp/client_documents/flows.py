@@ -1,6 +1,8 @@
 """A client out of its document: held in memory until somebody allows it, a row from then on."""
 
 import hashlib
+import time
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,6 +10,7 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from accounts.models import Organisation
 from audit.events import Event
@@ -20,6 +23,7 @@ from idp.models.token import RevokeReason
 
 # A change of these is another client to the person who allowed the one before (§8.4).
 AGREED_ON = frozenset({"redirect_uris", "scopes", "kind", "token_endpoint_auth_method"})
+ROUND_SECONDS = 15.0
 DESCRIBED = (
     "kind", "name", "redirect_uris", "post_logout_redirect_uris", "grant_types", "scopes",
     "signing_alg", "token_endpoint_auth_method", "metadata",
@@ -51,6 +55,27 @@ def find_client(client_id: str, *, asked_by: str, now: datetime) -> Client:
             **read.values,
         )
     return row if bytes(row.document_digest or b"") == digest else _follow(row, read, digest, now)
+
+
+def look_again(*, now: datetime) -> int:
+    """Follow the documents of clients with live refresh tokens; returns how many were good.
+
+    People come back seldom, so that nobody else would notice what changes there. What cannot be
+    fetched or used is written down, and ends nothing by itself.
+    """
+    live = RefreshFamily.unscoped.filter(
+        client=OuterRef("pk"), issues_refresh=True, revoked_at=None, expires_at__gt=now
+    )
+    rows = Client.unscoped.filter(Exists(live), document_digest__isnull=False, is_active=True)
+    enough = time.monotonic() + ROUND_SECONDS
+    good = 0
+    for client_id in rows.order_by("id").values_list("client_id", flat=True):
+        if time.monotonic() > enough:
+            break
+        with suppress(Refusal):
+            find_client(client_id, asked_by="worker", now=now)
+            good += 1
+    return good
 
 
 @transaction.atomic

@@ -6,13 +6,17 @@ that, so whoever authenticates pays nothing.
 """
 
 import math
+from typing import cast
+
+from django.http import QueryDict
 
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
 from idp import assertions, client_auth
-from idp.client_auth import MachineClient
-from idp.wire import Request
+from idp.client_auth import MachineClient, same_client
+from idp.models import Client
+from idp.wire import RESOURCE, Request
 
 MAX_PAUSED = 10_000
 
@@ -55,6 +59,25 @@ def authenticated(request: Request) -> tuple[MachineClient, dict[str, str]]:
             count_failure(request, fields)
         raise
     return client, fields
+
+
+def row_of(caller: MachineClient) -> Client:
+    """The row of the client that authenticated; raises StaleClient if it has changed since."""
+    row = (
+        Client.unscoped.select_related("organisation")
+        .filter(pk=caller.id, is_active=True, organisation__is_active=True)
+        .first()
+    )
+    same_client(caller, row.changed_at if row is not None else None)
+    return cast("Client", row)
+
+
+def as_parameters(fields: dict[str, str]) -> QueryDict:
+    """A form as the browser-side endpoints read one; `resource` may stand there several times."""
+    parameters = QueryDict(mutable=True)
+    for name, value in fields.items():
+        parameters.setlist(name, value.split() if name == RESOURCE else [value])
+    return parameters
 
 
 def count_failure(request: Request, fields: dict[str, str]) -> None:

@@ -3,15 +3,13 @@
 from dataclasses import replace
 from datetime import datetime
 
-from django.http import QueryDict
-
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
-from idp import client_row, pushed_requests
+from idp import client_row, pushed_requests, request_objects
 from idp.authorization import checks, sources
 from idp.client_auth import MachineClient
-from idp.endpoints.callers import authenticated
+from idp.endpoints.callers import as_parameters, authenticated
 from idp.limits import PUSHED_REQUESTS
 from idp.models import Client
 from idp.requests import AuthorizationParams
@@ -32,13 +30,14 @@ def push(request: Request) -> Answer:
         raise Refusal.invalid_request("request_uri cannot be pushed.")
     client = client_row.of(caller)
     reference = pushed_requests.new_reference()
-    asked = AuthorizationParams.parse(_parameters(fields, caller, client, now))
+    asked = _asked(fields, caller, client, now)
     if request.dpop:
         asked = _bound(asked, dpop.prove(request, is_fapi2=caller.metadata.is_fapi2))
     params = pushed_requests.named(asked, reference)
     checks.check_redirect_uri(params, client)
     params = checks.run_checks(params, client)
-    pushed_requests.keep(params, caller=caller)
+    request_objects.claim(params)
+    pushed_requests.keep(replace(params, once=None), caller=caller)
     lifetime = int(pushed_requests.LIFETIME.total_seconds())
     answer = json_answer({"request_uri": reference, "expires_in": lifetime}, status=201)
     answer.headers.extend(dpop.nonce_headers(request))
@@ -52,12 +51,12 @@ def _bound(params: AuthorizationParams, jkt: str) -> AuthorizationParams:
     return replace(params, dpop_jkt=jkt)
 
 
-def _parameters(
+def _asked(
     fields: dict[str, str], caller: MachineClient, client: Client, now: datetime
-) -> QueryDict:
+) -> AuthorizationParams:
     """What is asked for: inside the request object if there is one, else as it was sent (§3)."""
     try:
-        inside = sources.signed_parameters(
+        inside = sources.signed(
             fields.get("request"), client=client, registered=caller.metadata, now=now
         )
     except Refusal as refusal:
@@ -65,8 +64,5 @@ def _parameters(
             raise Refusal("invalid_request_object", refusal.detail) from refusal
         raise
     if inside is not None:
-        return inside
-    parameters = QueryDict(mutable=True)
-    for name, value in (fields | {"client_id": caller.client_id}).items():
-        parameters.setlist(name, value.split() if name == "resource" else [value])
-    return parameters
+        return replace(AuthorizationParams.parse(inside.parameters), once=inside.once)
+    return AuthorizationParams.parse(as_parameters(fields | {"client_id": caller.client_id}))

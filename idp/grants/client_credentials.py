@@ -59,6 +59,7 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
                 resource=asked.resource,
                 authorization_details=asked.authorization_details,
                 cnf=self.request.cnf,
+                is_listed=client.metadata.access_token_status_list,
             ),
             None,
         )

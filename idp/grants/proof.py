@@ -70,6 +70,7 @@ def authorize(
         authorization_details=wanted.authorization_details,
         cnf=cnf,
         person=_person(row),
+        is_listed=client.metadata.access_token_status_list,
     )
 
 

@@ -2,9 +2,10 @@ from django.db import models
 
 
 class UsedAssertion(models.Model):
-    """A client assertion that was accepted, kept until it has expired (RFC 7523 §3, `jti`).
+    """A client assertion, or a signed request, that was accepted: kept until it has expired.
 
-    digest: SHA-256 of the client's id and the assertion's jti; being the key makes it single-use.
+    digest: SHA-256 of its kind, the client's id and the `jti` (RFC 7523 §3); being the key makes
+    it single-use.
     """
 
     digest = models.BinaryField(max_length=32, primary_key=True)

@@ -8,9 +8,11 @@ from core.scope import ScopedModel
 from protection.fields import SealedField
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 §3.4
+CIBA = "urn:openid:params:grant-type:ciba"  # CIBA Core 1.0 §4
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # RFC 8693 §2.1
 GRANT_TYPES = [
-    "authorization_code", "refresh_token", "client_credentials", DEVICE_CODE, TOKEN_EXCHANGE,
+    "authorization_code", "refresh_token", "client_credentials", DEVICE_CODE, CIBA,
+    TOKEN_EXCHANGE,
 ]  # fmt: skip
 SECRET_METHODS = ["client_secret_basic", "client_secret_post", "client_secret_jwt"]
 KEY_METHODS = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"]

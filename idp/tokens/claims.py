@@ -31,6 +31,7 @@ class Authorization:
     cnf: what the access token is bound to (RFC 7800): {"jkt": …} or {"x5t#S256": …}.
     act: who acts for the subject (RFC 8693 §4.1).
     person: claims about the user that go into the ID token; never over a registered one.
+    is_listed: whether the access token gets a place in a status list (`idp.tokens.status`).
     recipient: whom the ID token is encrypted to, if it is.
     ends_at: no token outlives this (session, family and, later, elevated rights).
     """
@@ -56,6 +57,7 @@ class Authorization:
     act: dict[str, Any] | None = None
     recipient: Recipient | None = None
     person: Mapping[str, Any] | None = None
+    is_listed: bool = False
 
     @property
     def scopes(self) -> list[str]:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from idp import keys
 from idp.keys import LoadedKey
-from idp.tokens import claims, encryption
+from idp.tokens import claims, encryption, status
 from idp.tokens.claims import Authorization
 from idp.tokens.refresh_token import RefreshToken
 
@@ -64,6 +64,14 @@ def _id_token(payload: dict[str, Any], authorization: Authorization, key: Loaded
 
 def _with_access_token(authorization: Authorization, key: LoadedKey) -> dict[str, Any]:
     payload = claims.access_token(authorization)
+    if authorization.is_listed:
+        payload["status"] = status.enlist(
+            jti=payload["jti"],
+            stem=authorization.stem,
+            client_id=authorization.client_id,
+            alg=authorization.alg,
+            expires=payload["exp"],
+        )
     return {
         "access_token": _sign(payload, ACCESS_TOKEN_TYPE, key),
         "token_type": token_type(authorization.cnf),

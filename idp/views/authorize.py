@@ -33,14 +33,14 @@ def start(request: HttpRequest) -> HttpResponse:
     client = None
     try:
         parameters = parameters_of(request)
+        if request.method == "POST":  # SameSite=Lax keeps our cookies from a POST of another site
+            return answers.see_other(f"{reverse('idp:authorize')}?{parameters.urlencode()}")
         client = _find_client(client_id_of(parameters), request)
         asked = sources.read(parameters, client=client, now=clock.now())
         checks.check_redirect_uri(asked.params, client)
     except Refusal as refusal:
         refusal.status = 400
         return answers.show_refusal(request, refusal, client=client)
-    if request.method == "POST":  # SameSite=Lax keeps our cookies from a POST of another site
-        return answers.see_other(f"{reverse('idp:authorize')}?{parameters.urlencode()}")
     try:
         if asked.fault is not None:
             raise asked.fault

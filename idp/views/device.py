@@ -1,9 +1,5 @@
 """The page where people allow what a device asks for (RFC 8628 §3.3)."""
 
-from collections.abc import Callable
-from datetime import timedelta
-from functools import wraps
-from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
@@ -13,45 +9,20 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from core import clock
-from core.assurance import Level
 from core.errors import Refusal
-from core.http import REACHABLE, client_address, require_assurance
+from core.http import client_address
 from core.ids import equal, new_token
-from devices.flows import describe
-from idp import answers, device
+from idp import answers, approval, device
 from idp.forms import ConsentForm, DeviceCodeForm
 from idp.models import DeviceAuthorization
-from mfa.flows import strongest_level
-from policy.decision import Outcome
-from policy.facts import Trigger
-from sessions import evaluation
-from sessions.evaluation import Resource
 
-FRESH = timedelta(minutes=5)
 # In the browser's cookie session: what this person is asked about, and under which one-time name.
 ASKED_KEY = "device_authorization"
-
-View = Callable[[HttpRequest], HttpResponse]
-
-
-def _strongly(view: View) -> View:
-    """Only for somebody who has just proven all that they can; whoever has a passkey, by that.
-
-    A page that was built to deceive can have a password and a code passed on, but no passkey.
-    """
-
-    @wraps(view)
-    def guarded(request: HttpRequest) -> HttpResponse:
-        has_passkey = strongest_level(request.user) >= Level.PHR
-        level = Level.PHR if has_passkey else REACHABLE
-        return require_assurance(level, max_age=FRESH)(view)(request)
-
-    return guarded
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@_strongly
+@approval.strongly
 def enter(request: HttpRequest) -> HttpResponse:
     """Ask for the user code. One that a link brings along is filled in, and sent by the person."""
     if request.method != "POST":
@@ -79,7 +50,7 @@ def enter(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@_strongly
+@approval.strongly
 def confirm(request: HttpRequest) -> HttpResponse:
     """Show who asks, for what and from where; the answer counts once.
 
@@ -89,11 +60,12 @@ def confirm(request: HttpRequest) -> HttpResponse:
     form = ConsentForm(request.POST) if request.method == "POST" else None
     try:
         asked = _asked(request)
-        elsewhere = _prove_more(request, asked)
+        elsewhere = approval.prove_more(request, asked.client)
         if elsewhere is not None:
             return elsewhere
         if form is None or not form.is_valid():
-            return _show(request, asked)
+            context = approval.origin(request, asked)
+            return render(request, "idp/device_confirm.html", context)
         del request.session[ASKED_KEY]
         is_allowed = form.cleaned_data["decision"] == "allow"
         answer = device.approve if is_allowed else device.deny
@@ -113,39 +85,8 @@ def _asked(request: HttpRequest) -> DeviceAuthorization:
     return device.find(bytes.fromhex(kept["digest"]), user=request.user)
 
 
-def _prove_more(request: Any, asked: DeviceAuthorization) -> HttpResponse | None:
-    """Judge the session for this client, which may ask for more than this page does."""
-    client = asked.client
-    decision = evaluation.evaluate(
-        session_id=request.login_session.id,
-        trigger=Trigger.AUTHORIZE,
-        resource=Resource(client_is_active=True, required_level=client.required_level),
-        now=clock.now(),
-    )
-    if decision.outcome is Outcome.STEP_UP:
-        query = {"next": request.get_full_path(), "acr": decision.required_level.acr}
-        return answers.see_other(f"{reverse('sessions:step_up')}?{urlencode(query)}")
-    if not decision.is_allowed:
-        raise Refusal.access_denied("The sign-in does not meet this server's policy.")
-    return None
-
-
 def _ask_for_code(
     request: HttpRequest, form: DeviceCodeForm, *, is_filled_in: bool = False
 ) -> HttpResponse:
     context = {"form": form, "account": request.user, "is_filled_in": is_filled_in}
     return render(request, "idp/device.html", context)
-
-
-def _show(request: HttpRequest, asked: DeviceAuthorization) -> HttpResponse:
-    described = describe(asked.user_agent)
-    context = {
-        "client": asked.client,
-        "account": request.user,
-        "scopes": asked.scope.split(),
-        "address": asked.address,
-        "started_at": asked.created_at,
-        "device_name": "" if described.startswith("Other") else described,
-        "here": client_address(request),
-    }
-    return render(request, "idp/device_confirm.html", context)

@@ -58,7 +58,8 @@ def test_what_scripts_may_ask_knows_no_cookies_and_no_origin(
 
 
 @pytest.mark.parametrize(
-    "path", ["/oauth/introspect", "/oauth/register", "/oauth/device_authorization"]
+    "path",
+    ["/oauth/introspect", "/oauth/register", "/oauth/device_authorization", "/oauth/bc-authorize"],
 )
 def test_what_only_servers_ask_is_closed_to_scripts(db: None, path: str) -> None:
     for method in ("POST", "OPTIONS"):

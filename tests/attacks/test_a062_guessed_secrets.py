@@ -24,6 +24,7 @@ PATHS = {
     "/oauth/revoke": {"token": "x"},
     "/oauth/par": {"response_type": "code"},
     "/oauth/device_authorization": {"scope": "openid"},
+    "/oauth/bc-authorize": {"scope": "openid", "login_hint": "alice@acme.example"},
 }
 
 

@@ -15,6 +15,7 @@ FORMS = {
     "/oauth/revoke": {"token": "x"},
     "/oauth/par": {"response_type": "code", "redirect_uri": cast.REDIRECT_URI},
     "/oauth/device_authorization": {"scope": "reports"},
+    "/oauth/bc-authorize": {"scope": "openid", "login_hint": "alice@acme.example"},
 }
 METHODS = {
     "client_secret_basic": {},

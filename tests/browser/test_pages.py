@@ -282,6 +282,36 @@ def device_page(visit: Visitor, *buttons: str) -> Page:
     return page
 
 
+def request_page(visit: Visitor, *buttons: str) -> Page:
+    """An application asks somebody, who follows the link of the list and then these buttons."""
+    who = visit.pool.take("strong")
+    visit.instance.manage(
+        "shell", "--no-imports", "-c",
+        "from datetime import timedelta;"
+        "from core import clock;"
+        "from accounts.models import User;"
+        "from idp import backchannel;"
+        "from idp.flows import register_client;"
+        "from idp.models.client import CIBA;"
+        f"person = User.unscoped.get(email={who.email!r});"
+        "client = register_client(organisation=person.organisation,"
+        " name='A bank with a rather long name', kind='confidential', now=clock.now(),"
+        " metadata={'backchannel_token_delivery_mode': 'poll'},"
+        " grant_types=[CIBA], scopes=['openid', 'profile', 'email']).client;"
+        "backchannel.start(backchannel.Wanted(person=person, scope='openid profile email',"
+        " lifetime=timedelta(minutes=10), address='203.0.113.7',"
+        " user_agent='Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',"
+        " binding_message='K7-402'), client=client, now=clock.now())",
+    )  # fmt: skip
+    page = visit.open_browser(signed_in=who)
+    page.goto("/authentication-requests/")
+    if buttons:
+        page.get_by_role("link", name="Look").click()
+    for button in buttons[1:]:
+        page.get_by_role("button", name=button, exact=True).click()
+    return page
+
+
 def wrong_device_code(visit: Visitor) -> Page:
     page = visit.inside("/device/")
     field(page, "Code").fill("BBBB-CCCC")
@@ -370,6 +400,17 @@ GALLERY: dict[str, Visit] = {
     "console/security.html weak": lambda visit: visit.inside("/security/", "plain"),
     "idp/account.html": lambda visit: visit.inside(
         authorize_url(visit.instance, prompt="select_account")
+    ),
+    "idp/authentication_requests.html": request_page,
+    "idp/authentication_requests.html none": lambda visit: visit.inside(
+        "/authentication-requests/"
+    ),
+    "idp/authentication_request.html": lambda visit: request_page(visit, "Look"),
+    "idp/authentication_request_done.html allowed": lambda visit: request_page(
+        visit, "Look", "Allow"
+    ),
+    "idp/authentication_request_done.html refused": lambda visit: request_page(
+        visit, "Look", "Do not allow"
     ),
     "idp/consent.html": lambda visit: visit.inside(
         authorize_url(visit.instance, scope="openid profile email roles offline_access")

@@ -1,13 +1,15 @@
 """Device authorization: what a device is told, what a person is asked, what is given."""
 
+import json
 from datetime import timedelta
 
 import pytest
 from django.test import Client as Browser
+from joserfc.jwk import ECKey
 
 from audit.events import Event
 from audit.models import AuditEvent
-from core import clock
+from core import clock, outbound
 from core.ids import digest
 from idp import device as devices
 from idp import registration
@@ -320,3 +322,25 @@ def test_a_poll_is_one_statement_and_the_last_one_two(alices, tv, codes, stateme
     statements.clear()
     device.poll(tv, codes["device_code"])
     assert [s.split()[0] for s in statements] == ["UPDATE", "WITH"]
+
+
+def test_the_keys_of_a_client_are_asked_for_before_its_approval_is_claimed(
+    acme, alices, elsewhere, statements, monkeypatch
+):
+    key = ECKey.generate_key("P-256", {"use": "enc"}).as_dict(private=False)
+    address = elsewhere.serve("/jwks", json.dumps({"keys": [key]}).encode())
+    metadata = {"jwks_uri": address, "id_token_encrypted_response_alg": "ECDH-ES"}
+    tv = device.television(acme, metadata=metadata)
+    codes = device.start(tv).json
+    device.decide(alices, codes["user_code"])
+    fetch, before = outbound.fetch, []
+
+    def noted(*args, **named):
+        before.append([s.split()[0] for s in statements])
+        return fetch(*args, **named)
+
+    monkeypatch.setattr(outbound, "fetch", noted)
+    statements.clear()
+
+    assert device.poll(tv, codes["device_code"]).status == 200
+    assert before == [["UPDATE"]]  # the poll, which is a transaction by itself

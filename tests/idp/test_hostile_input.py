@@ -12,10 +12,12 @@ from django.test import Client as Browser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.models import Client
+from idp.models import BackchannelAuthentication, Client
 from idp.models.client import DEVICE_CODE, TOKEN_EXCHANGE
+from idp.requests import BACKCHANNEL
 from tests import cast
-from tests.support import assertions, device, dpop, exchange, oauth, request_objects
+from tests.cast import Person
+from tests.support import assertions, ciba, device, dpop, exchange, oauth, request_objects
 from tests.support.authorize import parameters
 from tests.support.hostile import (
     ODD_JSON,
@@ -38,6 +40,7 @@ pytestmark = pytest.mark.django_db
 TABLES = (
     "idp_client", "idp_authorizationrequest", "idp_pushedrequest", "idp_authorizationcode",
     "idp_refreshfamily", "idp_consent", "idp_deviceauthorization", "idp_revokedtoken",
+    "idp_backchannelauthentication", "idp_pingdelivery",
     "idp_logoutdelivery", "idp_signingkey", "idp_sessions_loginsession", "accounts_user",
 )  # fmt: skip
 COUNTS = (
@@ -76,11 +79,15 @@ ERRORS = {
     "/oauth/token": AT_THE_TOKEN_ENDPOINT,
     "/oauth/par": AT_THE_AUTHORIZATION_ENDPOINT | {"invalid_client"},
     "/oauth/device_authorization": AT_THE_TOKEN_ENDPOINT,
+    "/oauth/bc-authorize": {  # CIBA Core 1.0 §13
+        "invalid_request", "invalid_client", "invalid_scope", "invalid_target", "unknown_user_id",
+        "invalid_authorization_details", "invalid_binding_message", "unauthorized_client",
+    },
     "/oauth/introspect": {"invalid_request", "invalid_client"},
     "/oauth/revoke": {"invalid_request", "invalid_client"},
     "/oauth/userinfo": AT_A_RESOURCE,
     "/oauth/register": AT_REGISTRATION,
-}
+}  # fmt: skip
 
 
 def counts() -> tuple[int, ...]:
@@ -258,6 +265,25 @@ def test_nor_does_a_request_object_that_its_client_has_signed(app: Client) -> No
         head = {} if is_plain else {n: v for n, v in header.items() if n not in {"alg", "b64"}}
         form = {"request": request_objects.sign(inside, header=head)}
         ask("/oauth/par", body_of(list(form.items())), authorization=oauth.basic(app.client_id))
+
+    attempt()
+
+
+@pytest.mark.parametrize("is_signed", [False, True], ids=["plain", "signed"])
+def test_nor_does_a_backchannel_request(acme: Any, employee: Person, is_signed: bool) -> None:
+    metadata = {"authorization_details_types": ["payment"], "resources": [exchange.ARCHIVE]}
+    bank = ciba.asker(acme, metadata=metadata | ({"jwks": request_objects.jwks()}))
+
+    @bounded(100)
+    @given(changes([*BACKCHANNEL, *(CLAIMS if is_signed else ())], json_values | texts), headers)
+    def attempt(wanted: list[Change], header: dict[str, Any]) -> None:
+        BackchannelAuthentication.unscoped.all().delete()  # or the person is asked too often
+        inside = changed_members(ciba.claims(bank), wanted)
+        if is_signed:
+            head = {n: v for n, v in header.items() if n not in {"alg", "b64"}}
+            inside = {"request": request_objects.sign(inside, header=head)}
+        form = [(name, str(value)) for name, value in inside.items()]
+        ask(ciba.PATH, body_of(form), authorization=oauth.basic(bank.client_id))
 
     attempt()
 

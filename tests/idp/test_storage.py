@@ -39,13 +39,15 @@ VALUES = {
     "lifetime": timedelta(days=7), "new": b"n", "now": None, "organisation_id": ID,
     "parameters": "{}", "presented": b"p", "proof": b"p", "reason": "policy", "redirect_uri": "https://x", "sealed": b"s",
     "interval": 5, "slow_down": 5, "user_agent": "", "user_code_digest": b"u", "user_code_head": b"h",
+    "candidates": [1, 2], "list": ID, "stem": ID, "alg": "ES256", "expires": 1,
+    "open_for": timedelta(days=1), "kept_for": timedelta(hours=2),
     "session": ID, "terms": "{}", "user": ID,
     "session_id": ID, "subject": "", "total": 100, "transaction_id": ID, "window_began": None,
 }  # fmt: skip
 # Tables that grow with use. The others are small, or read whole.
 LARGE = [
     "idp_authorizationcode", "idp_refreshfamily", "idp_sessions_loginsession", "accounts_user",
-    "idp_revokedtoken", "idp_spentproof", "account_emailaddress", "accounts_roleassignment",
+    "idp_revokedtoken", "idp_spentproof", "idp_listedtoken", "account_emailaddress", "accounts_roleassignment",
 ]  # fmt: skip
 
 
@@ -65,7 +67,9 @@ def test_no_statement_is_forgotten():
         "REDEEM_CODE", "FIND_CODE", "ROTATE", "ROTATE_AND_TOUCH", "FIND_FAMILY", "FIND_TOKEN", "FIND_MACHINE_TOKEN",
         "REVOKE_FAMILY", "REVOKE_TOKEN", "FIND_CLIENT", "ISSUE_TO_CLIENT",
         "SPEND_PROOF", "START_DEVICE", "POLL_DEVICE", "REDEEM_DEVICE", "FIND_DEVICE", "KEEP", "KEEP_AND_TOUCH",
-        "FIND_PROFILE", "FIND_SESSION", "PUSH_REQUEST",
+        "POLL_BACKCHANNEL", "REDEEM_BACKCHANNEL", "FIND_BACKCHANNEL",
+        "FIND_PROFILE", "FIND_SESSION", "PUSH_REQUEST", "ENLIST_TOKEN", "CLOSE_STATUS_LIST", "OPEN_STATUS_LIST",
+        "FIND_STATUS_LIST", "FIND_STATUS_LISTS",
     }  # fmt: skip
 
 

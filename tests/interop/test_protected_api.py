@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,28 @@ from django.test import Client as Browser
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from accounts.models import Organisation
 from core import clock
 from core.ids import new_token
+from examples.protected_api.guard import Keys, StatusLists
+from examples.protected_api.guard import Refused as GuardRefused
 from idp.models import Client
+from idp.status_lists import encode
+from idp.tokens import mint
 from tests import cast
 from tests.cast import Person
 from tests.support.authorize import answer, authorize
 from tests.support.instance import free_port
-from tests.support.oauth import VERIFIER, basic, redeem, send
+from tests.support.oauth import VERIFIER, basic, claims_of, redeem, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 APIS = [("wsgi", "django_api"), ("asgi", "starlette_api")]
 STARTS_WITHIN_SECONDS = 20
+STATUS_TYPE = "statuslist+jwt"
+
+
+def packed(places: bytes) -> str:
+    return base64.urlsafe_b64encode(zlib.compress(places)).rstrip(b"=").decode()
 
 
 class _Quiet(WSGIRequestHandler):
@@ -76,6 +87,7 @@ def api(request: pytest.FixtureRequest, provider: str) -> Iterator[httpx.Client]
             "API_AUDIENCE": settings.ISSUER,
             "API_BASE_URL": base_url,
             "API_JWKS_URI": provider,
+            "API_STATUS_LISTS": provider.removesuffix("/oauth/jwks"),
         },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -99,6 +111,12 @@ def _wait_for(client: httpx.Client, process: "subprocess.Popen[bytes]") -> None:
         else:
             return
     pytest.fail("the example did not start")
+
+
+@pytest.fixture
+def listed(acme: Organisation) -> Client:
+    metadata = {"access_token_status_list": True}
+    return cast.client("listed", acme, is_first_party=True, metadata=metadata)
 
 
 def token(client: Client, who: Person, *, acr: str = "aal2", **asked: str) -> str:
@@ -194,6 +212,98 @@ def test_a_bound_token_needs_its_key(api: httpx.Client, acme_web: Client, employ
     ):
         assert ask(wrong).status_code == 401
         assert ask(wrong).headers["WWW-Authenticate"].startswith("DPoP")
+
+
+def revoke(client: Client, token: str) -> None:
+    send(
+        "POST",
+        "/oauth/revoke",
+        form={"token": token},
+        authorization=basic(client.client_id),
+    )
+
+
+def test_a_revoked_token_is_refused_by_its_status_list(
+    api: httpx.Client, listed: Client, employee: Person
+) -> None:
+    good, revoked = token(listed, employee), token(listed, employee)
+    revoke(listed, revoked)
+
+    assert api.get("/hello", headers=bearer(good)).status_code == 200
+    refused = api.get("/hello", headers=bearer(revoked))
+    assert refused.status_code == 401
+    assert 'error="invalid_token"' in refused.headers["WWW-Authenticate"]
+
+
+class TestStatusLists:
+    """What an API makes of lists, with fetch replaced."""
+
+    @pytest.fixture
+    def claims(self, listed: Client, employee: Person) -> dict[str, Any]:
+        return claims_of(token(listed, employee))
+
+    def lists(self, answer: Any) -> StatusLists:
+        keys = Keys("", lambda _: send("GET", "/oauth/jwks").json)
+        return StatusLists(settings.ISSUER, keys, fetch=answer)
+
+    def test_a_list_is_kept_for_its_time_to_live(self, claims: dict[str, Any]) -> None:
+        asked: list[str] = []
+
+        def fetch(uri: str) -> str:
+            asked.append(uri)
+            return send("GET", uri.removeprefix(settings.ISSUER)).body.decode()
+
+        statuses = self.lists(fetch)
+        for _ in range(3):
+            statuses.check(claims)
+
+        assert asked == [claims["status"]["status_list"]["uri"]]
+
+    @pytest.mark.parametrize(
+        ("changed", "typ"),
+        [
+            ({}, "at+jwt"),
+            ({"sub": "https://other"}, STATUS_TYPE),
+            ({"iss": "https://other"}, STATUS_TYPE),
+            ({"exp": 1}, STATUS_TYPE),
+            ({"status_list": {"bits": 2, "lst": encode([])}}, STATUS_TYPE),
+            ({"status_list": {"bits": 1, "lst": "eJwDAAAAAAE"}}, STATUS_TYPE),
+            ({"status_list": {"bits": 1, "lst": "AAAA"}}, STATUS_TYPE),
+            ({"status_list": {"bits": 1, "lst": packed(bytes(10**7))}}, STATUS_TYPE),
+            ({"status_list": {}}, STATUS_TYPE),
+        ],
+        ids=[
+            "type", "subject", "issuer", "expired", "bits", "short", "no_zlib", "bomb", "nothing",
+        ],
+    )  # fmt: skip
+    def test_what_is_no_list_lets_nobody_in(
+        self, claims: dict[str, Any], changed: dict[str, Any], typ: str
+    ) -> None:
+        uri = claims["status"]["status_list"]["uri"]
+        said = claims_of(send("GET", uri.removeprefix(settings.ISSUER)).body.decode())
+        text = mint.sign(said | changed, typ=typ, alg="ES256")
+
+        with pytest.raises(GuardRefused):
+            self.lists(lambda _: text).check(claims)
+
+    def test_a_good_one_does(self, claims: dict[str, Any]) -> None:
+        uri = claims["status"]["status_list"]["uri"]
+        said = claims_of(send("GET", uri.removeprefix(settings.ISSUER)).body.decode())
+
+        self.lists(lambda _: mint.sign(said, typ=STATUS_TYPE, alg="ES256")).check(claims)
+
+    def test_only_the_issuer_is_asked(self, claims: dict[str, Any]) -> None:
+        claims["status"]["status_list"]["uri"] = "https://elsewhere.example/1"
+
+        with pytest.raises(GuardRefused):
+            self.lists(lambda _: pytest.fail("asked somebody")).check(claims)
+
+    def test_a_list_that_cannot_be_had_lets_nobody_in(self, claims: dict[str, Any]) -> None:
+        def fetch(_: str) -> str:
+            raise httpx.ConnectError("away")
+
+        with pytest.raises(GuardRefused):
+            self.lists(fetch).check(claims)
 
 
 def test_a_challenge_leads_to_the_metadata_of_what_was_asked(

@@ -17,6 +17,8 @@ MARK = "<!-- written by `python -m tests.specs.compliance`: do not edit below --
 
 
 TITLES = {
+    "ciba": "CIBA Core 1.0",
+    "token_status_list": "Token Status List",
     "client_id_metadata": "Client ID Metadata Document",
     "form_post": "Form Post Response Mode",
     "jarm": "JARM",

@@ -44,14 +44,24 @@ class Authority:
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         signed = builder.issuer_name(self.certificate.subject).sign(self.key, hashes.SHA256())
-        return (
-            signed.public_bytes(serialization.Encoding.PEM),
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            ),
-        )
+        return _pem(signed, key)
+
+
+def self_signed(**subject: str) -> tuple[bytes, bytes]:
+    """A certificate that nobody vouches for, and its key, as PEM."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), _name(subject)
+    return _pem(_builder(name, key).issuer_name(name).sign(key, hashes.SHA256()), key)
+
+
+def _pem(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> tuple[bytes, bytes]:
+    return (
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+    )
 
 
 def authority(name: str = "Tests") -> Authority:

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from django.test import Client as Browser
+
 from accounts.models import Organisation
 from idp.models import Client
 from idp.models.client import TOKEN_EXCHANGE
 from tests import cast
+from tests.cast import Person
 from tests.support import oauth
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
@@ -36,6 +39,16 @@ def exchange(
     if actor is not None:
         form |= {"actor_token": actor, "actor_token_type": ACCESS_TOKEN}
     return oauth.token(client, form | changes)
+
+
+def token_for(gateway: Client, browser: Browser, who: Person) -> str:
+    """An access token of a person that another client calls the gateway with."""
+    caller = cast.client(
+        "acme-caller", gateway.organisation, audience=gateway.client_id, is_first_party=True
+    )
+    session = cast.sign_in(browser, who)
+    code = oauth.issue_code(caller, session, scope="openid profile email roles")
+    return str(oauth.redeem(caller, code).json["access_token"])
 
 
 def introspect(client: Client, token: str) -> dict[str, Any]:

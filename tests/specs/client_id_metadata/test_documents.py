@@ -17,6 +17,7 @@ from idp import discovery
 from idp.client_documents import address, fetching
 from idp.flows import deactivate_client
 from idp.models import AuthorizationRequest, Client, Consent, RefreshFamily
+from idp.tasks import follow_client_documents
 from tests.cast import Person
 from tests.support import assertions, oauth
 from tests.support.authorize import is_error_page
@@ -473,6 +474,34 @@ class TestConsent:
 
         assert "code" in parameters(ask(alice, elsewhere, client_id))
         assert Client.unscoped.get().name == "Notebooks"
+
+    def test_a_change_is_noticed_when_nobody_comes(
+        self, alice: Browser, elsewhere: Elsewhere, later: Any
+    ) -> None:
+        client_id = publish(elsewhere)
+        token(client_id, allow(alice, ask(alice, elsewhere, client_id))["code"], elsewhere)
+        publish(elsewhere, scope="openid")
+        assert follow_client_documents() == 1
+        assert fetches(elsewhere) == 1, "not before it is old"
+        later(hours=2)
+
+        assert follow_client_documents() == 1
+        assert Client.unscoped.get().scopes == ["openid"]
+        assert not Consent.unscoped.filter(revoked_at=None).exists()
+
+        publish(elsewhere, status=404)
+        later(hours=2)
+        assert follow_client_documents() == 0
+        assert RefreshFamily.unscoped.get().revoked_at is None
+
+    def test_the_list_of_applications_says_where_it_is_from(
+        self, alice: Browser, elsewhere: Elsewhere
+    ) -> None:
+        client_id = publish(elsewhere, client_name="Your Bank")
+        allow(alice, ask(alice, elsewhere, client_id))
+
+        page = alice.get("/security/applications/").content.decode()
+        assert f"{client_id}</span> (not verified)" in page
 
     def test_a_document_that_changes_meanwhile_is_judged_again(
         self, alice: Browser, elsewhere: Elsewhere, later: Any

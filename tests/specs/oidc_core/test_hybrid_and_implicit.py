@@ -2,14 +2,18 @@
 
 import base64
 import hashlib
+import json
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
+from joserfc.jwk import ECKey
 
+from accounts.models import Organisation
 from audit.events import Event
 from audit.models import AuditEvent
-from core import clock
+from core import clock, outbound
 from idp.flows import revoke_consent
 from idp.models import AuthorizationCode, Client, Consent, RefreshFamily
 from sessions.flows import end_session
@@ -23,6 +27,7 @@ from tests.support.authorize import (
     nothing_was_issued,
     query,
 )
+from tests.support.elsewhere import Elsewhere
 from tests.support.oauth import basic, claims_of, redeem, send
 from tests.support.over_tls import ISSUER
 
@@ -295,3 +300,28 @@ def test_a_type_that_is_unregistered_on_the_way_gets_nothing(
 
     assert response.status_code == 400
     assert not RefreshFamily.unscoped.exists()
+
+
+def test_a_clients_keys_are_asked_for_outside_the_transaction(
+    alices: Browser, acme: Organisation, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ECKey.generate_key("P-256", {"use": "enc"}).as_dict(private=False)
+    metadata = {
+        "jwks_uri": elsewhere.serve("/jwks", json.dumps({"keys": [key]}).encode()),
+        "id_token_encrypted_response_alg": "ECDH-ES",
+        "response_types": ["code id_token"],
+    }
+    client = cast.client("sealed", acme, is_first_party=True, metadata=metadata)
+    fetch, depths = outbound.fetch, []
+
+    def noted(*args: Any, **named: Any) -> Any:
+        depths.append(len(connection.savepoint_ids))
+        return fetch(*args, **named)
+
+    monkeypatch.setattr(outbound, "fetch", noted)
+    outside = len(connection.savepoint_ids)
+
+    values = answer(authorize(alices, client, response_type="code id_token"))
+
+    assert values["id_token"].count(".") == 4
+    assert depths == [outside]

@@ -1,5 +1,6 @@
 """RFC 9101, JWT-Secured Authorization Requests; OpenID Connect Core 1.0 §6."""
 
+import json
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,7 +9,13 @@ from django.test import Client as Browser
 
 from accounts.models import Organisation
 from core import clock
-from idp.models import AuthorizationCode, Client, PushedRequest
+from idp.models import (
+    AuthorizationCode,
+    AuthorizationRequest,
+    Client,
+    PushedRequest,
+    UsedAssertion,
+)  # fmt: skip
 from tests import cast
 from tests.cast import Person
 from tests.support import oauth
@@ -358,3 +365,103 @@ def test_section_9_1_metadata_says_what_is_supported(db: None) -> None:
     assert document["require_request_uri_registration"] is True
     found = document["request_object_signing_alg_values_supported"]
     assert found == ["ES256", "PS256", "RS256", "Ed25519", "EdDSA"]
+
+
+class TestSingleUse:
+    """RFC 9101 says nothing of `jti`; RFC 7519 §4.1.7: it can be used to prevent replays."""
+
+    def test_an_object_with_a_jti_is_answered_once(self, alices: Browser, signer: Client) -> None:
+        text = sign(claims(signer, jti="once"))
+
+        first, second = (ask(alices, signer, text, redirect_uri=CALLBACK) for _ in range(2))
+
+        assert "code" in answer(first)
+        assert answer(second)["error"] == "invalid_request_object"
+        assert "code" in answer(ask(alices, signer, sign(claims(signer, jti="another"))))
+        assert AuthorizationCode.unscoped.count() == 2
+
+    def test_without_one_it_may_come_again(self, alices: Browser, signer: Client) -> None:
+        text = sign(claims(signer))
+
+        for _ in range(2):
+            assert "code" in answer(ask(alices, signer, text))
+
+    def test_it_is_used_up_where_it_is_answered_not_where_it_is_shown(
+        self, alices: Browser, signer: Client
+    ) -> None:
+        Client.unscoped.update(is_first_party=False)
+        text = sign(claims(signer, jti="once"))
+        for _ in range(2):
+            ask(alices, signer, text)
+        assert not UsedAssertion.objects.exists()
+
+        answers = []
+        for row in AuthorizationRequest.unscoped.order_by("created_at"):
+            form = {"request": str(row.id), "decision": "allow"}
+            answers.append(alices.get(alices.post("/oauth/consent", form)["Location"]))
+
+        assert "code" in answer(answers[0])
+        assert answers[1].status_code in {400, 409}
+        assert AuthorizationCode.unscoped.count() == 1
+
+    def test_what_is_used_at_one_client_is_none_of_anothers(
+        self, alices: Browser, acme: Organisation, signer: Client
+    ) -> None:
+        other = signing_client("other", acme)
+
+        for client in (signer, other):
+            assert "code" in answer(ask(alices, client, sign(claims(client, jti="once"))))
+
+    def test_a_pushed_object_is_used_up_when_it_is_pushed(
+        self, alices: Browser, signer: Client
+    ) -> None:
+        text = sign(claims(signer, jti="once"))
+
+        pushed, again = push_object(signer, text), push_object(signer, text)
+
+        assert (pushed.status, again.status) == (201, 400)
+        assert again.error == "invalid_request_object"
+        assert "code" in answer(open_pushed(alices, signer, pushed.json["request_uri"]))
+        late = ask(alices, signer, text, redirect_uri=CALLBACK)
+        assert answer(late)["error"] == "invalid_request_object"
+
+    def test_a_refused_request_uses_nothing_up(self, alices: Browser, signer: Client) -> None:
+        wrong = sign(claims(signer, jti="once", scope="openid nonsense"))
+
+        for _ in range(2):
+            assert answer(ask(alices, signer, wrong))["error"] == "invalid_scope"
+        assert "code" in answer(ask(alices, signer, sign(claims(signer, jti="once"))))
+
+    @pytest.mark.parametrize("jti", ["", 5, ["x"], "x" * 300, "\ud800", {"a": 1}, None])
+    def test_what_is_no_jti_is_refused(self, alices: Browser, signer: Client, jti: Any) -> None:
+        text = sign(claims(signer) | {"jti": jti})
+        response = ask(alices, signer, text, redirect_uri=CALLBACK)
+
+        assert answer(response)["error"] == "invalid_request_object"
+
+    @pytest.mark.parametrize("exp", ["1e400", "-1e400", "NaN", "1" + "0" * 400])
+    def test_an_impossible_end_is_no_fault(self, alices: Browser, signer: Client, exp: str) -> None:
+        text = json.dumps(claims(signer, jti="once", exp=None))[:-1] + f', "exp": {exp}}}'
+
+        got = answer(ask(alices, signer, sign(text), redirect_uri=CALLBACK))
+
+        assert got["error"] == "invalid_request_object"
+
+
+def test_a_post_by_reference_is_fetched_once(
+    alices: Browser, acme: Organisation, elsewhere: Elsewhere
+) -> None:
+    address = elsewhere.url("/request.jwt")
+    client = signing_client("by-reference", acme, request_uris=[address])
+    elsewhere.serve(
+        "/request.jwt", sign(claims(client, jti="always")).encode(), content_type="application/jwt"
+    )
+    form = {"client_id": client.client_id, "request_uri": address}
+
+    for times in (1, 2):  # what stands at a registered address may be used again
+        posted = Browser().post(
+            "/oauth/authorize", urlencode(form), content_type="application/x-www-form-urlencoded"
+        )
+        assert posted.status_code == 303
+        assert "code" in answer(alices.get(posted["Location"]))
+        assert len(elsewhere.requests) == times

@@ -7,11 +7,13 @@ import pytest
 from django.test import Client as Browser
 
 from accounts.models import Organisation
+from audit.models import AuditEvent
+from idp import discovery
 from idp.models import AuthorizationRequest, Client, Consent, RefreshFamily
 from sessions.models import LoginSession
 from tests import cast
 from tests.cast import Person
-from tests.support import oauth
+from tests.support import oauth, registering
 from tests.support.authorize import answer, authorize, nothing_was_issued, path
 from tests.support.push import open_pushed, push, pushed
 
@@ -181,3 +183,43 @@ def test_section_6_a_client_may_ask_in_its_own_name(acme: Organisation) -> None:
 
     assert good.json["authorization_details"] == [ACCOUNT]
     assert bad.error == "invalid_authorization_details"
+
+
+@pytest.mark.spec("RFC 9396", "10", "discovery names the types of the installation, if it has some")
+def test_types_in_discovery(settings: Any) -> None:
+    assert "authorization_details_types_supported" not in discovery.metadata()
+
+    settings.AUTHORIZATION_DETAILS_TYPES = ["payment"]
+
+    assert discovery.metadata()["authorization_details_types_supported"] == ["payment"]
+
+
+@pytest.mark.spec("RFC 9396", "10", "a client registers types that discovery names, and no others")
+def test_types_are_registered(acme: Organisation, settings: Any) -> None:
+    settings.AUTHORIZATION_DETAILS_TYPES = ["payment"]
+
+    kept, refused = (
+        registering.register(registering.initial_token(acme), authorization_details_types=[name])
+        for name in ("payment", "account")
+    )
+
+    assert kept.json["authorization_details_types"] == ["payment"]
+    assert (refused.status, refused.error) == (400, "invalid_client_metadata")
+
+
+def test_audit_names_types_and_resources_but_not_what_they_say(
+    acme: Organisation, client: Browser, session: LoginSession
+) -> None:
+    api = "https://api.example"
+    app = cast.client(
+        "app", acme, is_first_party=True,
+        metadata={"authorization_details_types": ["payment"], "resources": [api]},
+    )  # fmt: skip
+    ask(client, app, PAYMENT, PAYMENT, resource=api)
+    allow(client)
+
+    facts = AuditEvent.objects.get(event="idp.code.issued").facts
+
+    assert facts["resource"] == [api]
+    assert facts["authorization_details_types"] == ["payment"]
+    assert "123.50" not in json.dumps(facts)
