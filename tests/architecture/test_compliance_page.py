@@ -1,5 +1,10 @@
 """docs/compliance.md says what the tests show, and nothing else."""
 
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
 from tests.specs import compliance
 
 
@@ -16,3 +21,38 @@ def test_every_specification_has_marked_tests():
     }
 
     assert folders == shown
+
+
+@cache
+def _tests_in(path: Path) -> frozenset[str]:
+    if not path.is_file():
+        return frozenset()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def test_every_test_that_a_plan_names_exists():
+    by_hand = compliance.PAGE.read_text(encoding="utf-8").partition(compliance.MARK)[0]
+    _, heading, plans = by_hand.partition("## Plan by plan")
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", plans)
+
+    assert heading
+    assert len(named) == plans.count("::")
+    assert not [
+        f"{file}::{name}"
+        for file, name in named
+        if name not in _tests_in(compliance.ROOT / "tests" / file)
+    ]
+
+
+def test_every_row_of_a_plan_has_a_test_or_a_reason():
+    by_hand = compliance.PAGE.read_text(encoding="utf-8").partition(compliance.MARK)[0]
+    rows = re.findall(r"^\| .* \|$", by_hand.partition("## Plan by plan")[2], re.MULTILINE)
+
+    assert not [
+        row
+        for row in rows
+        if "::" not in row
+        and "not shown: " not in row
+        and not row.startswith(("| modules |", "| --- |"))
+    ]

@@ -24,6 +24,7 @@ TITLES = {
     "jarm": "JARM",
     "oidc_backchannel_logout": "Back-Channel Logout",
     "oidc_core": "OpenID Core",
+    "oidc_discovery": "OpenID Discovery",
     "oidc_frontchannel_logout": "Front-Channel Logout",
     "oidc_registration": "OpenID Connect Registration",
     "oidc_session_management": "Session Management",
