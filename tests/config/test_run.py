@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -125,7 +126,8 @@ class Product:
             self.supervisor.wait()
         if (self.var / "run.json").exists():
             for pid in marked_processes(self.mark()):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it may be gone by itself
+                    os.kill(pid, signal.SIGKILL)
 
 
 class TestOneRun:
