@@ -98,3 +98,4 @@ class Event(StrEnum):
     SESSION_DENIED = "sessions.session.denied"
     SESSION_ENDED = "sessions.session.ended"
     SESSION_STARTED = "sessions.session.started"
+    USER_SIGNED_OUT = "sessions.user.signed_out"

@@ -11,6 +11,7 @@ from idp import protected_resource
 from idp.algorithms import ALGORITHMS
 from idp.assertions import SECRET_ALGORITHMS
 from idp.authorization.reply import MODES
+from idp.endpoints.global_revocation import AUTH_METHODS
 from idp.models import Client
 from idp.models.client import CIBA, DEVICE_CODE, SCOPES, SECRET_METHODS, TOKEN_EXCHANGE
 from idp.registration_backchannel import DELIVERY_MODES
@@ -21,6 +22,7 @@ from idp.tokens import encryption, standard_claims, status, subject
 NOT_AT_THE_ALIAS = {
     "authorization_endpoint", "end_session_endpoint", "registration_endpoint",
     "status_list_aggregation_endpoint",
+    "global_token_revocation_endpoint",
 }  # fmt: skip
 
 
@@ -74,6 +76,8 @@ def metadata() -> dict[str, Any]:
         "introspection_encryption_enc_values_supported": list(encryption.ENCRYPTIONS),
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": signing,
+        "global_token_revocation_endpoint": f"{issuer}/oauth/global-token-revocation",
+        "global_token_revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "tls_client_certificate_bound_access_tokens": True,
         "code_challenge_methods_supported": ["S256"],

@@ -39,6 +39,13 @@ DEVICE_CODE_TRIES = Limit(
     why="The code that people type has 34 bits: nobody needs more than a few tries for it.",
 )
 
+GLOBAL_REVOCATIONS = Limit(
+    name="idp-global-revocations",
+    burst=60,
+    period=timedelta(minutes=1),
+    why="Each one signs somebody out, or tells that nobody has this name.",
+)
+
 PENDING_REQUESTS = Limit(
     name="idp-pending-requests",
     burst=300,

@@ -24,6 +24,7 @@ from idp.certificates import certificate_of
 from idp.client_auth import StaleClient
 from idp.endpoints.backchannel import authenticate_backchannel
 from idp.endpoints.device_authorization import authorize_device
+from idp.endpoints.global_revocation import revoke_globally
 from idp.endpoints.introspection import introspect
 from idp.endpoints.pushed_request import push
 from idp.endpoints.registration import MANAGED, manage, register
@@ -78,6 +79,7 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     "/oauth/bc-authorize": (frozenset({"POST"}), authenticate_backchannel),
     "/oauth/introspect": (frozenset({"POST"}), introspect),
     "/oauth/revoke": (frozenset({"POST"}), revoke),
+    "/oauth/global-token-revocation": (frozenset({"POST"}), revoke_globally),
     "/oauth/userinfo": (frozenset({"GET", "POST"}), userinfo),
     "/oauth/register": (frozenset({"POST"}), register),
     status.PATH: (frozenset({"GET", "HEAD"}), all_lists),

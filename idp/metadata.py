@@ -24,6 +24,8 @@ class ClientMetadata:
     security_profile: "" or "fapi2", which turns on all rules of that profile together.
     require_pkce: ours; only for clients that certify against plain OpenID Connect Core.
     access_token_status_list: ours; each access token gets a place in a public list of the revoked.
+    may_sign_people_out: ours; lets the client end everything that somebody of its organisation is
+    signed in to (`idp.endpoints.global_revocation`).
     jwks: public keys by value, a JWK Set; jwks_uri: by reference. Never both.
     tls_client_auth_*: at most one, the name that the client's certificate must carry (RFC 8705 §2).
     """
@@ -32,6 +34,7 @@ class ClientMetadata:
     application_type: str = "web"
     require_pkce: bool = True
     security_profile: str = ""
+    may_sign_people_out: bool = False
     contacts: tuple[str, ...] = ()
     client_uri: str = ""
     logo_uri: str = ""

@@ -53,6 +53,11 @@ own = [
     ),
     path("oauth/introspect", machine.dispatch, name="introspect"),  # RFC 7662 §2
     path("oauth/revoke", machine.dispatch, name="revoke"),  # RFC 7009 §2
+    path(
+        "oauth/global-token-revocation",  # draft-parecki-oauth-global-token-revocation
+        machine.dispatch,
+        name="global_token_revocation",
+    ),
     path("oauth/register", machine.dispatch, name="register"),  # RFC 7591 §3
     path("oauth/register/<str:client_id>", machine.dispatch, name="registered_client"),  # RFC 7592
     path("oauth/status-lists", machine.dispatch, name="status_lists"),  # Token Status List §9

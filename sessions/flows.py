@@ -8,9 +8,12 @@ from django.conf import settings
 from django.contrib.sessions.models import Session as CookieSession
 from django.db import transaction
 
+from accounts.flows import rotate_security_stamp
+from accounts.models import User
 from audit.events import Event
 from audit.recorder import record
 from core.assurance import Assurance
+from core.errors import Refusal
 from core.ids import digest
 from devices.models import Device
 from sessions.models import EndReason, LoginSession
@@ -132,6 +135,34 @@ def end_other_sessions(*, user: Any, keep: UUID | None, now: datetime) -> int:
         end_session(session=session, reason=EndReason.ENDED_BY_USER, now=now)
         for session in others.select_for_update()
     )
+
+
+@transaction.atomic
+def sign_out_everywhere(*, user: User, reason: EndReason, now: datetime, actor: str) -> int:
+    """End whatever the user is signed in to; returns how many sessions this call ended.
+
+    A new security stamp ends what has not become a session yet: a sign-in that still owes its
+    second factor, a link to reset the password. No session goes on, not even the one that asks.
+    actor: a typed reference, as audit keeps it. Refuses not_found when the user is gone.
+    """
+    if not User.unscoped.select_for_update(no_key=True).filter(pk=user.pk).exists():
+        raise Refusal.not_found()
+    live = LoginSession.unscoped.filter(user_id=user.pk, ended_at=None).order_by("id")
+    ended = sum(
+        end_session(session=session, reason=reason, now=now, actor=actor)
+        for session in live.select_for_update()
+    )
+    rotate_security_stamp(user=user, now=now)
+    record(
+        Event.USER_SIGNED_OUT,
+        organisation_id=user.organisation_id,
+        actor=actor,
+        subject=user,
+        now=now,
+        reason=reason,
+        sessions=ended,
+    )
+    return ended
 
 
 @transaction.atomic

@@ -21,6 +21,8 @@ class EndReason(models.TextChoices):
     EXPIRED = "expired", "reached its longest lifetime"
     CREDENTIALS_CHANGED = "credentials_changed", "a password or factor changed"
     REVOKED = "revoked", "no longer allowed by policy"
+    ENDED_BY_ADMINISTRATOR = "ended_by_administrator", "signed out everywhere by an administrator"
+    ENDED_BY_CLIENT = "ended_by_client", "signed out everywhere by an application"
 
 
 class LoginSessionQuerySet(models.QuerySet["LoginSession"]):

@@ -17,7 +17,10 @@ from idp.metadata import ClientMetadata
 from idp.models import Client
 
 # Ours, and none of an application's own business.
-KEPT_FROM_CLIENTS = {"require_pkce", "security_profile", "resources", "access_token_status_list"}
+KEPT_FROM_CLIENTS = {
+    "require_pkce", "security_profile", "resources", "access_token_status_list",
+    "may_sign_people_out",
+}  # fmt: skip
 COLUMNS = {
     "client_name": "name",
     "redirect_uris": "redirect_uris",

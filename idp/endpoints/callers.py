@@ -42,23 +42,50 @@ def read_fields(request: Request) -> dict[str, str]:
             raise Refusal.invalid_request("Authenticate in one way only.")
         if fields.setdefault("client_id", basic[0]) != basic[0]:
             raise Refusal.invalid_request("client_id contradicts the Authorization header.")
-    if _paused:
-        left = _paused.get(_key(request, fields), 0.0) - clock.now().timestamp()
-        if left > 0:
-            raise Refusal.too_many_attempts(math.ceil(left))
+    _check_pause(request, fields)
     return fields
 
 
 def authenticated(request: Request) -> tuple[MachineClient, dict[str, str]]:
     """The client, by whatever method it has registered, and the form; refuses invalid_client."""
     fields = read_fields(request)
+    return _authenticated(request, fields), fields
+
+
+def authenticated_by_header(request: Request) -> MachineClient:
+    """The client where the body is no form: by Basic, or by its assertion as a bearer token.
+
+    Refuses invalid_client, also for every other method.
+    """
+    basic = client_auth.read_basic(request.authorization)
+    if basic is not None:
+        fields = {"client_id": basic[0]}
+    else:
+        scheme, _, assertion = request.authorization.partition(" ")
+        if scheme.lower() != "bearer" or not assertion:
+            raise Refusal.invalid_client("Use HTTP Basic, or an assertion as a bearer token.")
+        fields = {
+            "client_assertion": assertion.strip(),
+            "client_assertion_type": assertions.TYPE,
+        }
+    _check_pause(request, fields)
+    return _authenticated(request, fields)
+
+
+def _check_pause(request: Request, fields: dict[str, str]) -> None:
+    if _paused:
+        left = _paused.get(_key(request, fields), 0.0) - clock.now().timestamp()
+        if left > 0:
+            raise Refusal.too_many_attempts(math.ceil(left))
+
+
+def _authenticated(request: Request, fields: dict[str, str]) -> MachineClient:
     try:
-        client = client_auth.authenticate(request, fields)
+        return client_auth.authenticate(request, fields)
     except Refusal as refusal:
         if refusal.code == "invalid_client":
             count_failure(request, fields)
         raise
-    return client, fields
 
 
 def row_of(caller: MachineClient) -> Client:

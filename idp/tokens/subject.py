@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from accounts.models import User
 from core import clock
 from core.errors import Refusal
 from idp.client_auth import MachineClient
@@ -43,6 +44,25 @@ def subject_of(client: Client | MachineClient, user_id: UUID) -> str:
         return str(user_id)
     sector = sector_of(registered, client.redirect_uris)
     return pairwise(salt(), sector=sector, user_id=user_id)
+
+
+def user_of(client: MachineClient, subject: str) -> UUID | None:
+    """Whom of its organisation this client knows by that `sub`; None for nobody.
+
+    A pairwise name leads back to nobody by itself: all people of the organisation are tried.
+    """
+    people = User.objects.within_id(client.organisation_id)
+    if client.metadata.subject_type != PAIRWISE:
+        try:
+            user_id = UUID(subject)
+        except ValueError:
+            return None
+        return user_id if str(user_id) == subject and people.filter(pk=user_id).exists() else None
+    secret, sector = salt(), sector_of(client.metadata, client.redirect_uris)
+    for user_id in people.values_list("pk", flat=True).iterator():
+        if pairwise(secret, sector=sector, user_id=user_id) == subject:
+            return user_id
+    return None
 
 
 def pairwise(secret: bytes, *, sector: str, user_id: UUID) -> str:

@@ -29,6 +29,7 @@ OPEN = {
     "idp:backchannel_authentication",
     "idp:register", "idp:registered_client", "idp:resource_metadata", "idp:userinfo_metadata",
     "idp:status_lists", "idp:status_list",
+    "idp:global_token_revocation",
     "healthz", "readyz",
 }  # fmt: skip
 VALUES = {

@@ -109,6 +109,40 @@ def test_ones_own_account_stays_open(client: Browser, approver: Person) -> None:
     assert approver.user.is_active
 
 
+def test_somebody_is_signed_out_everywhere(
+    client: Browser, approver: Person, newcomer: Person, outsider: Person
+) -> None:
+    browsers = [Browser(), Browser()]
+    sessions = [cast.sign_in(browser, newcomer) for browser in browsers]
+    theirs = cast.sign_in(Browser(), outsider)
+    cast.sign_in(client, approver)
+
+    response = act(client, "sign_out", newcomer)
+    act(client, "sign_out", outsider)
+
+    assert "is signed out everywhere" in response.content.decode()
+    for session in sessions:
+        session.refresh_from_db()
+        assert session.end_reason == "ended_by_administrator"
+    assert all(browser.get("/").status_code == 302 for browser in browsers)
+    event = AuditEvent.objects.get(event=Event.USER_SIGNED_OUT)
+    assert event.actor.endswith(str(approver.user.pk))
+    assert event.subject.endswith(str(newcomer.user.pk))
+    assert event.facts == {"reason": "ended_by_administrator", "sessions": 2}
+    theirs.refresh_from_db()
+    assert theirs.ended_at is None
+
+
+def test_whoever_signs_themselves_out_everywhere_is_out(client: Browser, approver: Person) -> None:
+    session = cast.sign_in(client, approver)
+
+    response = act(client, "sign_out", approver)
+
+    assert response.redirect_chain[-1][0].startswith(reverse("account_login"))
+    session.refresh_from_db()
+    assert session.end_reason == "ended_by_administrator"
+
+
 def test_a_locked_account_is_unlocked(client: Browser, approver: Person, newcomer: Person) -> None:
     for _ in range(20):
         budget.spend(newcomer.email, now=clock.now())

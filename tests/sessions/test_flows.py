@@ -8,12 +8,15 @@ from django.contrib.sessions.models import Session as CookieSession
 from django.db import IntegrityError, connection, transaction
 from django.test import Client as Browser
 
+from accounts.models import User
 from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
 from core.assurance import Assurance, Level
+from core.errors import Refusal
 from core.ids import digest, new_id
 from sessions import flows
+from sessions.current import current_session_id
 from sessions.models import EndReason, LoginSession
 from sessions.signals import session_ended
 from tests import cast
@@ -262,3 +265,56 @@ def test_ten_who_end_one_session_at_once_end_it_once(client, employee):
 
 def test_ids_are_no_secrets_and_sort_by_time(session):
     assert session.id.version == new_id().version == 7
+
+
+class TestSignOutEverywhere:
+    def everywhere(self, who):
+        return flows.sign_out_everywhere(
+            user=who.user, reason=EndReason.ENDED_BY_CLIENT, now=clock.now(), actor="idp.Client:1"
+        )
+
+    def test_every_session_ends_and_the_one_that_asks_too(self, client, session, employee):
+        other, stamp = start(employee, "another"), employee.user.security_stamp
+        current_session_id.set(session.id)
+
+        assert self.everywhere(employee) == 2
+
+        for row in (session, other):
+            row.refresh_from_db()
+            assert (row.end_reason, row.is_live(clock.now())) == ("ended_by_client", False)
+        employee.user.refresh_from_db()
+        assert employee.user.security_stamp != stamp
+        assert {event.actor for event in events(Event.SESSION_ENDED)} == {"idp.Client:1"}
+        (event,) = events(Event.USER_SIGNED_OUT)
+        assert event.facts == {"reason": "ended_by_client", "sessions": 2}
+
+    def test_others_go_on(self, session, approver):
+        start(approver)
+
+        assert self.everywhere(approver) == 1
+
+        session.refresh_from_db()
+        assert session.ended_at is None
+
+    def test_a_second_time_ends_nothing(self, session, employee):
+        self.everywhere(employee)
+
+        assert self.everywhere(employee) == 0
+        assert len(events(Event.SESSION_ENDED)) == 1
+
+    def test_a_sign_in_that_still_owes_its_second_factor_ends_too(self, client, employee):
+        form = {"login": employee.email, "password": employee.password}
+        client.post("/accounts/login/", form)
+
+        self.everywhere(employee)
+
+        answer = client.post("/mfa/challenge/", {"code": employee.totp_code()}, follow=True)
+        assert "_auth_user_id" not in client.session
+        assert answer.redirect_chain[0][0].startswith("/accounts/login/")
+
+    def test_somebody_who_is_gone_is_not_found(self, newcomer):
+        User.unscoped.filter(pk=newcomer.user.pk).delete()
+
+        with pytest.raises(Refusal, match="not_found"):
+            self.everywhere(newcomer)
+        assert not events(Event.USER_SIGNED_OUT)

@@ -21,6 +21,7 @@ TITLES = {
     "token_status_list": "Token Status List",
     "client_id_metadata": "Client ID Metadata Document",
     "form_post": "Form Post Response Mode",
+    "global_token_revocation": "Global Token Revocation",
     "jarm": "JARM",
     "oidc_backchannel_logout": "Back-Channel Logout",
     "oidc_core": "OpenID Core",

@@ -151,9 +151,11 @@ class TestReplacing:
             ({"security_profile": "fapi2"}, {"security_profile": ""}),
             ({"resources": ["https://api.acme.example"]}, {"resources": ["https://api.globex.example"]}),
             ({"require_pkce": False}, {"require_pkce": True}),
+            ({"may_sign_people_out": True}, {}),
+            ({}, {"may_sign_people_out": True}),
             ({}, {"security_profile": "fapi2", "require_pkce": False, "resources": ["https://api.x"]}),
         ],
-        ids=["left-out", "emptied", "replaced", "required", "never-set"],
+        ids=["left-out", "emptied", "replaced", "required", "may-sign-out", "may-not", "never-set"],
     )  # fmt: skip
     def test_what_administrators_alone_set_stays_as_it_is(
         self, registered: dict[str, Any], ours: dict[str, Any], sent: dict[str, Any]
