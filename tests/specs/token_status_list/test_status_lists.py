@@ -233,7 +233,9 @@ class TestRevoking:
         assert bit(tokens["access_token"]) == 1
 
     @pytest.mark.parametrize(
-        "change", [{"is_active": False}, {"security_stamp": new_id()}], ids=str
+        "change",
+        [{"is_active": False}, {"security_stamp": new_id()}],
+        ids=["switched off", "another stamp"],
     )
     def test_a_person_who_changed(
         self, tokens: dict[str, Any], employee: Person, change: dict[str, Any]
