@@ -12,11 +12,12 @@ from idp.models import Client
 pytestmark = pytest.mark.django_db
 
 SCOPED = [model for model in apps.get_models() if issubclass(model, ScopedModel)]
-# Belongs to an organisation by way of another row, which is looked up first.
+# Belongs to an organisation by way of another row, which is looked up first, or to all.
 BY_WAY_OF_ANOTHER = {
     "mfa.RecoveryCode", "mfa.WebAuthnHandle", "mfa.PasskeyChallenge", "accounts.GuessBudget",
     "accounts.OutgoingMail", "accounts.Organisation", "audit.AuditEvent", "protection.DataKey",
     "idp.PairwiseSalt", "idp.SigningKey", "idp.RevokedToken", "idp.UsedAssertion", "idp.SpentProof",
+    "idp.StatusList", "idp.ListedToken",  # one crowd of the tokens of all
 }  # fmt: skip
 OURS = {"accounts", "devices", "mfa", "idp_sessions", "idp", "audit", "protection"}
 
