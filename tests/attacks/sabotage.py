@@ -42,12 +42,17 @@ class Defence:
 # --- how defences are taken away ------------------------------------------------------------------
 
 
-def edit(patch: Patch, name: str, old: str, *modules: str, new: str = "") -> None:
-    """Leave a part out of an SQL statement, or put another there, wherever it was imported."""
-    for module in map(import_module, modules):
-        text = getattr(module, name)
-        assert old in text, f"{module.__name__}.{name} has changed: look at the sabotage again"
-        patch.setattr(module, name, text.replace(old, new))
+def edit(patch: Patch, name: str, old: str, *places: str, new: str = "") -> None:
+    """Leave a part out of an SQL statement, or put another there, wherever it was imported.
+
+    places: modules, or classes as "module:Class".
+    """
+    for place in places:
+        module, _, kind = place.partition(":")
+        owner = getattr(import_module(module), kind) if kind else import_module(module)
+        text = getattr(owner, name)
+        assert old in text, f"{place}.{name} has changed: look at the sabotage again"
+        patch.setattr(owner, name, text.replace(old, new))
 
 
 def redeem_without(condition: str, new: str = "") -> Callable[[Patch], None]:
@@ -423,9 +428,13 @@ DEFENCES = {
         replace("idp.grants.client_credentials:USER_SCOPES", set()),
     ),
     "A073": Defence(
-        "a device code is used once",
+        "what was approved on another device is redeemed once",
         lambda patch: edit(
-            patch, "REDEEM_DEVICE", "AND used_at IS NULL", "idp.storage", "idp.grants.device_code"
+            patch,
+            "REDEEM",
+            "AND used_at IS NULL",
+            "idp.grants.device_code:DeviceCodeGrant",
+            "idp.grants.ciba:CibaGrant",
         ),
     ),
     "A075": Defence(
