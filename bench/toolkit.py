@@ -127,7 +127,7 @@ class Toolkit:
             return
         print("installing django-oauth-toolkit in its own environment ...", flush=True)
         python = str(self.venv / "bin" / "python")
-        pip = [python, "-m", "pip", "install", "--quiet", "--require-hashes"]
+        pip = [python, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
         try:
             for command in (
                 [sys.executable, "-m", "venv", "--clear", str(self.venv)],

@@ -34,7 +34,8 @@ def main() -> None:
         files = [part for name in REQUIREMENTS for part in ("-r", name)]
         _do(
             *(str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-            *("--no-input", "--require-hashes", *files),
+            # The lock names every package: looking for more would only find what is newer than it.
+            *("--no-input", "--require-hashes", "--no-deps", *files),
         )
         STAMP.write_text(wanted)
 

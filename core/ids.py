@@ -7,14 +7,22 @@ import secrets
 import time
 import uuid
 
-_VERSION_AND_VARIANT = 0xF << 76 | 0b11 << 62
+_MILLISECOND = 1_000_000  # in nanoseconds
+_CHANCE = (1 << 62) - 1
 
 
 def new_id() -> uuid.UUID:
-    """A UUID of version 7 (RFC 9562 §5.7): time-ordered, 74 random bits. A name, never a secret."""
-    milliseconds = time.time_ns() // 1_000_000 & 0xFFFFFFFFFFFF
-    value = milliseconds << 80 | int.from_bytes(os.urandom(10))
-    return uuid.UUID(int=value & ~_VERSION_AND_VARIANT | 0x7 << 76 | 0b10 << 62)
+    """A UUID of version 7 (RFC 9562 §5.7), ordered by time to a quarter of a microsecond.
+
+    The 12 bits below the millisecond are its fraction (§6.2, method 3), so that what one cause
+    writes sorts in the order of writing; 62 bits are random. A name, never a secret.
+    """
+    milliseconds, rest = divmod(time.time_ns(), _MILLISECOND)
+    fraction = (rest << 12) // _MILLISECOND
+    chance = int.from_bytes(os.urandom(8)) & _CHANCE
+    return uuid.UUID(
+        int=(milliseconds & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | chance
+    )
 
 
 def new_token(size_bytes: int = 32) -> str:

@@ -21,6 +21,7 @@ from tests.cast import Person
 from tests.support.elsewhere import LOOPBACK, Elsewhere, authority
 
 AUDIT_TABLE = "audit_auditevent"
+LONGEST_WINDOW = timedelta(minutes=10).total_seconds()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,6 +79,14 @@ def later() -> Iterator[object]:
         return clock.now()
 
     yield move
+    clock.reset()
+
+
+@pytest.fixture
+def early_in_a_window() -> Iterator[None]:
+    """Every limit's window has just begun: none ends while the test counts up to its burst."""
+    clock.shift(timedelta(seconds=LONGEST_WINDOW - clock.now().timestamp() % LONGEST_WINDOW))
+    yield
     clock.reset()
 
 

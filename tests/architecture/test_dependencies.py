@@ -5,6 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -66,6 +67,21 @@ def test_every_pin_is_locked_by_hashes_and_comes_from_an_index(lock):
 
     assert unhashed == []
     assert not re.search(r"git\+|https?://|^-e |--(extra-)?index-url", text, re.MULTILINE)
+
+
+def test_the_locks_name_every_package():
+    """So that `config.install` need not look for more, which would find what is newer than them."""
+    missing = []
+    for name in {**pins(LOCKS[0]), **pins(LOCKS[1])}:
+        for text in metadata.requires(name) or []:
+            need = Requirement(text)
+            if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+                continue
+            if not need.specifier.contains(metadata.version(need.name)):
+                missing.append(f"{name} needs {need}")
+
+    assert missing == []
+    assert '"--no-deps"' in (ROOT / "config" / "install.py").read_text()
 
 
 def test_one_second_factor_stack():

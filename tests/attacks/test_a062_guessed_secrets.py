@@ -74,12 +74,12 @@ def test_it_is_compared_in_constant_time(machine: Client, monkeypatch: Any) -> N
     assert "==" not in inspect.getsource(client_auth.MachineClient.check_client_secret)
 
 
+@pytest.mark.usefixtures("early_in_a_window")
 @pytest.mark.parametrize("path", PATHS)
 def test_beyond_the_limit_not_even_the_right_one_is_judged(
     machine: Client, acme_web: Client, path: str, later: Any
 ) -> None:
     """A guess that is judged is a guess, whatever its answer is called."""
-    later(seconds=61 - clock.now().timestamp() % 60)  # a minute begins
     for _ in range(FAILURES.burst):
         assert guess(path).error == "invalid_client"
     assert guess(path).status == 429
@@ -94,8 +94,8 @@ def test_beyond_the_limit_not_even_the_right_one_is_judged(
     assert guess("/oauth/token", cast.SECRET).status == 200
 
 
-def test_whoever_guesses_stops_nobody_else(machine: Client, acme_web: Client, later: Any) -> None:
-    later(seconds=61 - clock.now().timestamp() % 60)
+@pytest.mark.usefixtures("early_in_a_window")
+def test_whoever_guesses_stops_nobody_else(machine: Client, acme_web: Client) -> None:
     for _ in range(FAILURES.burst + 1):
         guess()
 
@@ -103,8 +103,8 @@ def test_whoever_guesses_stops_nobody_else(machine: Client, acme_web: Client, la
     assert guess("/oauth/introspect", cast.SECRET, who="acme-web").status == 200
 
 
-def test_assertions_are_counted_by_the_client_that_they_name(acme: Any, later: Any) -> None:
-    later(seconds=61 - clock.now().timestamp() % 60)
+@pytest.mark.usefixtures("early_in_a_window")
+def test_assertions_are_counted_by_the_client_that_they_name(acme: Any) -> None:
     assertions.client(acme)
     forged = [assertions.sign(assertions.claims(), assertions.ec_key("evil")) for _ in range(61)]
     for text in forged[:60]:

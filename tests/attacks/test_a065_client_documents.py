@@ -118,6 +118,7 @@ def test_other_alphabets_are_refused_and_punycode_is_shown_as_such(
     assert "p\u0430ypal" not in page
 
 
+@pytest.mark.usefixtures("early_in_a_window")
 def test_a_stranger_makes_us_ask_only_so_often(client: Browser, elsewhere: Elsewhere) -> None:
     statuses = []
     for number in range(35):

@@ -94,6 +94,7 @@ def test_others_are_not_disturbed_by_it(bank: Client, newcomer: Person) -> None:
     assert ciba.ask(bank, login_hint=newcomer.email).status == 200
 
 
+@pytest.mark.usefixtures("early_in_a_window")
 def test_one_client_asks_so_often_and_no_more(bank: Client) -> None:
     replies = [ciba.ask(bank, login_hint=f"p{n}@acme.example") for n in range(61)]
 

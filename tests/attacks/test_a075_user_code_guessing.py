@@ -41,6 +41,7 @@ def test_a_code_has_34_bits_without_vowels(tv):
     assert 20**8 > 2**34
 
 
+@pytest.mark.usefixtures("early_in_a_window")
 def test_ten_tries_and_no_more(client: Browser, session, codes):
     wrong = other(codes["user_code"], half=0)
     answers = [device.enter(client, wrong).status_code for _ in range(11)]
@@ -50,6 +51,7 @@ def test_ten_tries_and_no_more(client: Browser, session, codes):
     assert AuditEvent.objects.filter(event=Event.DEVICE_CODE_MISTYPED).count() == 10
 
 
+@pytest.mark.usefixtures("early_in_a_window")
 def test_another_sign_in_of_the_same_person_brings_no_more(client, session, employee, codes):
     for _ in range(10):
         device.enter(client, other(codes["user_code"], half=0))
@@ -59,6 +61,7 @@ def test_another_sign_in_of_the_same_person_brings_no_more(client, session, empl
     assert device.enter(again, codes["user_code"]).status_code == 429
 
 
+@pytest.mark.usefixtures("early_in_a_window")
 def test_another_person_at_the_same_address_brings_no_more(client, session, approver, codes):
     for _ in range(10):
         device.enter(client, other(codes["user_code"], half=0))
@@ -70,6 +73,7 @@ def test_another_person_at_the_same_address_brings_no_more(client, session, appr
     assert device.enter(colleague, codes["user_code"]).status_code == 303
 
 
+@pytest.mark.usefixtures("early_in_a_window")
 @pytest.mark.django_db(transaction=True)
 def test_parallel_tries_are_paid_for_before_they_are_judged(client, session, codes):
     wrong = other(codes["user_code"], half=0)

@@ -1,5 +1,6 @@
 """A125: learn who exists, or whose passkey is whose, from the options of a ceremony."""
 
+import pytest
 from django.test import Client as Browser
 
 from tests.cast import Person
@@ -29,6 +30,7 @@ def test_a_stranger_gets_no_credential_ids(newcomer: Person) -> None:
         assert key.credential_ids[0] not in answer.content.decode()
 
 
+@pytest.mark.usefixtures("early_in_a_window")
 def test_beginning_is_limited_by_address(db: None) -> None:
     from mfa.limits import CEREMONIES_PER_ADDRESS
 

@@ -341,6 +341,7 @@ class TestJourney:
         assert is_error_page(response)
         assert nothing_was_issued()
 
+    @pytest.mark.usefixtures("early_in_a_window")
     def test_beginning_is_limited(self, visitor: Browser, acme_web: Client) -> None:
         for _ in range(PENDING_REQUESTS.burst):
             spend(PENDING_REQUESTS, "127.0.0.1", now=clock.now())

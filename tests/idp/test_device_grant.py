@@ -96,6 +96,7 @@ class TestStarting:
 
         assert [device.start(tv).json["user_code"] for _ in "12"] == ["BBBB-BBBB", "CCCC-CCCC"]
 
+    @pytest.mark.usefixtures("early_in_a_window")
     def test_a_flood_is_refused(self, tv):
         replies = [device.start(tv).status for _ in range(61)]
 

@@ -192,6 +192,7 @@ class TestWho:
         assert push(acme_web).status == 401
         assert PushedRequest.unscoped.count() == 1
 
+    @pytest.mark.usefixtures("early_in_a_window")
     def test_public_clients_may_push_a_limited_number(
         self, acme_spa: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:

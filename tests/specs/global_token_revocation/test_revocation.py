@@ -304,6 +304,7 @@ def test_a_shared_secret_signs_nothing(
     assert nothing_happened(session)
 
 
+@pytest.mark.usefixtures("early_in_a_window")
 def test_too_many_have_to_wait(
     tool: Client, employee: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

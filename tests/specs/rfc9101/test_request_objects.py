@@ -339,6 +339,7 @@ class TestByReference:
 
         assert answer(response)["error"] == "request_not_supported"
 
+    @pytest.mark.usefixtures("early_in_a_window")
     def test_strangers_can_make_us_ask_so_often_only(
         self, client: Client, document: str, elsewhere: Elsewhere, monkeypatch: Any
     ) -> None:
