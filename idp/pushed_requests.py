@@ -12,7 +12,7 @@ import orjson
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import storage
+from idp import request_objects, storage
 from idp.client_auth import MachineClient, same_client
 from idp.models import Client, PushedRequest
 from idp.requests import AuthorizationParams
@@ -32,19 +32,27 @@ def named(params: AuthorizationParams, reference: str) -> AuthorizationParams:
 
 
 def keep(params: AuthorizationParams, *, caller: MachineClient) -> None:
-    """Keep a checked and named request; raises StaleClient if the client has changed since."""
-    row = storage.one(
-        storage.PUSH_REQUEST,
-        {
-            "digest": bytes.fromhex(params.pushed or ""),
-            "client": caller.id,
-            "changed_at": caller.changed_at,
-            "parameters": orjson.dumps(params.to_json()).decode(),
-            "lifetime": LIFETIME,
-            "clock_offset": clock.offset(),
-        },
-    )
+    """Keep a checked and named request, and use up the request object that it came in.
+
+    One statement: both are done or neither. Raises StaleClient if the client has changed since,
+    and refuses INVALID_REQUEST_OBJECT if somebody else was faster with the same object.
+    """
+    values = {
+        "digest": bytes.fromhex(params.pushed or ""),
+        "client": caller.id,
+        "changed_at": caller.changed_at,
+        "parameters": orjson.dumps(replace(params, once=None).to_json()).decode(),
+        "lifetime": LIFETIME,
+        "clock_offset": clock.offset(),
+    }
+    if params.once is None:
+        row = storage.one(storage.PUSH_REQUEST, values)
+    else:
+        used, until = request_objects.spent(params.once)
+        row = storage.one(storage.PUSH_REQUEST_ONCE, values | {"used": used, "used_until": until})
     same_client(caller, row["changed_at"] if row is not None else None)
+    if row is not None and not row["is_kept"]:
+        raise request_objects.used_before()
 
 
 def find(reference: str, *, client: Client, now: datetime) -> AuthorizationParams:

@@ -137,13 +137,19 @@ def claim(params: AuthorizationParams) -> None:
     """
     if params.once is None:
         return
-    key, _, until = params.once.partition(":")
-    values = {
-        "digest": bytes.fromhex(key),
-        "expires_at": datetime.fromtimestamp(int(until), UTC),
-    }
-    if storage.one(CLAIM_ASSERTION, values) is None:
+    used, until = spent(params.once)
+    if storage.one(CLAIM_ASSERTION, {"digest": used, "expires_at": until}) is None:
         raise Refusal.conflict("This sign-in is already finished.")
+
+
+def spent(once: str) -> tuple[bytes, datetime]:
+    """Digest and end of the row by which a request object is used up (`AuthorizationParams`)."""
+    key, _, until = once.partition(":")
+    return bytes.fromhex(key), datetime.fromtimestamp(int(until), UTC)
+
+
+def used_before() -> Refusal:
+    return _refusal("The request object was used before.")
 
 
 def algorithms_of(registered: ClientMetadata) -> list[str]:
@@ -220,7 +226,7 @@ def _once(claims: Mapping[str, Any], client_id: str, now: datetime) -> str:
         raise _refusal("jti of the request object is not a text.")
     key = digest(f"request|{client_id}|{jti}")
     if storage.one(FIND_USED, {"digest": key}) is not None:
-        raise _refusal("The request object was used before.")
+        raise used_before()
     current, end = now.timestamp(), _seconds(claims, "exp")
     if end is None:
         until = current + KEPT_WITHOUT_END.total_seconds()

@@ -6,7 +6,7 @@ from datetime import datetime
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
-from idp import client_row, pushed_requests, request_objects
+from idp import client_row, pushed_requests
 from idp.authorization import checks, sources
 from idp.client_auth import MachineClient
 from idp.endpoints.callers import as_parameters, authenticated
@@ -36,8 +36,7 @@ def push(request: Request) -> Answer:
     params = pushed_requests.named(asked, reference)
     checks.check_redirect_uri(params, client)
     params = checks.run_checks(params, client)
-    request_objects.claim(params)
-    pushed_requests.keep(replace(params, once=None), caller=caller)
+    pushed_requests.keep(params, caller=caller)
     lifetime = int(pushed_requests.LIFETIME.total_seconds())
     answer = json_answer({"request_uri": reference, "expires_in": lifetime}, status=201)
     answer.headers.extend(dpop.nonce_headers(request))

@@ -43,6 +43,7 @@ VALUES = {
     "open_for": timedelta(days=1), "kept_for": timedelta(hours=2),
     "session": ID, "terms": "{}", "user": ID,
     "session_id": ID, "subject": "", "total": 100, "transaction_id": ID, "window_began": None,
+    "used": b"u", "used_until": None,
 }  # fmt: skip
 # Tables that grow with use. The others are small, or read whole.
 LARGE = [
@@ -54,7 +55,8 @@ LARGE = [
 def plan(statement: str) -> str:
     """The plan of a statement that is only looked at, with indexes preferred."""
     moments = {
-        name: clock.now() for name in ("at", "now", "changed_at", "expires_at", "window_began")
+        name: clock.now()
+        for name in ("at", "now", "changed_at", "expires_at", "window_began", "used_until")
     }
     with storage.unit() as unit:
         unit.cursor.execute("SET LOCAL enable_seqscan = off", {})
@@ -68,7 +70,7 @@ def test_no_statement_is_forgotten():
         "REVOKE_FAMILY", "REVOKE_TOKEN", "FIND_CLIENT", "ISSUE_TO_CLIENT",
         "SPEND_PROOF", "START_DEVICE", "POLL_DEVICE", "REDEEM_DEVICE", "FIND_DEVICE", "KEEP", "KEEP_AND_TOUCH",
         "POLL_BACKCHANNEL", "REDEEM_BACKCHANNEL", "FIND_BACKCHANNEL",
-        "FIND_PROFILE", "FIND_SESSION", "PUSH_REQUEST", "ENLIST_TOKEN", "CLOSE_STATUS_LIST", "OPEN_STATUS_LIST",
+        "FIND_PROFILE", "FIND_SESSION", "PUSH_REQUEST", "PUSH_REQUEST_ONCE", "ENLIST_TOKEN", "CLOSE_STATUS_LIST", "OPEN_STATUS_LIST",
         "FIND_STATUS_LIST", "FIND_STATUS_LISTS",
     }  # fmt: skip
 

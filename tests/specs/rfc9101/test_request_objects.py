@@ -426,6 +426,19 @@ class TestSingleUse:
         late = ask(alices, signer, text, redirect_uri=CALLBACK)
         assert answer(late)["error"] == "invalid_request_object"
 
+    def test_a_client_that_changes_meanwhile_does_not_use_it_up(self, signer: Client) -> None:
+        assert push_object(signer, sign(claims(signer, jti="first"))).status == 201
+        Client.unscoped.filter(pk=signer.pk).update(name="Renamed", changed_at=clock.now())
+
+        assert push_object(signer, sign(claims(signer, jti="once"))).status == 201
+
+    def test_nor_does_one_that_was_switched_off(self, signer: Client) -> None:
+        assert push_object(signer, sign(claims(signer, jti="first"))).status == 201
+        Client.unscoped.filter(pk=signer.pk).update(is_active=False, changed_at=clock.now())
+
+        assert push_object(signer, sign(claims(signer, jti="once"))).status == 401
+        assert UsedAssertion.objects.count() == 1
+
     def test_a_refused_request_uses_nothing_up(self, alices: Browser, signer: Client) -> None:
         wrong = sign(claims(signer, jti="once", scope="openid nonsense"))
 
