@@ -55,6 +55,7 @@ class Event(StrEnum):
     CODE_REPLAYED = "idp.code.replayed"
     CONSENT_GRANTED = "idp.consent.granted"
     CONSENT_REVOKED = "idp.consent.revoked"
+    GLOBAL_REVOCATION_REFUSED = "idp.global_revocation.refused"
     LOGOUT_ABANDONED = "idp.logout.abandoned"
     INITIAL_ACCESS_TOKEN_CREATED = "idp.initial_access_token.created"
     INITIAL_ACCESS_TOKEN_REVOKED = "idp.initial_access_token.revoked"

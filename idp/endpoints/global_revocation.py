@@ -5,12 +5,15 @@ A security tool signs a person out everywhere. The person is named by a subject 
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
+from audit.events import Event
+from audit.recorder import record
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
@@ -34,7 +37,8 @@ def revoke_globally(request: Request) -> Answer:
     """POST /oauth/global-token-revocation: 204 when nothing of the person is signed in any more.
 
     For clients that an administrator has let do so, about people of their own organisation;
-    others do not exist (404). Asking again is answered alike.
+    others do not exist (404). Asking again is answered alike. Who may not, or names nobody, is
+    written down: it has authenticated, and pays for each try.
     """
     client = authenticated_by_header(request)
     if client.token_endpoint_auth_method not in AUTH_METHODS:
@@ -42,7 +46,8 @@ def revoke_globally(request: Request) -> Answer:
     now = clock.now()
     spend(GLOBAL_REVOCATIONS, client.client_id, now=now)
     if not client.metadata.may_sign_people_out:
-        raise Refusal("unauthorized_client", "This client may not sign people out.", 403)
+        refusal = Refusal("unauthorized_client", "This client may not sign people out.", 403)
+        raise _noted(refusal, client, now=now)
     named = _subject_identifier(request)
     with transaction.atomic():
         rows = Client.objects.within_id(client.organisation_id).filter(
@@ -50,14 +55,15 @@ def revoke_globally(request: Request) -> Answer:
         )
         same_client(client, rows.values_list("changed_at", flat=True).first())
         user = _find(client, named)
-        if user is None:
-            raise Refusal.not_found()
-        sign_out_everywhere(
-            user=user,
-            reason=EndReason.ENDED_BY_CLIENT,
-            now=now,
-            actor=f"idp.Client:{client.id}",
-        )
+        if user is not None:
+            sign_out_everywhere(
+                user=user,
+                reason=EndReason.ENDED_BY_CLIENT,
+                now=now,
+                actor=f"idp.Client:{client.id}",
+            )
+    if user is None:
+        raise _noted(Refusal.not_found(), client, now=now, form=named["format"])
     return Answer(204, b"", [*NO_STORE])
 
 
@@ -96,3 +102,19 @@ def _find(client: MachineClient, named: Mapping[str, str]) -> User | None:
         return None
     user_id = user_of(client, named["sub"] if named["format"] == "iss_sub" else named["id"])
     return people.filter(pk=user_id).first() if user_id else None
+
+
+def _noted(
+    refusal: Refusal, client: MachineClient, *, now: datetime, form: str | None = None
+) -> Refusal:
+    """The refusal, once it is written down. Whom the client named is nobody's business."""
+    record(
+        Event.GLOBAL_REVOCATION_REFUSED,
+        organisation_id=client.organisation_id,
+        actor=f"idp.Client:{client.id}",
+        subject=f"idp.Client:{client.id}",
+        now=now,
+        error=refusal.code,
+        format=form,
+    )
+    return refusal

@@ -3,14 +3,31 @@
 import re
 from pathlib import Path
 
+from tests.attacks.sabotage import DEFENCES, files_of
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAST = 80  # the later ones are attacks on people and platform
 
 
-def test_the_table_and_the_folder_agree():
+def files_there() -> list[str]:
+    names = sorted(path.name for path in ROOT.glob("tests/attacks/test_a0*.py"))
+    return [name for name in names if int(name[6:9]) <= LAST]
+
+
+def test_the_table_and_the_folder_agree() -> None:
     page = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| (A\d{3}) \| .* \| `(.*)` \|$", page, re.MULTILINE)
-    there = sorted(path.name for path in ROOT.glob("tests/attacks/test_a0*.py"))
 
-    assert [name for _, name in listed] == [name for name in there if int(name[6:9]) <= LAST]
+    assert [name for _, name in listed] == files_there()
     assert all(name.startswith(f"test_{attack.lower()}_") for attack, name in listed)
+
+
+def test_each_of_them_is_sabotaged() -> None:
+    """A test that stays green without its defence proves nothing."""
+    sabotaged = {path.name for name in DEFENCES for path in files_of(name)}
+
+    assert [name for name in files_there() if name not in sabotaged] == []
+
+
+def test_each_sabotage_has_tests() -> None:
+    assert [name for name in DEFENCES if not files_of(name)] == []
