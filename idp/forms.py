@@ -7,7 +7,7 @@ from django import forms
 
 from accounts.models import REQUIRED_ACR
 from core.errors import Refusal
-from idp import device, registration
+from idp import device, registration, registration_addresses, registration_keys
 from idp.dynamic_registration.flows import MAX_LIFETIME, MAX_USES
 from idp.dynamic_registration.ways import IMPLICIT
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES, OURS
@@ -104,9 +104,12 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
                 registration.check_way_back(cleaned["grant_types"], cleaned["redirect_uris"])
             except Refusal as refusal:
                 self.add_error("redirect_uris", refusal.detail)
+        if not self.errors:
             try:
                 known = ClientMetadata.from_json(cleaned["metadata"])
                 registration.check_fit(cleaned["grant_types"], known)
+                registration_keys.check_method(cleaned["token_endpoint_auth_method"], known)
+                registration_addresses.check_front_channel(known, cleaned["redirect_uris"])
             except Refusal as refusal:
                 self.add_error("metadata", refusal.detail)
         return cleaned

@@ -10,7 +10,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 from accounts.models import Organisation
 from core import clock
 from core.prepared import Cursor
-from idp import client_auth, client_keys, client_row, keys, storage
+from idp import client_auth, client_keys, client_row, discovery, keys, storage
 from idp.endpoints import callers
 from idp.models import Client
 from idp.tokens import subject
@@ -53,6 +53,7 @@ def _fresh_process_state() -> Iterator[None]:
     callers.forget()
     client_keys.forget()
     client_row.forget()
+    discovery.document.cache_clear()
     current_session_id.set(None)
     # Where a browser's event loop runs, Django keeps another connection for this very thread.
     storage.forget()

@@ -71,6 +71,8 @@ class TestAdding:
             {"scopes": 'a"b'},
             {"name": "Wiki\u202e"},
             {"kind": "public", "token_endpoint_auth_method": "client_secret_basic"},
+            {"token_endpoint_auth_method": "private_key_jwt"},
+            {"metadata": '{"frontchannel_logout_uri": "https://other.example/out"}'},
         ],
     )
     def test_what_cannot_be_registered_is_explained(

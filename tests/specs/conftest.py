@@ -9,5 +9,6 @@ from tests.support import over_tls
 
 @pytest.fixture(autouse=True)
 def _over_tls() -> Iterator[None]:
-    with over_tls.spoken():
+    with over_tls.spoken() as asked:
         yield
+        assert asked, "this test has sent nothing: what tests functions belongs in tests/idp"

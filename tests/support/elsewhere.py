@@ -5,6 +5,7 @@ The `elsewhere` fixture (tests/conftest.py) opens loopback for the product and t
 
 import datetime as dt
 import ipaddress
+import socket
 import ssl
 import tempfile
 import threading
@@ -15,10 +16,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from core import outbound
 
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 KEY_USAGES = [
@@ -176,6 +180,17 @@ class Elsewhere:
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(content)
+
+
+def answers_for_every_name(patch: pytest.MonkeyPatch, server: Elsewhere) -> None:
+    """Whatever other name and port the product asks, it gets to this server."""
+    resolve, dial = socket.getaddrinfo, outbound._dial
+
+    def to_loopback(host: Any, *args: Any, **how: Any) -> Any:
+        return resolve("127.0.0.1" if host == server.host else host, *args, **how)
+
+    patch.setattr(socket, "getaddrinfo", to_loopback)
+    patch.setattr(outbound, "_dial", lambda at, _, deadline: dial(at, server.port, deadline))
 
 
 class _Quiet(ThreadingHTTPServer):

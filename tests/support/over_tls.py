@@ -150,11 +150,15 @@ class Line(http.client.HTTPSConnection):
 
 _thread = threading.local()
 _open: list[Line] = []
+_asked: list[str] = []
 
 
 @contextlib.contextmanager
-def spoken() -> Iterator[None]:
-    """Within it test browsers and `oauth.send` speak TLS to the running server."""
+def spoken() -> Iterator[list[str]]:
+    """Within it test browsers and `oauth.send` speak TLS to the running server.
+
+    Gives the paths that were asked, in the order of the answers.
+    """
     from config import wsgi
 
     with (
@@ -163,10 +167,11 @@ def spoken() -> Iterator[None]:
         mock.patch.object(ClientHandler, "__call__", _answer_to_browser),
         mock.patch.object(oauth, "ask", _answer_to_client),
     ):
-        yield
+        yield _asked
     for line in _open:
         line.close()
     _open.clear()
+    _asked.clear()
     _thread.__dict__.clear()
 
 
@@ -244,6 +249,7 @@ def send(environ: Mapping[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]
         line.endheaders(environ["wsgi.input"].read(length) if length else None)
         answer = line.getresponse()
         body = answer.read()
+    _asked.append(environ["PATH_INFO"])
     return answer.status, answer.getheaders(), body
 
 

@@ -2,7 +2,6 @@ import pytest
 from django.test import Client as Browser
 
 from accounts.models import Organisation
-from idp import discovery
 from tests import cast
 from tests.cast import Person
 
@@ -11,7 +10,6 @@ from tests.cast import Person
 def _open(settings, acme: Organisation) -> None:
     settings.CLIENT_DOCUMENTS_ORGANISATION = "acme"
     settings.CLIENT_DOCUMENTS_HOSTS = ["*"]
-    discovery.document.cache_clear()
 
 
 @pytest.fixture

@@ -187,11 +187,14 @@ def test_section_6_a_client_may_ask_in_its_own_name(acme: Organisation) -> None:
 
 @pytest.mark.spec("RFC 9396", "10", "discovery names the types of the installation, if it has some")
 def test_types_in_discovery(settings: Any) -> None:
-    assert "authorization_details_types_supported" not in discovery.metadata()
+    path = "/.well-known/oauth-authorization-server"
+    assert "authorization_details_types_supported" not in oauth.send("GET", path).json
 
     settings.AUTHORIZATION_DETAILS_TYPES = ["payment"]
+    discovery.document.cache_clear()
 
-    assert discovery.metadata()["authorization_details_types_supported"] == ["payment"]
+    said = oauth.send("GET", path).json
+    assert said["authorization_details_types_supported"] == ["payment"]
 
 
 @pytest.mark.spec("RFC 9396", "10", "a client registers types that discovery names, and no others")
