@@ -215,6 +215,61 @@ class RoleAssignment(ScopedModel):
         ]
 
 
+class LockTarget(models.TextChoices):
+    USER = "user"
+    ROLE = "role"
+    CLIENT = "client"
+    DEVICE = "device"
+    SESSION = "session"
+    ADDRESS = "address"
+    CREDENTIAL = "credential"
+
+
+class LockQuerySet(models.QuerySet["Lock"]):
+    def live(self, now: datetime) -> "LockQuerySet":
+        """Those that hold at `now`: not lifted, not over. Half-open: [created_at, ends_at)."""
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=now), lifted_at=None)
+
+
+class Lock(ScopedModel):
+    """Stops whatever it names, in every use, until it ends or is lifted.
+
+    target: the id of the row (a client's is its `client_id`, a credential's its factor's id), or
+    for addresses a network in CIDR form. reason: for administrators. message: for whom it stops.
+    needs_recovery: only an administrator or a recovery of the account lifts it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    target_type = models.CharField(max_length=16, choices=LockTarget.choices)
+    target = models.CharField(max_length=200)
+    reason = models.CharField(max_length=200)
+    message = models.CharField(max_length=200, blank=True)
+    needs_recovery = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=100)
+    ends_at = models.DateTimeField(null=True)
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.CharField(max_length=100, blank=True)
+
+    unscoped: ClassVar = models.Manager.from_queryset(LockQuerySet)()
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ends_at=None) | Q(ends_at__gt=F("created_at")),
+                name="accounts_lock_period",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organisation", "target_type", "target"],
+                condition=Q(lifted_at=None),
+                name="accounts_live_locks",
+            ),
+        ]
+
+
 class Invitation(ScopedModel):
     """A one-time way in. digest: SHA-256 of the token in the mailed link."""
 

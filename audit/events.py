@@ -34,7 +34,7 @@ class Event(StrEnum):
     USER_REACTIVATED = "accounts.user.reactivated"
     USER_REGISTERED = "accounts.user.registered"
 
-    DEVICE_SEEN_FIRST = "devices.device.first_seen"
+    BROWSER_SEEN_FIRST = "devices.browser.first_seen"
 
     AUTHORIZATION_DENIED = "idp.authorization.denied"
     AUTH_REQ_ID_MISUSED = "idp.auth_req_id.misused"

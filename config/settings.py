@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "protection",
     "audit",
     "devices",
+    "risk",
     "accounts",
     "mfa",
     "sessions",
@@ -137,7 +138,7 @@ IS_SECURE = ISSUER.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_SECURE
 SESSION_COOKIE_NAME = "__Host-session" if IS_SECURE else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if IS_SECURE else "csrf"
-DEVICE_COOKIE_NAME = "__Host-device" if IS_SECURE else "device"
+BROWSER_COOKIE_NAME = "__Host-browser" if IS_SECURE else "browser"
 BROWSER_STATE_COOKIE_NAME = "__Host-browser-state" if IS_SECURE else "browser-state"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True

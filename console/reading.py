@@ -60,7 +60,7 @@ def live_sessions_of(user: User, *, now: datetime) -> "QuerySet[LoginSession]":
     return (
         LoginSession.unscoped.live(now)
         .filter(user_id=user.pk)
-        .select_related("device")
+        .select_related("browser")
         .order_by("-last_used_at")
     )
 

@@ -17,12 +17,12 @@ def tell_of_new_device(
     *,
     user: User,
     session: LoginSession,
-    device_is_new: bool,
+    browser_is_new: bool,
     now: datetime,
     **_: Any,
 ) -> None:
     """Mail a notice, but not at the very first sign-in of an account."""
-    if not device_is_new:
+    if not browser_is_new:
         return
     earlier = LoginSession.objects.within_id(user.organisation_id).filter(user=user)
     if not earlier.exclude(pk=session.pk).exists():
@@ -32,5 +32,5 @@ def tell_of_new_device(
         "account/email/new_sign_in",
         now=now,
         ip=session.address,
-        device_name=session.device.name if session.device else None,
+        device_name=session.browser.name if session.browser else None,
     )

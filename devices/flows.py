@@ -1,4 +1,4 @@
-"""Recognising a device at sign-in."""
+"""Recognising a browser at sign-in."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from ua_parser import parse
 from audit.events import Event
 from audit.recorder import record
 from core.ids import digest, new_token
-from devices.models import Device
+from devices.models import Browser
 
 MAX_USER_AGENT_LENGTH = 512
 
@@ -19,7 +19,7 @@ MAX_USER_AGENT_LENGTH = 512
 class Recognised:
     """cookie: the secret that the browser keeps; new when the one it showed was absent."""
 
-    device: Device
+    browser: Browser
     is_new: bool
     cookie: str
 
@@ -28,12 +28,12 @@ class Recognised:
 def recognise(
     *, user: Any, cookie: str | None, user_agent: str, address: str, now: datetime
 ) -> Recognised:
-    """Find or write down the device that this user signs in from.
+    """Find or write down the browser that this user signs in from.
 
-    The same browser used by two people is two devices with one cookie: neither sees the other's.
+    The same one used by two people is two rows with one cookie: neither sees the other's.
     """
     secret = cookie if cookie and len(cookie) <= 64 else new_token()  # noqa: PLR2004 - 43 characters are ours
-    device, is_new = Device.unscoped.get_or_create(
+    browser, is_new = Browser.unscoped.get_or_create(
         user=user,
         cookie_digest=digest(secret),
         defaults={
@@ -46,19 +46,22 @@ def recognise(
     )
     if is_new:
         record(
-            Event.DEVICE_SEEN_FIRST,
+            Event.BROWSER_SEEN_FIRST,
             organisation_id=user.organisation_id,
             actor=user,
-            subject=device,
-            device_id=device.id,
+            subject=browser,
             address=address,
             now=now,
-            name=device.name,
+            name=browser.name,
         )
     else:
-        device.name, device.last_seen_at, device.last_address = describe(user_agent), now, address
-        device.save(update_fields=["name", "last_seen_at", "last_address"])
-    return Recognised(device, is_new, secret)
+        browser.name, browser.last_seen_at, browser.last_address = (
+            describe(user_agent),
+            now,
+            address,
+        )
+        browser.save(update_fields=["name", "last_seen_at", "last_address"])
+    return Recognised(browser, is_new, secret)
 
 
 def describe(user_agent: str) -> str:

@@ -15,7 +15,7 @@ from audit.recorder import record
 from core.assurance import Assurance
 from core.errors import Refusal
 from core.ids import digest
-from devices.models import Device
+from devices.models import Browser
 from sessions.models import EndReason, LoginSession
 from sessions.signals import assurance_changed, session_ended
 
@@ -28,7 +28,7 @@ def start_session(
     user: Any,
     session_key: str,
     assurance: Assurance,
-    device: Device | None,
+    browser: Browser | None,
     address: str,
     user_agent: str,
     now: datetime,
@@ -43,7 +43,7 @@ def start_session(
     session = LoginSession.objects.create(
         organisation_id=user.organisation_id,
         user=user,
-        device=device,
+        browser=browser,
         session_key_digest=key_digest,
         acr=assurance.level.acr,
         amr=list(assurance.methods),
@@ -61,7 +61,7 @@ def start_session(
         actor=user,
         subject=session,
         session_id=session.id,
-        device_id=device.id if device else None,
+        device_id=browser.device_id if browser else None,
         address=address,
         now=now,
         **session.describe(),

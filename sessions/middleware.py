@@ -23,7 +23,7 @@ from sessions import browser_state, evaluation, flows
 from sessions.current import current_session_id
 from sessions.models import LoginSession
 
-DEVICE_COOKIE_LIFETIME = timedelta(days=365)
+BROWSER_COOKIE_LIFETIME = timedelta(days=365)
 
 
 class LoginSessionMiddleware:
@@ -81,12 +81,12 @@ class LoginSessionMiddleware:
                 ).update(session_key_digest=new_digest)
         if settings.SESSION_MANAGEMENT:
             browser_state.follow(request, response)
-        cookie = getattr(request, "device_cookie", None)
+        cookie = getattr(request, "browser_cookie", None)
         if cookie:
             response.set_cookie(
-                settings.DEVICE_COOKIE_NAME,
+                settings.BROWSER_COOKIE_NAME,
                 cookie,
-                max_age=DEVICE_COOKIE_LIFETIME,
+                max_age=BROWSER_COOKIE_LIFETIME,
                 secure=settings.SESSION_COOKIE_SECURE,
                 httponly=True,
                 samesite="Lax",

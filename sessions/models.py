@@ -25,6 +25,13 @@ class EndReason(models.TextChoices):
     ENDED_BY_CLIENT = "ended_by_client", "signed out everywhere by an application"
 
 
+class Binding(models.TextChoices):
+    """Where the key sits that a session is bound to."""
+
+    DBSC = "dbsc", "Device Bound Session Credentials"
+    WEBCRYPTO = "webcrypto", "a key of the browser (WebCrypto)"
+
+
 class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
     def live(self, now: datetime) -> "LoginSessionQuerySet":
         """Those not over at `now`, by their own clock; policy may still end them."""
@@ -33,11 +40,13 @@ class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
 
 
 class LoginSession(ScopedModel):
-    """A sign-in of a user on a device. Its id is `sid` in tokens.
+    """A sign-in of a user in a browser. Its id is `sid` in tokens.
 
     session_key_digest: SHA-256 of the cookie session's key. acr, amr, auth_time: what was proven.
     expires_at: the absolute end; the idle end is last_used_at + the idle lifetime.
     security_stamp: the user's at sign-in; a difference means that credentials have changed.
+    binding: to which kind of key of the browser it is bound, "" for none; proven_at: when that key
+    was last shown to be there. risk_level: how unusual this sign-in was (`risk.models.RiskLevel`).
     outcome, evaluated_at: the last verdict of policy.
     """
 
@@ -46,7 +55,7 @@ class LoginSession(ScopedModel):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="login_sessions"
     )
-    device = models.ForeignKey("devices.Device", models.SET_NULL, null=True, related_name="+")
+    browser = models.ForeignKey("devices.Browser", models.SET_NULL, null=True, related_name="+")
     session_key_digest = models.BinaryField(max_length=32)
     acr = models.CharField(max_length=8)
     amr = ArrayField(models.CharField(max_length=16), default=list)
@@ -59,6 +68,9 @@ class LoginSession(ScopedModel):
     address = models.GenericIPAddressField(null=True)
     user_agent = models.CharField(max_length=512, blank=True)
     security_stamp = models.UUIDField()
+    binding = models.CharField(max_length=16, blank=True, choices=Binding.choices)
+    proven_at = models.DateTimeField(null=True)
+    risk_level = models.PositiveSmallIntegerField(default=0)
     outcome = models.CharField(max_length=16, blank=True)
     evaluated_at = models.DateTimeField(null=True)
 

@@ -37,7 +37,7 @@ def start_login_session(sender: Any, *, request: Any, user: Any, **_: Any) -> No
     with transaction.atomic():
         recognised = recognise(
             user=user,
-            cookie=request.COOKIES.get(settings.DEVICE_COOKIE_NAME),
+            cookie=request.COOKIES.get(settings.BROWSER_COOKIE_NAME),
             user_agent=user_agent,
             address=address,
             now=now,
@@ -46,18 +46,18 @@ def start_login_session(sender: Any, *, request: Any, user: Any, **_: Any) -> No
             user=user,
             session_key=request.session.session_key,
             assurance=assurance,
-            device=recognised.device,
+            browser=recognised.browser,
             address=address,
             user_agent=user_agent,
             now=now,
         )
         evaluate(session_id=session.id, trigger=Trigger.LOGIN, now=now)
-    request.device_cookie = recognised.cookie
+    request.browser_cookie = recognised.cookie
     request.login_session = session
     request.assurance = assurance
     current_session_id.set(session.id)
     signed_in.send(
-        LoginSession, user=user, session=session, device_is_new=recognised.is_new, now=now
+        LoginSession, user=user, session=session, browser_is_new=recognised.is_new, now=now
     )
 
 

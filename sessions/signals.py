@@ -2,7 +2,7 @@
 
 `session_ended`: session (LoginSession), reason.
 `assurance_changed`: session (LoginSession).
-`signed_in`: user, session, device_is_new, now.
+`signed_in`: user, session, browser_is_new, now.
 """
 
 from django.dispatch import Signal

@@ -125,7 +125,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
     live = (
         LoginSession.unscoped.filter(user_id=current.user_id)
         .live(clock.now())
-        .select_related("device")
+        .select_related("browser")
         .annotate(is_other=Case(When(id=current.id, then=Value(0)), default=Value(1)))
         .order_by("is_other", "-last_used_at")
     )

@@ -26,7 +26,7 @@ from tests import cast
 from tests.cast import Person
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ["accounts", "audit", "config", "console", "core", "devices", "idp", "mfa", "policy",
+APPS = ["accounts", "audit", "config", "console", "core", "devices", "risk", "idp", "mfa", "policy",
         "protection", "sessions"]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from django.apps import apps
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOMS = [
-    "accounts", "audit", "config", "console", "core", "devices", "idp", "mfa", "policy",
+    "accounts", "audit", "config", "console", "core", "devices", "risk", "idp", "mfa", "policy",
     "protection", "sessions",
 ]  # fmt: skip
 

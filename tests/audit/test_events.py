@@ -9,7 +9,18 @@ from audit.events import Event
 from audit.models import AuditEvent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-APPS = ["accounts", "config", "console", "devices", "idp", "mfa", "protection", "sessions", "audit"]
+APPS = [
+    "accounts",
+    "config",
+    "console",
+    "devices",
+    "idp",
+    "mfa",
+    "protection",
+    "risk",
+    "sessions",
+    "audit",
+]
 GRAMMAR = re.compile(r"[a-z]+(\.[a-z]+(_[a-z]+)*){2}")
 # Last words that are no past participle in -ed, and are right.
 IRREGULAR = {"first_seen", "made", "signed_out", "removed", "role_added"}

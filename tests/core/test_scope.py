@@ -6,7 +6,7 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts.models import Role, RoleAssignment, User
 from core.scope import ScopedManager, ScopedModel, Unscoped
-from devices.models import Device
+from devices.models import Browser
 from idp.models import Client
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ BY_WAY_OF_ANOTHER = {
     "idp.PairwiseSalt", "idp.SigningKey", "idp.RevokedToken", "idp.UsedAssertion", "idp.SpentProof",
     "idp.StatusList", "idp.ListedToken",  # one crowd of the tokens of all
 }  # fmt: skip
-OURS = {"accounts", "devices", "mfa", "idp_sessions", "idp", "audit", "protection"}
+OURS = {"accounts", "devices", "risk", "mfa", "idp_sessions", "idp", "audit", "protection"}
 
 
 @pytest.mark.parametrize("model", SCOPED, ids=lambda model: model._meta.label)
@@ -89,7 +89,7 @@ def test_every_reference_to_a_scoped_row_is_tied_to_its_organisation(model):
         assert wanted in tied, f"{model._meta.label}.{field.name}"
 
 
-@pytest.mark.parametrize("wrong", ["role", "device", "user of a client"])
+@pytest.mark.parametrize("wrong", ["role", "browser", "user of a client"])
 def test_the_database_refuses_a_row_that_crosses(acme, globex, employee, outsider, wrong, now):
     role = Role.objects.create(organisation=globex, name="clerk")
 
@@ -98,8 +98,8 @@ def test_the_database_refuses_a_row_that_crosses(acme, globex, employee, outside
             RoleAssignment.objects.create(
                 organisation=acme, user=employee.user, role=role, starts_at=now
             )
-        elif wrong == "device":
-            Device.objects.create(
+        elif wrong == "browser":
+            Browser.objects.create(
                 organisation=acme, user=outsider.user, cookie_digest=b"x" * 32, name="-",
                 first_seen_at=now, last_seen_at=now,
             )  # fmt: skip

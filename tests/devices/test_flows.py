@@ -1,4 +1,4 @@
-"""A device is a browser that was seen before, and no more."""
+"""A browser that was seen before is known, and no more."""
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -8,7 +8,7 @@ from audit.models import AuditEvent
 from core import clock
 from core.ids import digest
 from devices.flows import describe, recognise
-from devices.models import Device
+from devices.models import Browser
 from tests.cast import FIREFOX
 from tests.support.racing import race
 
@@ -31,10 +31,10 @@ def test_a_new_browser_gets_a_secret_and_is_written_down(employee):
 
     assert met.is_new
     assert len(met.cookie) == 43
-    assert bytes(met.device.cookie_digest) == digest(met.cookie)
-    assert met.device.organisation_id == employee.user.organisation_id
-    event = AuditEvent.objects.get(event=Event.DEVICE_SEEN_FIRST)
-    assert (event.device_id, event.address) == (met.device.id, "203.0.113.7")
+    assert bytes(met.browser.cookie_digest) == digest(met.cookie)
+    assert met.browser.organisation_id == employee.user.organisation_id
+    event = AuditEvent.objects.get(event=Event.BROWSER_SEEN_FIRST)
+    assert (event.subject, event.address) == (f"devices.Browser:{met.browser.id}", "203.0.113.7")
     assert event.facts == {"name": "Firefox on Linux"}
 
 
@@ -44,22 +44,22 @@ def test_it_is_known_by_its_cookie_the_next_time(employee, later):
 
     again = meet(employee, first.cookie, user_agent=PHONE, address="198.51.100.4")
 
-    assert (again.is_new, again.device, again.cookie) == (False, first.device, first.cookie)
-    again.device.refresh_from_db()
-    assert again.device.name == "Mobile Safari on iOS"
-    assert again.device.last_address == "198.51.100.4"
-    assert (again.device.last_seen_at - at).total_seconds() < 5
-    assert again.device.first_seen_at < at
-    assert AuditEvent.objects.filter(event=Event.DEVICE_SEEN_FIRST).count() == 1
+    assert (again.is_new, again.browser, again.cookie) == (False, first.browser, first.cookie)
+    again.browser.refresh_from_db()
+    assert again.browser.name == "Mobile Safari on iOS"
+    assert again.browser.last_address == "198.51.100.4"
+    assert (again.browser.last_seen_at - at).total_seconds() < 5
+    assert again.browser.first_seen_at < at
+    assert AuditEvent.objects.filter(event=Event.BROWSER_SEEN_FIRST).count() == 1
 
 
-def test_a_browser_of_two_people_is_two_devices(employee, approver):
+def test_a_browser_of_two_people_is_two_rows(employee, approver):
     mine = meet(employee)
     theirs = meet(approver, mine.cookie)
 
     assert theirs.is_new
     assert theirs.cookie == mine.cookie
-    assert theirs.device != mine.device
+    assert theirs.browser != mine.browser
 
 
 @pytest.mark.parametrize("cookie", ["", None, "x" * 65, "x" * 100_000])
@@ -67,7 +67,7 @@ def test_what_cannot_be_our_cookie_is_replaced(employee, cookie):
     assert meet(employee, cookie).cookie != cookie
 
 
-def test_a_made_up_cookie_finds_nobody_elses_device(employee, approver):
+def test_a_made_up_cookie_finds_nobody_elses(employee, approver):
     meet(approver)
 
     assert meet(employee, "made-up").is_new
@@ -75,10 +75,10 @@ def test_a_made_up_cookie_finds_nobody_elses_device(employee, approver):
 
 def test_the_database_keeps_one_row_for_each_person_and_cookie(employee):
     met = meet(employee)
-    met.device.pk = None
+    met.browser.pk = None
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        Device.unscoped.bulk_create([met.device])
+        Browser.unscoped.bulk_create([met.browser])
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_its_name_is_plain_words(user_agent, name):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_sign_ins_at_once_with_one_cookie_are_one_device(employee):
+def test_two_sign_ins_at_once_with_one_cookie_are_one_row(employee):
     met = race(lambda _: meet(employee, "c" * 43), runners=4)
 
-    assert len({one.device.id for one in met}) == 1
+    assert len({one.browser.id for one in met}) == 1
     assert sum(one.is_new for one in met) == 1

@@ -257,7 +257,7 @@ class TestTls:
         cookies = [text for page in ours for text in page.headers.get_list("Set-Cookie")]
 
         assert {text.partition("=")[0] for text in cookies} >= {
-            *("__Host-session", "__Host-csrf", "__Host-device"),
+            *("__Host-session", "__Host-csrf", "__Host-browser"),
         }
         assert all(text.startswith("__Host-") and "Secure" in text for text in cookies)
         assert all("Domain" not in text for text in cookies)

@@ -49,7 +49,7 @@ def test_a_guest_with_a_role_that_demands_two_steps(
         "accounts.user.registered",
         "accounts.role.assigned",
         "accounts.invitation.accepted",
-        "devices.device.first_seen",
+        "devices.browser.first_seen",
         "sessions.session.started",
         "sessions.assurance.raised",
         "mfa.factor.added",

@@ -55,7 +55,7 @@ def test_the_main_story(visitor: Visitor, notes: Client, employee: Person, later
 
     assert audited() == [
         "mfa.challenge.passed",
-        "devices.device.first_seen",
+        "devices.browser.first_seen",
         "sessions.session.started",
         "idp.consent.granted",
         "idp.code.issued",

@@ -33,7 +33,7 @@ def session(client, employee) -> LoginSession:
 def start(who, key="k", **changes):
     now = clock.now()
     values = {
-        "user": who.user, "session_key": key, "device": None, "address": "203.0.113.7",
+        "user": who.user, "session_key": key, "browser": None, "address": "203.0.113.7",
         "assurance": Assurance(Level.AAL1, ("pwd",), now), "user_agent": "x" * 600, "now": now,
     }  # fmt: skip
     return flows.start_session(**(values | changes))
@@ -96,15 +96,15 @@ class TestTheDatabaseKeepsOrganisationsApart:
                 with connection.cursor() as cursor:
                     cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
-    def test_so_is_a_device_of_another_organisation(self, employee, outsider):
+    def test_so_is_a_browser_of_another_organisation(self, employee, outsider):
         from devices.flows import recognise
 
         row = start_row(employee)
-        row.device = recognise(
+        row.browser = recognise(
             user=outsider.user, cookie=None, user_agent="", address="203.0.113.7", now=clock.now()
-        ).device
+        ).browser
 
-        with pytest.raises(IntegrityError, match="device_id_organisation"), transaction.atomic():
+        with pytest.raises(IntegrityError, match="browser_id_organisation"), transaction.atomic():
             row.save(force_insert=True)
             with connection.cursor() as cursor:
                 cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")

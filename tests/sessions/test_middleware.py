@@ -215,22 +215,22 @@ class TestFollowing:
         client.cookies[settings.SESSION_COOKIE_NAME] = new
         assert is_in(client)
 
-    def test_signing_in_sets_the_cookie_of_the_device(self, client, newcomer):
+    def test_signing_in_sets_the_cookie_of_the_browser(self, client, newcomer):
         answer = client.post(
             "/accounts/login/", {"login": newcomer.email, "password": newcomer.password}
         )
 
-        cookie = answer.cookies[settings.DEVICE_COOKIE_NAME]
+        cookie = answer.cookies[settings.BROWSER_COOKIE_NAME]
         assert answer.status_code == 302
         assert len(cookie.value) == 43
         assert cookie["httponly"]
         assert cookie["samesite"] == "Lax"
         assert int(cookie["max-age"]) == 365 * 86_400
         session = LoginSession.unscoped.get(user=newcomer.user)
-        assert bytes(session.device.cookie_digest) == digest(cookie.value)
+        assert bytes(session.browser.cookie_digest) == digest(cookie.value)
 
     def test_no_other_answer_sets_it(self, client, session):
-        assert settings.DEVICE_COOKIE_NAME not in client.get(PAGE).cookies
+        assert settings.BROWSER_COOKIE_NAME not in client.get(PAGE).cookies
 
 
 def run_view(browser, view):

@@ -60,31 +60,31 @@ class TestSigningIn:
         assert session.outcome == "allow"
         assert session.evaluated_at is not None
 
-    def test_others_hear_whether_the_device_is_new(self, employee):
+    def test_others_hear_whether_the_browser_is_new(self, employee):
         heard = []
 
         def listen(sender, **news):
-            heard.append((news["user"], news["device_is_new"]))
+            heard.append((news["user"], news["browser_is_new"]))
 
         signed_in.connect(listen)
         try:
-            cookie = sign_in(employee).device_cookie
+            cookie = sign_in(employee).browser_cookie
             again = request_with([], employee.user)
-            again.COOKIES[settings.DEVICE_COOKIE_NAME] = cookie
+            again.COOKIES[settings.BROWSER_COOKIE_NAME] = cookie
             login(again, employee.user, backend="accounts.backends.PasswordBackend")
         finally:
             signed_in.disconnect(listen)
 
         assert heard == [(employee.user, True), (employee.user, False)]
 
-    def test_the_address_and_the_device_are_written_down(self, client, employee):
+    def test_the_address_and_the_browser_are_written_down(self, client, employee):
         session = cast.sign_in(client, employee)
 
         event = AuditEvent.objects.get(event=Event.SESSION_STARTED)
         assert session.address == "127.0.0.1"
         assert session.user_agent == cast.FIREFOX
-        assert session.device.name == "Firefox on Linux"
-        assert (event.device_id, event.address) == (session.device_id, "127.0.0.1")
+        assert session.browser.name == "Firefox on Linux"
+        assert (event.device_id, event.address) == (None, "127.0.0.1")
 
 
 class TestSigningOut:
