@@ -59,7 +59,7 @@ def seed() -> dict[str, object]:
         user=user,
         session_key=str(browser.session_key),
         assurance=Assurance(Level.AAL2, ("pwd", "otp", "mfa"), now),
-        device=None,
+        browser=None,
         address="127.0.0.1",
         user_agent="bench",
         now=now,
