@@ -22,6 +22,7 @@ SCOPED = models.UniqueConstraint(fields=["id", "organisation"], name="devices_br
 class Migration(migrations.Migration):
     dependencies = [
         ("devices", "0002_same_organisation"),
+        ("idp_sessions", "0004_end_reasons"),  # which mean a browser by the former name
         ("accounts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
