@@ -58,7 +58,7 @@ def test_the_security_home_tells_what_protects_the_account(
     told = response.context
     assert (told["strength"], told["has_totp"], told["has_password"]) == ("fair", True, True)
     assert told["recovery_codes_left"] is None
-    assert [session.device.name for session in told["sessions"]] == ["Firefox on Linux"]
+    assert [session.browser.name for session in told["sessions"]] == ["Firefox on Linux"]
     assert "Signed in" in response.content.decode()
 
 
