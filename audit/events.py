@@ -66,6 +66,8 @@ class Event(StrEnum):
     DEVICE_CODE_MISTYPED = "idp.device_code.mistyped"
     DEVICE_CODE_MISUSED = "idp.device_code.misused"
     DEVICE_CODE_REPLAYED = "idp.device_code.replayed"
+    ENCRYPTION_KEY_CREATED = "idp.encryption_key.created"
+    ENCRYPTION_KEY_RETIRED = "idp.encryption_key.retired"
     PING_ABANDONED = "idp.ping.abandoned"
     REFRESH_FAMILY_RETIRED = "idp.refresh_family.retired"
     REFRESH_FAMILY_REVOKED = "idp.refresh_family.revoked"

@@ -7,7 +7,7 @@ import orjson
 from django.conf import settings
 
 from core.assurance import ACR_VALUES
-from idp import protected_resource
+from idp import encryption_keys, protected_resource
 from idp.algorithms import ALGORITHMS
 from idp.assertions import SECRET_ALGORITHMS
 from idp.authorization.reply import MODES
@@ -102,6 +102,8 @@ def metadata() -> dict[str, Any]:
         "request_uri_parameter_supported": True,
         "require_request_uri_registration": True,
         "request_object_signing_alg_values_supported": list(ALGORITHMS),
+        "request_object_encryption_alg_values_supported": list(encryption_keys.ALGORITHMS),
+        "request_object_encryption_enc_values_supported": list(encryption.ENCRYPTIONS),
         "client_id_metadata_document_supported": bool(
             settings.CLIENT_DOCUMENTS_ORGANISATION and settings.CLIENT_DOCUMENTS_HOSTS
         ),

@@ -1,4 +1,4 @@
-"""The keys that sign tokens: next → active → retiring → retired.
+"""The keys that sign tokens: next → active → retiring → retired. The JWKS: all that is published.
 
 A key is published as "next" before it is used, so that clients which cache the JWKS know it in
 time; it stays published as "retiring" until all that it signed has expired. Private keys are sealed
@@ -22,6 +22,7 @@ from audit.events import Event
 from audit.recorder import record
 from core import clock
 from core.ids import new_token
+from idp import encryption_keys
 from idp.algorithms import ED25519
 from idp.models import SigningKey
 from protection.keyring import KeyUnavailable
@@ -45,11 +46,15 @@ class LoadedKey:
 
 @dataclass(frozen=True)
 class Ring:
-    """active: by algorithm. published: by kid. jwks: the body of the JWKS endpoint."""
+    """active: by algorithm. published: by kid. jwks: the body of the JWKS endpoint.
+
+    is_whole: the JWKS holds a key to encrypt to for every algorithm.
+    """
 
     active: dict[str, LoadedKey]
     published: dict[str, LoadedKey]
     jwks: bytes
+    is_whole: bool
     loaded_at: float
 
 
@@ -75,7 +80,14 @@ def jwks() -> bytes:
     What is published are public keys: others go on verifying what has not expired.
     """
     try:
-        return _ring().jwks
+        ring = _ring()
+        if not ring.is_whole:
+            with transaction.atomic():
+                _lock()
+                encryption_keys.rotate(now=clock.now())
+            _Cache.ring = None
+            ring = _ring()
+        return ring.jwks
     except (DatabaseError, KeyUnavailable):
         if not connection.in_atomic_block:
             connection.close()  # so that the next one finds a server that has come back
@@ -102,6 +114,7 @@ def rotate(*, now: datetime) -> list[str]:
         used = SigningKey.objects.filter(alg__in=ON_DEMAND, state__in=PUBLISHED)
         more = sorted(set(used.values_list("alg", flat=True)))
         changed = [kid for alg in (*ALGORITHMS, *more) for kid in _rotate(alg, now)]
+        changed += encryption_keys.rotate(now=now)
     forget()
     return changed
 
@@ -112,6 +125,15 @@ def rotate_now(*, alg: str, now: datetime) -> list[str]:
         _lock()
         _rotate(alg, now)
         changed = _promote(alg, now)
+    forget()
+    return changed
+
+
+def replace_encryption_keys(*, now: datetime) -> list[str]:
+    """Change every key that others encrypt to at once; the former ones open nothing any more."""
+    with transaction.atomic():
+        _lock()
+        changed = encryption_keys.replace_all(now=now)
     forget()
     return changed
 
@@ -148,11 +170,13 @@ def _load(rows: list[SigningKey]) -> Ring:
     parsed = {row.kid: _Cache.parsed.get(row.kid) or _parse(row) for row in rows}
     _Cache.parsed = parsed
     loaded = {row.kid: LoadedKey(row.kid, row.alg, parsed[row.kid]) for row in rows}
-    body = json.dumps({"keys": [row.public_jwk for row in rows]}, separators=(",", ":")).encode()
+    to_us = encryption_keys.public_jwks()
+    jwks = {"keys": [*(row.public_jwk for row in rows), *to_us]}
     return Ring(
         active={row.alg: loaded[row.kid] for row in rows if row.state == State.ACTIVE},
         published=loaded,
-        jwks=body,
+        jwks=json.dumps(jwks, separators=(",", ":")).encode(),
+        is_whole=len(to_us) == len(encryption_keys.ALGORITHMS),
         loaded_at=time.monotonic(),
     )
 

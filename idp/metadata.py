@@ -56,6 +56,8 @@ class ClientMetadata:
     require_pushed_authorization_requests: bool = False
     require_signed_request_object: bool = False
     request_object_signing_alg: str = ""
+    request_object_encryption_alg: str = ""
+    request_object_encryption_enc: str = ""
     request_uris: tuple[str, ...] = ()
     subject_type: str = "public"
     sector_identifier_uri: str = ""

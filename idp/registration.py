@@ -179,7 +179,7 @@ def check_metadata(values: Any) -> dict[str, Any]:
         raise Refusal("invalid_client_metadata", "The metadata is a JSON object.")
     kept = metadata.parse(values or {})
     registration_keys.check(kept)
-    kept = registration_responses.completed(kept)
+    kept = registration_requests.completed(registration_responses.completed(kept))
     response_types.check_registered(kept)
     registration_addresses.check(kept)
     registration_requests.check(kept)

@@ -1,15 +1,32 @@
 """What may be registered about a client's authorization requests: pure rules."""
 
+from dataclasses import replace
+
 from django.conf import settings
 
 from core.errors import Refusal
-from idp import resources
+from idp import encryption_keys, resources
 from idp.metadata import ClientMetadata
 from idp.request_objects import algorithms_of
+from idp.tokens import encryption
 
 MAX_URI_LENGTH = 500
 MAX_TYPE_LENGTH = 200
 PREFIX = "https://"
+
+
+def completed(registered: ClientMetadata) -> ClientMetadata:
+    """The metadata with its defaults; refuses INVALID_CLIENT_METADATA for what we cannot open."""
+    alg, enc = registered.request_object_encryption_alg, registered.request_object_encryption_enc
+    if enc and not alg:
+        raise _refusal("request_object_encryption_enc needs request_object_encryption_alg.")
+    if not alg:
+        return registered
+    if alg not in encryption_keys.ALGORITHMS:
+        raise _refusal("request_object_encryption_alg is not one that we can open.")
+    if enc and enc not in encryption.ENCRYPTIONS:
+        raise _refusal("request_object_encryption_enc is not one that we can open.")
+    return replace(registered, request_object_encryption_enc=enc or encryption.DEFAULT_ENCRYPTION)
 
 
 def check(registered: ClientMetadata) -> None:

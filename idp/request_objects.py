@@ -3,12 +3,11 @@
 By value (`request`) or by reference (`request_uri`, at an address that was registered). Nothing in
 the header leads to a key, and nothing in the object leads to another object. What it says is all
 that counts; parameters beside it do not. An object by value that has a `jti` is answered once: it
-is claimed like a pushed request, where it is answered, since people reload pages.
+is claimed like a pushed request, where it is answered, since people reload pages. It may be
+encrypted to us (`idp.encrypted_requests`), which backchannel requests are not.
 OpenID Connect Core 1.0 §6; FAPI 2.0 Message Signing §5.3.1.
 """
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from core.errors import Refusal
 from core.ids import digest
 from core.limits import spend
 from core.outbound import OutboundError
-from idp import client_keys, storage
+from idp import client_keys, encrypted_requests, storage, strict_json
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
 from idp.assertions import CLAIM_ASSERTION, is_jti
 from idp.limits import REQUEST_REFERENCES
@@ -75,6 +74,7 @@ def read(
     is_fetched: it came by reference; the client itself says what stands there, and how long.
     Refuses invalid_request_object, and request_not_supported for one that is not signed.
     """
+    text = encrypted_requests.opened(text, registered=registered, now=now)
     algorithms = algorithms_of(registered)
     claims = _signed_claims(text, algorithms, client_id=client_id, registered=registered)
     if claims.get("iss") != client_id or claims.get("client_id") != client_id:
@@ -184,7 +184,7 @@ def fetch(reference: str, *, client_id: str, registered: ClientMetadata, now: da
         response = outbound.fetch(
             urldefrag(reference).url,
             accept=MEDIA_TYPES,
-            limit_bytes=MAX_LENGTH,
+            limit_bytes=encrypted_requests.MAX_LENGTH,
             timeout=FETCH_TIMEOUT_SECONDS,
         )
         if response.status != 200:  # noqa: PLR2004 - OK
@@ -201,13 +201,9 @@ def _header(text: str) -> dict[str, Any]:
     if rest.count(".") != 1:
         raise _refusal("The request object is not a signed JWT.")
     try:
-        raw = base64.b64decode(head + "=" * (-len(head) % 4), altchars=b"-_", validate=True)
-        header = json.loads(raw)
-    except (binascii.Error, ValueError, RecursionError) as error:
+        return strict_json.parse_part(head)
+    except ValueError as error:
         raise _refusal("The request object is malformed.") from error
-    if not isinstance(header, dict):
-        raise _refusal("The request object is malformed.")
-    return header
 
 
 def _check_purpose(claims: Mapping[str, Any]) -> None:

@@ -44,6 +44,8 @@ ANNOUNCED = {
     "introspection_encrypted_response_enc": "introspection_encryption_enc_values_supported",
     "authorization_signed_response_alg": "authorization_signing_alg_values_supported",
     "request_object_signing_alg": "request_object_signing_alg_values_supported",
+    "request_object_encryption_alg": "request_object_encryption_alg_values_supported",
+    "request_object_encryption_enc": "request_object_encryption_enc_values_supported",
     "token_endpoint_auth_method": "token_endpoint_auth_methods_supported",
     "token_endpoint_auth_signing_alg": "token_endpoint_auth_signing_alg_values_supported",
     "backchannel_token_delivery_mode": "backchannel_token_delivery_modes_supported",

@@ -4,7 +4,7 @@ from idp.models.backchannel import BackchannelAuthentication, PingDelivery
 from idp.models.client import Client
 from idp.models.consent import Consent
 from idp.models.device import DeviceAuthorization
-from idp.models.key import SigningKey
+from idp.models.key import EncryptionKey, SigningKey
 from idp.models.logout import LogoutDelivery
 from idp.models.registration import InitialAccessToken
 from idp.models.status import ListedToken, StatusList
@@ -18,6 +18,7 @@ __all__ = [
     "Client",
     "Consent",
     "DeviceAuthorization",
+    "EncryptionKey",
     "InitialAccessToken",
     "ListedToken",
     "LogoutDelivery",

@@ -2,7 +2,7 @@
 
 OpenID Connect Core 1.0 §16.14; RFC 9701 §5. Compact JWE (RFC 7516) by a short list of algorithms:
 neither RSA1_5, which is an oracle, nor passwords (PBES2) or shared secrets, and never compressed.
-We only encrypt: nothing of ours decrypts what somebody sent.
+What somebody encrypted to us is opened elsewhere, and only for requests (`idp.encrypted_requests`).
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """A069: a signed request is demanded, and evaded: unsigned, overridden by the query, or external."""
 
+import json
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,7 +15,15 @@ from tests.cast import Person
 from tests.support import oauth
 from tests.support.authorize import answer, authorize, nothing_was_issued
 from tests.support.push import push
-from tests.support.request_objects import claims, encode, key, sign, signing_client, unsigned
+from tests.support.request_objects import (
+    claims,
+    encode,
+    encrypt,
+    key,
+    sign,
+    signing_client,
+    unsigned,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +50,28 @@ def test_leaving_the_object_out(victim: Browser, signer: Client) -> None:
     assert push(signer).error == "invalid_request"
     assert nothing_was_issued()
     assert not PushedRequest.unscoped.exists()
+
+
+def test_hiding_in_encryption_that_nobody_has_signed(victim: Browser, signer: Client) -> None:
+    """Anybody can encrypt to a key that is published."""
+    forgeries = [
+        unsigned(claims(signer, scope="openid roles")),
+        sign(claims(signer, scope="openid roles"), by=key(owner="attacker")),
+        json.dumps(claims(signer, scope="openid roles")),
+    ]
+    for inside in forgeries:
+        text = encrypt(inside)
+        told = ask(victim, signer, request=text, redirect_uri=cast.REDIRECT_URI)
+        assert answer(told)["error"] in {"invalid_request_object", "request_not_supported"}
+    assert nothing_was_issued()
+
+
+def test_sending_in_the_open_what_is_always_encrypted(victim: Browser, acme: Organisation) -> None:
+    client = signing_client("hidden", acme, request_object_encryption_alg="RSA-OAEP-256")
+    told = ask(victim, client, request=sign(claims(client)), redirect_uri=cast.REDIRECT_URI)
+
+    assert answer(told)["error"] == "invalid_request_object"
+    assert nothing_was_issued()
 
 
 def test_taking_its_signature_away(victim: Browser, signer: Client) -> None:

@@ -16,7 +16,7 @@ SCOPED = [model for model in apps.get_models() if issubclass(model, ScopedModel)
 BY_WAY_OF_ANOTHER = {
     "mfa.RecoveryCode", "mfa.WebAuthnHandle", "mfa.PasskeyChallenge", "accounts.GuessBudget",
     "accounts.OutgoingMail", "accounts.Organisation", "audit.AuditEvent", "protection.DataKey",
-    "idp.PairwiseSalt", "idp.SigningKey", "idp.RevokedToken", "idp.UsedAssertion", "idp.SpentProof",
+    "idp.PairwiseSalt", "idp.SigningKey", "idp.EncryptionKey", "idp.RevokedToken", "idp.UsedAssertion", "idp.SpentProof",
     "idp.StatusList", "idp.ListedToken",  # one crowd of the tokens of all
 }  # fmt: skip
 OURS = {"accounts", "devices", "risk", "mfa", "idp_sessions", "idp", "audit", "protection"}

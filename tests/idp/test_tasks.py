@@ -15,6 +15,7 @@ from idp import tasks
 from idp.models import (
     AuthorizationCode,
     AuthorizationRequest,
+    EncryptionKey,
     RefreshFamily,
     RevokedToken,
     SigningKey,
@@ -171,9 +172,9 @@ class TestPurge:
 
 @pytest.mark.django_db
 def test_the_rotation_task_says_how_many_keys_changed():
-    assert tasks.rotate_signing_keys() == 9
+    assert tasks.rotate_signing_keys() == 11
     assert tasks.rotate_signing_keys() == 0
-    assert SigningKey.objects.count() == 6
+    assert (SigningKey.objects.count(), EncryptionKey.objects.count()) == (6, 2)
 
 
 @pytest.mark.django_db(transaction=True)

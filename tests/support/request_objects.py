@@ -6,13 +6,14 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from joserfc import jws
+from joserfc import jwe, jws
 from joserfc.jwk import ECKey, RSAKey
 
 from accounts.models import Organisation
 from core import clock
 from idp.models import Client
 from tests import cast
+from tests.support import oauth
 from tests.support.authorize import parameters
 
 
@@ -22,6 +23,13 @@ class AnyHeader(jws.JWSRegistry):
     max_payload_length = 1_000_000
 
     def check_header(self, header: Any) -> None:
+        return None
+
+
+class AnyHeaderOfJWE(jwe.JWERegistry):
+    """Encrypts under whatever header it is given."""
+
+    def check_header(self, header: Any, check_more: bool = False) -> None:
         return None
 
 
@@ -67,6 +75,35 @@ def sign(
     body = payload if isinstance(payload, bytes | str) else json.dumps(payload)
     registry = AnyHeader(algorithms=["ES256", "PS256", "RS256", "HS256"])
     return jws.serialize_compact(head, body, signer, registry=registry)
+
+
+def published(alg: str = "ECDH-ES+A256KW") -> dict[str, Any]:
+    """The server's key for this way of encrypting, out of its JWKS."""
+    found = oauth.send("GET", "/oauth/jwks").json["keys"]
+    (jwk,) = [jwk for jwk in found if jwk["use"] == "enc" and jwk["alg"] == alg]
+    return dict(jwk)
+
+
+def encrypt(
+    text: str | bytes,
+    *,
+    alg: str = "ECDH-ES+A256KW",
+    enc: str = "A128CBC-HS256",
+    to: Any = None,
+    header: dict[str, Any] | None = None,
+) -> str:
+    """A compact JWE to the server's published key; `header` adds members or (None) drops some.
+
+    to: another key to encrypt to, as a JWK.
+    """
+    jwk = to or published(alg)
+    head = {"alg": alg, "enc": enc, "kid": jwk["kid"], "cty": "JWT"} | (header or {})
+    head = {name: value for name, value in head.items() if value is not None}
+    public = (RSAKey if jwk["kty"] == "RSA" else ECKey).import_key(
+        {name: jwk[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in jwk}
+    )
+    registry = AnyHeaderOfJWE(algorithms=[alg, enc, "DEF"])
+    return jwe.encrypt_compact(head, text, public, registry=registry)
 
 
 def unsigned(payload: Any, alg: str = "none") -> str:

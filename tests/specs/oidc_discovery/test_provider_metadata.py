@@ -74,5 +74,6 @@ def test_keys(document: dict[str, Any]) -> None:
     assert {(key["kty"], key["alg"], key["use"]) for key in keys} <= {
         ("EC", "ES256", "sig"), ("RSA", "RS256", "sig"), ("RSA", "PS256", "sig"),
         ("OKP", "EdDSA", "sig"), ("OKP", "Ed25519", "sig"),
+        ("EC", "ECDH-ES+A256KW", "enc"), ("RSA", "RSA-OAEP-256", "enc"),
     }  # fmt: skip
     assert not [key for key in keys if SECRET_PARTS & key.keys()]

@@ -182,10 +182,6 @@ def test_section_6_2_another_keys_signature_is_refused(signer: Client) -> None:
     assert push_object(signer, text[:-6] + "AAAAAA").error == "invalid_request_object"
 
 
-def test_an_encrypted_object_is_refused(signer: Client) -> None:
-    assert push_object(signer, "e30.e30.e30.e30.e30").error == "invalid_request_object"
-
-
 def test_a_client_without_keys_cannot_sign(acme_web: Client) -> None:
     assert push_object(acme_web, sign(claims(acme_web))).error == "invalid_request_object"
 
