@@ -46,6 +46,7 @@ class Event(StrEnum):
     BACKCHANNEL_AUTHENTICATION_SUPPRESSED = "idp.backchannel_authentication.suppressed"
     CLIENT_ASSERTION_REPLAYED = "idp.client.assertion_replayed"
     CLIENT_DEACTIVATED = "idp.client.deactivated"
+    CLIENT_LOGO_CHANGED = "idp.client.logo_changed"
     CLIENT_REGISTERED = "idp.client.registered"
     CLIENT_SECRET_ROTATED = "idp.client.secret_rotated"
     CLIENT_UPDATED = "idp.client.updated"

@@ -314,6 +314,7 @@ CELERY_BEAT_SCHEDULE = {
     "rotate-signing-keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 300},
     "expire-role-assignments": {"task": "accounts.tasks.expire_role_assignments", "schedule": 60},
     "follow-client-documents": {"task": "idp.tasks.follow_client_documents", "schedule": 600},
+    "fetch-client-logos": {"task": "idp.tasks.fetch_client_logos", "schedule": 300},
     "deliver-logout-tokens": {"task": "idp.tasks.deliver_logout_tokens", "schedule": 15},
     "deliver-pings": {"task": "idp.tasks.deliver_pings", "schedule": 15},
     "deliver-mail": {"task": "accounts.tasks.deliver_mail", "schedule": 15},

@@ -19,7 +19,7 @@ from idp.dynamic_registration.flows import (
 )
 from idp.flows import RegisteredClient
 from idp.forms import ClientForm, InitialAccessTokenForm, registration_fields
-from idp.models import Client, InitialAccessToken
+from idp.models import Client, ClientLogo, InitialAccessToken
 
 
 @admin.register(Client)
@@ -36,7 +36,18 @@ class ClientAdmin(ScopedAdmin):
     may_add = may_change = True
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
-        return ("client_id", "kind", "is_active", "created_at", "changed_at") if obj else ()
+        made = ("client_id", "kind", "is_active", "logo_state", "created_at", "changed_at")
+        return made if obj else ()
+
+    @admin.display(description="Logo")
+    def logo_state(self, obj: Client) -> str:
+        """What has become of its logo_uri (`idp.logos`)."""
+        logo: ClientLogo | None = getattr(obj, "logo", None)
+        if logo is None or not logo.uri:
+            return "none registered"
+        if logo.fetched_at:
+            return f"shown, as fetched {logo.fetched_at:%Y-%m-%d %H:%M} UTC"
+        return f"not shown: {logo.last_error or 'not fetched yet'}"
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
         user: Any = request.user

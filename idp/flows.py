@@ -15,7 +15,13 @@ from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import registration, registration_addresses, registration_keys, registration_subject
+from idp import (
+    logos,
+    registration,
+    registration_addresses,
+    registration_keys,
+    registration_subject,
+)
 from idp.initiation import start_url
 from idp.metadata import ClientMetadata
 from idp.models import (
@@ -133,6 +139,7 @@ def register_client(
         changed_at=now,
         **values,
     )
+    logos.follow(client, now=now)
     record(
         Event.CLIENT_REGISTERED,
         organisation_id=organisation.id,
@@ -185,6 +192,7 @@ def update_client(
         registration_subject.check(known, locked.redirect_uris)
     locked.changed_at = now
     locked.save(update_fields=[*changed, *SECRET_FIELDS, "changed_at"])
+    logos.follow(locked, now=now)
     record(
         Event.CLIENT_UPDATED,
         organisation_id=locked.organisation_id,
@@ -359,7 +367,8 @@ def connected_applications(user: Any, *, now: datetime) -> list[ConnectedApplica
     clients = (
         Client.objects.within_id(user.organisation_id)
         .filter(id__in=wanted)
-        .select_related("organisation")
+        .select_related("organisation", "logo")
+        .defer("logo__content")
     )
     applications = []
     for client in clients:

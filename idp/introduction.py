@@ -10,14 +10,12 @@ from idp.models import Client
 
 @dataclass(frozen=True)
 class Introduction:
-    """Addresses are https or empty. logo_origin: where the logo comes from; we never fetch it.
+    """Addresses are https or empty. Its logo is not among them: see `idp.logos`.
 
     is_by_itself: nobody of the organisation has written this, the application has.
     host: where its document is, if it describes itself by one: all of it that is known for sure.
     """
 
-    logo_uri: str
-    logo_origin: str
     policy_uri: str
     tos_uri: str
     client_uri: str
@@ -32,11 +30,9 @@ def introduce(client: Client) -> Introduction:
         return uri if registration_addresses.origin_of(uri) else ""
 
     return Introduction(
-        logo_uri=plain(known.logo_uri),
-        logo_origin=registration_addresses.origin_of(known.logo_uri),
         policy_uri=plain(known.policy_uri),
         tos_uri=plain(known.tos_uri),
         client_uri=plain(known.client_uri),
-        is_by_itself=client.registration_digest is not None or client.is_by_document,
+        is_by_itself=client.is_by_itself,
         host=host_of(client.client_id) if client.is_by_document else "",
     )

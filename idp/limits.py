@@ -18,6 +18,13 @@ CLIENT_DOCUMENT_HOSTS = Limit(
     why="However many ask, this server is not to be turned against the one that is asked.",
 )
 
+CLIENT_LOGO_HOSTS = Limit(
+    name="idp-client-logo-hosts",
+    burst=20,
+    period=timedelta(minutes=1),
+    why="However many register, this server is not to be turned against the one that is asked.",
+)
+
 BACKCHANNEL_AUTHENTICATIONS = Limit(
     name="idp-backchannel-authentications",
     burst=60,

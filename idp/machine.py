@@ -23,6 +23,7 @@ from idp import addresses, discovery, keys, protected_resource
 from idp.certificates import certificate_of
 from idp.client_auth import StaleClient
 from idp.endpoints.backchannel import authenticate_backchannel
+from idp.endpoints.client_logo import client_logo
 from idp.endpoints.device_authorization import authorize_device
 from idp.endpoints.global_revocation import revoke_globally
 from idp.endpoints.introspection import introspect
@@ -32,6 +33,7 @@ from idp.endpoints.revocation import revoke
 from idp.endpoints.status_lists import all_lists, status_list
 from idp.endpoints.token import token
 from idp.endpoints.userinfo import userinfo
+from idp.models.logo import PATH as LOGOS
 from idp.tokens import status
 from idp.wire import JSON, MAX_BODY_SIZE_BYTES, Answer, Request, error_answer
 from protection.keyring import KeyUnavailable
@@ -44,10 +46,11 @@ ANYWHERE = [
     ("Access-Control-Expose-Headers", "DPoP-Nonce, WWW-Authenticate"),
 ]
 # Nothing here is a page: no browser may run, load or frame what it gets.
+POLICY = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 INERT = [
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    POLICY,
 ]
 PREFLIGHT = [
     ("Access-Control-Allow-Origin", "*"),
@@ -95,6 +98,7 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
 BELOW: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     MANAGED: (frozenset({"GET", "PUT", "DELETE"}), manage),
     f"{status.PATH}/": (frozenset({"GET", "HEAD"}), status_list),
+    LOGOS: (frozenset({"GET", "HEAD"}), client_logo),
 }
 # Asked by public clients in browsers.
 CROSS_ORIGIN = {"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo"}
@@ -205,7 +209,7 @@ def _finish(result: Answer) -> Answer:
     names = {name for name, _ in result.headers}
     if "Content-Length" not in names:
         result.headers.append(("Content-Length", str(len(result.body))))
-    result.headers.extend(INERT)
+    result.headers.extend(header for header in INERT if header[0] not in names)
     if settings.SECURE_HSTS_SECONDS:
         result.headers.append(
             (

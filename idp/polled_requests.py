@@ -30,13 +30,17 @@ MAX_USER_AGENT_LENGTH = 512
 def waiting(model: type[R], user: Any, *, grant_type: str) -> "QuerySet[R]":
     """What people of this organisation may still answer, its client being one that may ask."""
     rows: QuerySet[R] = model.objects.within_id(user.organisation_id)
-    return rows.filter(
-        approved_at=None,
-        denied_at=None,
-        expires_at__gt=clock.sql_now(),
-        client__is_active=True,
-        client__grant_types__contains=[grant_type],
-    ).select_related("client__organisation")
+    return (
+        rows.filter(
+            approved_at=None,
+            denied_at=None,
+            expires_at__gt=clock.sql_now(),
+            client__is_active=True,
+            client__grant_types__contains=[grant_type],
+        )
+        .select_related("client__organisation", "client__logo")
+        .defer("client__logo__content")
+    )
 
 
 def only(rows: "QuerySet[R]") -> R:

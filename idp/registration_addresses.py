@@ -24,10 +24,10 @@ HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f:.]+:[0-9a-f:.]*", re.
 DOT_SEGMENT = re.compile(r"(^|/)(\.|%2e){1,2}(/|;|$)", re.IGNORECASE)
 # People follow these, or their browsers do: we never ask them.
 SHOWN = (
-    "client_uri", "logo_uri", "policy_uri", "tos_uri", "initiate_login_uri",
+    "client_uri", "policy_uri", "tos_uri", "initiate_login_uri",
 )  # fmt: skip
 ASKED = (
-    "jwks_uri", "sector_identifier_uri", "backchannel_logout_uri",
+    "jwks_uri", "sector_identifier_uri", "logo_uri", "backchannel_logout_uri",
     "backchannel_client_notification_endpoint",
 )  # fmt: skip
 

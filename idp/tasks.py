@@ -15,7 +15,7 @@ from django.db.models import Q
 from audit.events import Event
 from audit.recorder import record
 from core import clock
-from idp import keys, logout_delivery, outbox, ping_delivery
+from idp import keys, logos, logout_delivery, outbox, ping_delivery
 from idp.client_documents.flows import look_again
 from idp.models import (
     AuthorizationCode,
@@ -77,6 +77,12 @@ def retire_refresh_families() -> int:
 def follow_client_documents() -> int:
     """Look whether the documents of clients with live refresh tokens have changed."""
     return look_again(now=clock.now())
+
+
+@shared_task
+def fetch_client_logos() -> int:
+    """Ask for clients' logos that are due; returns how many brought a picture."""
+    return outbox.deliver(lambda now, _: logos.fetch_next(now=now))
 
 
 @shared_task

@@ -62,6 +62,7 @@ own = [
     path("oauth/register/<str:client_id>", machine.dispatch, name="registered_client"),  # RFC 7592
     path("oauth/status-lists", machine.dispatch, name="status_lists"),  # Token Status List §9
     path("oauth/status-lists/<str:list_id>", machine.dispatch, name="status_list"),  # §8.1
+    path("client-logos/<str:digest>", machine.dispatch, name="client_logo"),
     path("oauth/jwks", machine.dispatch, name="jwks"),  # RFC 7517 §5
     path(".well-known/openid-configuration", machine.dispatch, name="discovery"),  # Discovery §4
     path(

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from accounts.models import Organisation
 from core.errors import Refusal
-from idp import registration, registration_keys, registration_subject
+from idp import registration, registration_addresses, registration_keys, registration_subject
 from idp.client_documents.address import host_of, origin_of
 from idp.dynamic_registration import document
 from idp.dynamic_registration.document import Registration
@@ -21,8 +21,7 @@ from idp.metadata import ClientMetadata
 METHODS = frozenset({"none", "private_key_jwt"})
 GRANT_TYPES = frozenset({"authorization_code", "refresh_token"})
 SECRETS = frozenset({"client_secret", "client_secret_expires_at"})
-# More to ask, or shown as if it were ours.
-LEFT_OUT = frozenset({"sector_identifier_uri", "request_uris", "logo_uri"})
+LEFT_OUT = frozenset({"sector_identifier_uri", "request_uris"})  # more to ask
 OF_ITS_ORIGIN = ("jwks_uri", "backchannel_logout_uri", "frontchannel_logout_uri")
 
 
@@ -33,6 +32,8 @@ def read(client_id: str, members: Mapping[str, Any], organisation: Organisation)
     if SECRETS & members.keys():
         raise _refusal("A document that everybody can read holds no secret.")
     sent = {name: value for name, value in members.items() if name not in LEFT_OUT}
+    if not _is_at(client_id, sent.get("logo_uri")):  # often on a host for pictures: none, then
+        sent.pop("logo_uri", None)
     sent.setdefault("token_endpoint_auth_method", "none")
     if sent["token_endpoint_auth_method"] not in METHODS:
         raise _refusal("token_endpoint_auth_method is none or private_key_jwt.")
@@ -53,6 +54,14 @@ def read(client_id: str, members: Mapping[str, Any], organisation: Organisation)
             raise _refusal(f"{name} is not at the origin of the client_id.")
     registration_subject.check(known, read.values["redirect_uris"])
     return read
+
+
+def _is_at(client_id: str, uri: Any) -> bool:
+    return (
+        isinstance(uri, str)
+        and not registration_addresses.fault_of(uri)
+        and origin_of(uri) == origin_of(client_id)
+    )
 
 
 def _pass_over(sent: dict[str, Any], name: str, known: frozenset[str]) -> None:

@@ -16,6 +16,7 @@ from accounts.models import Organisation
 from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
+from idp import logos
 from idp.client_documents import address, fetching
 from idp.dynamic_registration.document import Registration
 from idp.models import Client, Consent, RefreshFamily
@@ -94,6 +95,7 @@ def keep(client: Client, *, user: Any, now: datetime) -> Client:
         },
     )
     if is_new:
+        logos.follow(row, now=now)
         record(
             Event.CLIENT_REGISTERED,
             organisation_id=row.organisation_id,
@@ -126,6 +128,7 @@ def _follow(client: Client, read: Registration, digest: bytes, now: datetime) ->
     locked.document_digest = digest
     locked.changed_at = now
     locked.save(update_fields=[*changed, "document_digest", "changed_at"])
+    logos.follow(locked, now=now)
     withdrawn = ended = 0
     if AGREED_ON & changed.keys():
         consents = Consent.objects.within_id(locked.organisation_id)

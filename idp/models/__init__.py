@@ -5,6 +5,7 @@ from idp.models.client import Client
 from idp.models.consent import Consent
 from idp.models.device import DeviceAuthorization
 from idp.models.key import EncryptionKey, SigningKey
+from idp.models.logo import ClientLogo
 from idp.models.logout import LogoutDelivery
 from idp.models.registration import InitialAccessToken
 from idp.models.status import ListedToken, StatusList
@@ -16,6 +17,7 @@ __all__ = [
     "AuthorizationRequest",
     "BackchannelAuthentication",
     "Client",
+    "ClientLogo",
     "Consent",
     "DeviceAuthorization",
     "EncryptionKey",

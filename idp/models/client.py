@@ -119,6 +119,17 @@ class Client(ScopedModel):
         return self._state.adding
 
     @property
+    def is_by_itself(self) -> bool:
+        """Whether the application wrote its registration, and nobody of the organisation."""
+        return self.registration_digest is not None or self.is_by_document
+
+    @property
+    def logo_path(self) -> str:
+        """Where we show our copy of its logo; "" without one."""
+        logo = getattr(self, "logo", None)
+        return logo.path if logo is not None else ""
+
+    @property
     def required_level(self) -> Level:
         return Level.from_acr(self.required_acr)
 

@@ -99,10 +99,9 @@ def _show(request: HttpRequest, row: AuthorizationRequest, agreed: frozenset[str
     params = pending.params_of(row)
     scopes = params.consent_scopes
     new_scopes = [scope for scope in scopes if scope not in agreed] if agreed else []
-    introduction = introduce(row.found_client)
     context = {
         "client": row.found_client,
-        "introduction": introduction,
+        "introduction": introduce(row.found_client),
         "scopes": scopes,
         "new_scopes": new_scopes,
         "account": request.user,
@@ -110,9 +109,4 @@ def _show(request: HttpRequest, row: AuthorizationRequest, agreed: frozenset[str
         "details": authorization_details.shown(params.authorization_details),
         "redirect_host": answers.host_of(params.redirect_uri),
     }
-    response = render(request, "idp/consent.html", context)
-    if introduction.logo_origin:  # of this page alone: no other may load it
-        response._csp_update = {  # type: ignore[attr-defined]  # noqa: SLF001 - as django-csp does
-            "img-src": [introduction.logo_origin]
-        }
-    return response
+    return render(request, "idp/consent.html", context)

@@ -28,12 +28,12 @@ OPEN = {
     "idp:authorization_server_metadata", "idp:pushed_request", "idp:device_authorization",
     "idp:backchannel_authentication",
     "idp:register", "idp:registered_client", "idp:resource_metadata", "idp:userinfo_metadata",
-    "idp:status_lists", "idp:status_list",
+    "idp:status_lists", "idp:status_list", "idp:client_logo",
     "idp:global_token_revocation",
     "healthz", "readyz",
 }  # fmt: skip
 VALUES = {
-    "<str:client_id>": "app_made_up", "<str:list_id>": "made-up",
+    "<str:client_id>": "app_made_up", "<str:list_id>": "made-up", "<str:digest>": "00" * 32,
     "<uuid:": str(new_id()), "<str:token>": "t" * 43, "(?P<key>[-:\\w]+)": "made:up",
     "(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)": "1a-made-up", "(?P<url>.*)": "no/such/page",
     "<path:object_id>": "1", "<path:": "1", "<id>": "1", "<int:content_type_id>": "1",

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -466,6 +467,16 @@ DEFENCES = {
         replace("idp.registration:check_name", lambda name: name),
         "attacks/test_a014_markup_in_registrations.py",
     ),
+    "A014-logos": Defence(
+        "a logo is a picture by its bytes",
+        replace("idp.pictures:recognise", lambda _: SimpleNamespace(media_type="image/png")),
+        "attacks/test_a014_logos.py",
+    ),
+    "A014-swap": Defence(
+        "who registered themselves keep their face",
+        lambda patch: patch.setattr("idp.models.Client.is_by_itself", False),
+        "attacks/test_a014_logos.py",
+    ),
     "A014-pages": Defence(
         "pages show text as text",
         replace("django.utils.html:conditional_escape", str),
@@ -746,6 +757,11 @@ DEFENCES = {
         replace("idp.registration_addresses:_is_inside", lambda _: False),
         "attacks/test_a065_registration_points_inside.py",
     ),
+    "A065-logo": Defence(
+        "nor asked for a logo",
+        replace("core.outbound:is_open", lambda _: True),
+        "attacks/test_a065_logos.py",
+    ),
     "A065-document": Defence(
         "a client document speaks for its own address",
         wrap("idp.client_documents.document:read", named_as_its_address),
@@ -757,6 +773,11 @@ DEFENCES = {
         "attacks/test_a065_client_documents.py",
     ),
     "A066": Defence("redirects are not followed", wrap("core.outbound:_read", following_redirects)),
+    "A066-logo": Defence(
+        "nor where a logo is fetched",
+        wrap("core.outbound:_read", following_redirects),
+        "attacks/test_a065_logos.py",
+    ),
     "A066-document": Defence(
         "nor where a client document is fetched",
         wrap("core.outbound:_read", following_redirects),

@@ -15,7 +15,9 @@ HOSTS = [
 
 
 @pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("name", ["jwks_uri", "sector_identifier_uri", "backchannel_logout_uri"])
+@pytest.mark.parametrize(
+    "name", ["jwks_uri", "sector_identifier_uri", "logo_uri", "backchannel_logout_uri"]
+)
 def test_it_is_refused_when_it_is_registered(acme: Organisation, name: str, host: str) -> None:
     reply = register(initial_token(acme), **{name: f"https://{host}/x"})
 

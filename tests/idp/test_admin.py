@@ -1,5 +1,6 @@
 """Applications in the administration."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,9 +8,14 @@ from django.test import Client as Browser
 
 from accounts.models import Organisation
 from audit.models import AuditEvent
+from core import clock
+from idp.flows import update_client
 from idp.models import Client
+from idp.tasks import fetch_client_logos
 from tests import cast
 from tests.cast import Person
+from tests.support import pictures
+from tests.support.elsewhere import Elsewhere
 
 
 @pytest.fixture
@@ -101,6 +107,29 @@ class TestChanging:
         acme_web.refresh_from_db()
         assert acme_web.name == "New"
         assert AuditEvent.objects.get(event="idp.client.updated").facts["changed"]["name"] == "New"
+
+    def test_what_became_of_its_logo_is_told(
+        self, admins: Browser, acme_web: Client, elsewhere: Elsewhere
+    ) -> None:
+        def told() -> str:
+            page = admins.get(f"/admin/idp/client/{acme_web.pk}/change/").content.decode()
+            return (
+                page.partition("Logo:")[2].partition('<div class="readonly">')[2].partition("<")[0]
+            )
+
+        assert told() == "none registered"
+        uri = elsewhere.serve("/logo", b"<svg/>", content_type="image/png")
+        update_client(client=acme_web, metadata={"logo_uri": uri}, now=clock.now())
+        assert told() == "not shown: not fetched yet"
+        fetch_client_logos()
+        assert told() == "not shown: it is no PNG, JPEG, GIF or WebP"
+        elsewhere.serve("/logo", pictures.gif(), content_type="image/png")
+        clock.shift(timedelta(minutes=11))
+        try:
+            fetch_client_logos()
+            assert told().startswith("shown, as fetched ")
+        finally:
+            clock.reset()
 
     def test_neither_kind_nor_client_id_can_be_changed(
         self, admins: Browser, acme_web: Client

@@ -12,12 +12,12 @@ from django.test import Client as Browser
 from accounts.models import Organisation
 from audit.models import AuditEvent
 from core import clock
-from idp import discovery
+from idp import discovery, tasks
 from idp.flows import deactivate_client
-from idp.models import AuthorizationRequest, Client, Consent, RefreshFamily
+from idp.models import AuthorizationRequest, Client, ClientLogo, Consent, RefreshFamily
 from idp.tasks import follow_client_documents
 from tests.cast import Person
-from tests.support import assertions, oauth
+from tests.support import assertions, oauth, pictures
 from tests.support.authorize import authorize, is_error_page
 from tests.support.documents import (
     PATH,
@@ -424,6 +424,33 @@ class TestConsent:
         assert "Not verified by your organisation" in page
         assert "Allow Your Bank" not in page
         assert "l.png" not in page
+
+    def test_its_logo_is_fetched_once_somebody_has_allowed_it(
+        self, alice: Browser, elsewhere: Elsewhere
+    ) -> None:
+        logo = elsewhere.serve("/l.png", pictures.png(), content_type="image/png")
+        client_id = publish(elsewhere, logo_uri=logo)
+        assert "<img" not in consent_page(alice, ask(alice, elsewhere, client_id))
+        assert tasks.fetch_client_logos() == 0
+        allow(alice, ask(alice, elsewhere, client_id))
+        assert tasks.fetch_client_logos() == 1
+
+        page = consent_page(alice, ask(alice, elsewhere, client_id, prompt="consent"))
+
+        path = Client.unscoped.get().logo_path
+        assert f'<img class="tile logo" src="{path}" alt=""' in page
+        assert logo not in page
+
+    def test_a_logo_that_is_not_at_its_origin_is_passed_over(
+        self, alice: Browser, elsewhere: Elsewhere
+    ) -> None:
+        for uri in ("https://a.example/l.png", "http://localhost/l.png", 5, "x" * 3_000):
+            client_id = publish(elsewhere, path=f"/{len(str(uri))}.json", logo_uri=uri)
+            allow(alice, ask(alice, elsewhere, client_id))
+
+        assert Client.unscoped.count() == 4
+        assert not Client.unscoped.filter(metadata__has_key="logo_uri").exists()
+        assert not ClientLogo.unscoped.exists()
 
     def test_nothing_is_kept_of_a_client_that_nobody_allowed(
         self, alice: Browser, elsewhere: Elsewhere
