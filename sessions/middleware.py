@@ -17,9 +17,7 @@ from core.assurance import Assurance, Level
 from core.http import client_address
 from core.ids import digest, new_id
 from mfa.flows import reachable_level
-from policy.decision import Outcome
-from policy.facts import Trigger
-from sessions import browser_state, evaluation, flows
+from sessions import browser_state, flows, standing
 from sessions.current import current_session_id
 from sessions.models import LoginSession
 
@@ -60,7 +58,7 @@ class LoginSessionMiddleware:
         if not request.user.is_authenticated:
             return
         session = _find(request)
-        if session is None or not _is_good(session, now):
+        if session is None or not standing.is_good(session, now):
             logout(request)
             messages.info(request, "Your session has ended. Please sign in again.")
             return
@@ -104,17 +102,3 @@ def _find(request: Any) -> LoginSession | None:
         .annotate(user_stamp=F("user__security_stamp"))
         .first()
     )
-
-
-def _is_good(session: Any, now: datetime) -> bool:
-    fresh: timedelta = settings.SESSION_REEVALUATION_INTERVAL
-    if (
-        session.is_live(now)
-        and session.user_stamp == session.security_stamp
-        and session.evaluated_at is not None
-        and now - session.evaluated_at < fresh
-        and session.outcome in {Outcome.ALLOW, Outcome.STEP_UP}
-    ):
-        return True
-    decision = evaluation.evaluate(session_id=session.id, trigger=Trigger.REQUEST, now=now)
-    return decision.outcome in {Outcome.ALLOW, Outcome.STEP_UP}
