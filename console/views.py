@@ -64,6 +64,7 @@ def security(request: HttpRequest) -> HttpResponse:
             "is_email_verified": standing.is_email_verified,
             "sessions": reading.live_sessions_of(user, now=now),
             "applications": connected_applications(user, now=now),
+            "authentication_requests": waiting_for(user).count(),
             "activity": reading.activity_of(user)[:ACTIVITY_ON_SECURITY],
         },
     )

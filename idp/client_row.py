@@ -1,7 +1,8 @@
-"""A client's own row for those who authenticated as it: read once for each change of it.
+"""A client's own row, with its organisation, for those who authenticated as it.
 
-A row of the same `changed_at` is the same row. Who writes by it compares that again in his
-statement (`idp.client_auth.same_client`), which also asks whether the organisation is active.
+A row of the same `changed_at` is the same row, so it need not be read for each request. That the
+organisation is still active it does not say: who writes by a kept row compares both again in his
+statement (`idp.client_auth.same_client`), and everybody else reads it anew.
 """
 
 from typing import cast
@@ -13,16 +14,23 @@ _rows: dict[str, Client] = {}
 
 
 def of(caller: MachineClient) -> Client:
-    """The row of the client that authenticated, to read only; raises StaleClient if it changed."""
+    """The row as it was first read; raises StaleClient if it has changed since."""
     known = _rows.get(caller.client_id)
     if known is not None and (known.pk, known.changed_at) == (caller.id, caller.changed_at):
         return known
-    row = Client.unscoped.filter(pk=caller.id, is_active=True).first()
-    same_client(caller, None if row is None else row.changed_at)
+    row = read(caller)
     if len(_rows) >= MAX_CACHED:
         _rows.clear()
-    found = _rows[caller.client_id] = cast("Client", row)
-    return found
+    _rows[caller.client_id] = row
+    return row
+
+
+def read(caller: MachineClient) -> Client:
+    """The row as it stands, active in an active organisation; raises StaleClient otherwise."""
+    live = Client.unscoped.filter(is_active=True, organisation__is_active=True)
+    row = live.select_related("organisation").filter(pk=caller.id).first()
+    same_client(caller, None if row is None else row.changed_at)
+    return cast("Client", row)
 
 
 def forget() -> None:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import logout
 from django.db.models import Case, Value, When
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render, resolve_url
@@ -147,9 +146,8 @@ def end(request: HttpRequest, session_id: UUID) -> HttpResponse:
     if request.method != "POST":  # back from step-up, which cannot bring a POST back
         messages.info(request, "Thank you. Now choose again what to end.")
         return redirect("sessions:list")
-    if session.id == current.id:
-        logout(request)
-        return redirect(settings.LOGIN_URL)
+    if session.id == current.id:  # signing out asks, and tells applications by their frames
+        return redirect("account_logout")
     flows.end_session(session=session, reason=EndReason.ENDED_BY_USER, now=clock.now())
     messages.success(request, "That session was ended.")
     return redirect("sessions:list")

@@ -14,11 +14,18 @@ from core import clock
 from core.assurance import Level
 from core.errors import Refusal
 from core.limits import spend
-from idp import authorization_details, backchannel, polled_requests, request_objects, resources
+from idp import (
+    authorization_details,
+    backchannel,
+    client_row,
+    polled_requests,
+    request_objects,
+    resources,
+)
 from idp.assertions import claim_jti
 from idp.backchannel import Wanted
 from idp.client_auth import MachineClient
-from idp.endpoints.callers import as_parameters, authenticated, row_of
+from idp.endpoints.callers import as_parameters, authenticated
 from idp.limits import BACKCHANNEL_AUTHENTICATIONS
 from idp.metadata import ClientMetadata
 from idp.models import Client
@@ -43,7 +50,7 @@ def authenticate_backchannel(request: Request) -> Answer:
         raise Refusal.unauthorized_client("The client may not use this grant type.")
     now = clock.now()
     spend(BACKCHANNEL_AUTHENTICATIONS, caller.client_id, now=now)
-    client = row_of(caller)
+    client = client_row.read(caller)
     params = BackchannelParams.parse(_parameters(request, fields, caller, now))
     wanted = Wanted(
         scope=_scope(params, client),

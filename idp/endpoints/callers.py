@@ -6,7 +6,6 @@ that, so whoever authenticates pays nothing.
 """
 
 import math
-from typing import cast
 
 from django.http import QueryDict
 
@@ -14,8 +13,7 @@ from core import clock
 from core.errors import Refusal
 from core.limits import spend
 from idp import assertions, client_auth
-from idp.client_auth import MachineClient, same_client
-from idp.models import Client
+from idp.client_auth import MachineClient
 from idp.wire import RESOURCE, Request
 
 MAX_PAUSED = 10_000
@@ -86,17 +84,6 @@ def _authenticated(request: Request, fields: dict[str, str]) -> MachineClient:
         if refusal.code == "invalid_client":
             count_failure(request, fields)
         raise
-
-
-def row_of(caller: MachineClient) -> Client:
-    """The row of the client that authenticated; raises StaleClient if it has changed since."""
-    row = (
-        Client.unscoped.select_related("organisation")
-        .filter(pk=caller.id, is_active=True, organisation__is_active=True)
-        .first()
-    )
-    same_client(caller, row.changed_at if row is not None else None)
-    return cast("Client", row)
 
 
 def as_parameters(fields: dict[str, str]) -> QueryDict:

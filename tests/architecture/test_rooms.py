@@ -32,7 +32,6 @@ UNSCOPED = {
     "idp/client_row.py": "the client that has authenticated, by its id",
     "idp/dynamic_registration/flows.py": "a registration access token names a client id",
     "idp/dynamic_registration/permission.py": "an initial access token is looked up by its digest",
-    "idp/endpoints/callers.py": "the client that has authenticated, by its id",
     "idp/logos.py": "logos of all that are due, and a picture by its digest",
     "idp/logout.py": "signing out begins by a token or a client id",
     "idp/logout_delivery.py": "ended sessions of all, and of one at hand",

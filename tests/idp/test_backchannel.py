@@ -7,6 +7,7 @@ import pytest
 from django.core import mail as sent
 from django.test import Client as Browser
 
+from accounts.models import Organisation
 from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
@@ -256,11 +257,26 @@ class TestThePages:
         assert "Nothing to answer" in hers
         assert "Acme Bank" not in hers
 
-    def test_home_says_that_something_waits(self, bank: Client, alices: Browser) -> None:
-        assert "card-requests" not in alices.get("/").content.decode()
+    def test_of_an_organisation_that_is_closed_nobody_asks(
+        self, bank: Client, acme: Organisation
+    ) -> None:
+        """Also where the client has been seen a moment ago."""
+        assert ciba.ask(bank).status == 200
+        Organisation.objects.filter(pk=acme.pk).update(is_active=False)
+
+        assert ciba.ask(bank).error == "invalid_client"
+        assert BackchannelAuthentication.unscoped.count() == 1
+
+    @pytest.mark.parametrize("home", ["/", "/security/"])
+    def test_home_says_that_something_waits(self, bank: Client, alices: Browser, home: str) -> None:
+        assert "card-requests" not in alices.get(home).content.decode()
         ciba.ask(bank)
 
-        assert "1 sign-in request to answer" in alices.get("/").content.decode()
+        page = alices.get(home).content.decode()
+        assert "1 sign-in request to answer" in page
+        assert 'id="card-requests" href="/authentication-requests/"' in page
+        ciba.decide(alices)
+        assert "card-requests" not in alices.get(home).content.decode()
 
     def test_it_shows_who_asks_for_what_from_where_and_when(
         self, bank: Client, alices: Browser

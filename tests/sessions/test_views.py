@@ -260,11 +260,15 @@ class TestMySessions:
         assert other.end_reason == EndReason.ENDED_BY_USER
         assert there.get("/sessions/").status_code == 302
 
-    def test_ending_this_one_signs_out(self, client: Browser, employee: Person) -> None:
+    def test_ending_this_one_is_signing_out(self, client: Browser, employee: Person) -> None:
         mine = cast.sign_in(client, employee)
 
-        client.post(f"/sessions/{mine.id}/end/")
+        answer = client.post(f"/sessions/{mine.id}/end/")
 
+        assert answer["Location"] == "/accounts/logout/"
+        mine.refresh_from_db()
+        assert mine.ended_at is None
+        client.post(answer["Location"])
         mine.refresh_from_db()
         assert mine.end_reason == EndReason.SIGNED_OUT
         assert client.get("/sessions/").status_code == 302

@@ -191,6 +191,18 @@ class TestOurOwnButton:
         assert b'action="/accounts/logout/"' in asked.content
         assert LoginSession.unscoped.get().ended_at is None
 
+    def test_ending_ones_own_session_by_its_id_leads_there_too(
+        self, alices: Browser, hint: str
+    ) -> None:
+        session = LoginSession.unscoped.get()
+        led = alices.post(f"/sessions/{session.id}/end/")
+
+        assert led["Location"] == "/accounts/logout/"
+        assert b'action="/accounts/logout/"' in alices.get(led["Location"]).content
+        assert len(frames(alices.post(led["Location"]))) == 1
+        session.refresh_from_db()
+        assert session.end_reason == "signed_out"
+
     def test_it_takes_a_post_of_our_own(self, employee: Person) -> None:
         strict = Browser(enforce_csrf_checks=True)
         cast.sign_in(strict, employee)
