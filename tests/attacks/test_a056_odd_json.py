@@ -1,5 +1,6 @@
 """A056: JSON that parsers disagree about, numbers beyond all bounds, names that are none."""
 
+import base64
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from accounts.models import Organisation
 from audit.models import AuditEvent
-from idp.models import Client, PushedRequest
+from idp.models import Client, PushedRequest, SpentProof
 from tests.support import dpop, oauth
 from tests.support.own_tokens import is_worth_nothing, sign
 from tests.support.registering import initial_token, post
@@ -112,6 +113,45 @@ def test_a_proof_says_what_it_says_in_the_right_kind(
     reply = dpop.userinfo(bound, shown)
 
     assert (reply.status, reply.error) in {(401, "invalid_dpop_proof"), (401, "invalid_token")}
+
+
+def texts_of(shown: str) -> tuple[str, str]:
+    """Header and claims of a proof, as JSON."""
+    header, claims, _ = shown.split(".")
+    header, claims = (
+        base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()
+        for part in (header, claims)
+    )
+    return header, claims
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"htm":"POST"', '"htu":"https://evil.example/"', '"jti":"another"', '"x":1,"x":1', '"x":{"y":1,"y":1}',
+        '"x":NaN', '"x":-Infinity', '"x":1e400', '"x":' + "9" * 5_000, '"x":"\\u0000"', '"x":"\\ud800"',
+        '"x":' + "[" * 1_500 + "]" * 1_500, '"x":1}{"y":1',
+    ],
+    ids=lambda text: text[:16],
+)  # fmt: skip
+@pytest.mark.parametrize("part", ["header", "claims"])
+def test_a_proof_is_plain_json_or_nothing(
+    acme_web: Client, code: str, part: str, more: str
+) -> None:
+    key = dpop.new_key()
+    header, claims = texts_of(dpop.proof(key))
+    if part == "header":
+        known = more.replace('"x"', '"kid"').replace('"htm":"POST"', '"typ":"dpop+jwt"')
+        header = f"{header[:-1]},{known}}}"
+    else:
+        claims = f"{claims[:-1]},{more}}}"
+
+    reply = dpop.redeem(acme_web, code, dpop.signed(key, header, claims))
+
+    assert (reply.status, reply.error) == (400, "invalid_dpop_proof")
+    assert not SpentProof.objects.exists()
+    again = dpop.redeem(acme_web, code, dpop.signed(key, *texts_of(dpop.proof(key))))
+    assert again.status == 200
 
 
 @pytest.mark.parametrize("name", ["claims", "authorization_details"])

@@ -270,7 +270,7 @@ class TestNonce:
 
         assert reply.error == "use_dpop_nonce"
 
-    @pytest.mark.parametrize("nonce", ["x", 7, ["x"], "é", "\ud800"], ids=str)
+    @pytest.mark.parametrize("nonce", ["x", 7, ["x"], "é"], ids=str)
     def test_a_made_up_one_is_refused(self, acme_machine, nonce):
         reply = dpop.token(acme_machine, MACHINE, dpop.proof(KEY, nonce=nonce))
 
