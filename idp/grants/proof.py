@@ -46,9 +46,12 @@ def authorize(
     cnf: dict[str, str] | None,
     nonce: str = "",
 ) -> Authorization:
-    """cnf: `TokenRequest.cnf`, what the tokens are bound to."""
-    roles = None
-    if "roles" in scope.split():
+    """cnf: `TokenRequest.cnf`, what the tokens are bound to.
+
+    The client's key is asked for only where there is an ID token to encrypt to it.
+    """
+    scopes, roles = scope.split(), None
+    if "roles" in scopes:
         roles = tuple(row["roles"] or ())
     return Authorization(
         client_id=client.client_id,
@@ -59,7 +62,7 @@ def authorize(
         ends_at=session_end(row),
         stem=row["family_id"],
         subject=subject_of(client, row["user_id"]),
-        recipient=id_token_recipient(client),
+        recipient=id_token_recipient(client) if "openid" in scopes else None,
         session_id=row["session_id"],
         acr=acr_of(row),
         amr=tuple(row["amr"]),

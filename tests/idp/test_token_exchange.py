@@ -59,6 +59,21 @@ def test_it_never_outlives_the_subject_token(gateway, token, later):
     assert reply.json["expires_in"] <= 300
 
 
+@pytest.mark.parametrize("scope", ["profile", None])
+def test_no_key_is_asked_for_where_there_is_no_id_token_to_encrypt(
+    acme, client, employee, elsewhere, scope
+):
+    away = elsewhere.url("/jwks")  # answers nothing of use
+    encrypted = {"jwks_uri": away, "id_token_encrypted_response_alg": "RSA-OAEP-256"}
+    gateway = api(acme, "acme-hidden", metadata=encrypted)
+    token = token_for(gateway, client, employee)
+
+    reply = exchange(gateway, token, **({"scope": scope} if scope else {}))
+
+    assert reply.status == 200
+    assert elsewhere.requests == []
+
+
 def test_its_client_may_revoke_it(gateway, token):
     second = exchange(gateway, token).json["access_token"]
     oauth.send(
