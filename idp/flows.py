@@ -34,6 +34,7 @@ from idp.models import (
 )
 from idp.models.client import SECRET_METHODS
 from idp.models.token import RevokeReason
+from idp.registration_subject import SectorList
 
 DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
 DEFAULT_SCOPES = ("openid", "profile", "email")
@@ -79,7 +80,6 @@ class ConnectedApplication:
         return start_url(self.client)
 
 
-@transaction.atomic
 def register_client(
     *,
     organisation: Organisation,
@@ -97,12 +97,14 @@ def register_client(
     token_endpoint_auth_method: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     actor: models.Model | None = None,
+    sector: SectorList | None = None,
 ) -> RegisteredClient:
     """Register an application; one that authenticates by a secret gets one of 256 bits.
 
     metadata: what `idp.metadata.ClientMetadata` knows beyond the rest.
-    actor: the administrator; None at the command line. Refuses INVALID_REQUEST for values that
-    cannot be registered, with a sentence for the administrator.
+    actor: the administrator; None at the command line. sector: the list of its sector, from whoever
+    begins a transaction around this; else it is fetched here, before ours. Refuses INVALID_REQUEST
+    for values that cannot be registered, with a sentence for the administrator.
     """
     kind = registration.check_kind(kind)
     values = registration.check(
@@ -127,33 +129,34 @@ def register_client(
     method = values["token_endpoint_auth_method"]
     registration_keys.check_method(method, known)
     registration_addresses.check_front_channel(known, values["redirect_uris"])
-    registration_subject.check(known, values["redirect_uris"])
+    sector = sector or registration_subject.sector_list(known)
     secret = new_token() if method in SECRET_METHODS else None
-    client = Client.objects.create(
-        client_id=f"app_{new_token(16)}",
-        organisation=organisation,
-        kind=kind,
-        secret_digest=digest(secret) if secret else None,
-        secret_sealed=_to_seal(secret, method),
-        created_at=now,
-        changed_at=now,
-        **values,
-    )
-    logos.follow(client, now=now)
-    record(
-        Event.CLIENT_REGISTERED,
-        organisation_id=organisation.id,
-        actor=actor,
-        subject=client,
-        now=now,
-        client_id=client.client_id,
-        kind=kind,
-        **values,
-    )
+    with transaction.atomic():
+        registration_subject.check(known, values["redirect_uris"], sector)
+        client = Client.objects.create(
+            client_id=f"app_{new_token(16)}",
+            organisation=organisation,
+            kind=kind,
+            secret_digest=digest(secret) if secret else None,
+            secret_sealed=_to_seal(secret, method),
+            created_at=now,
+            changed_at=now,
+            **values,
+        )
+        logos.follow(client, now=now)
+        record(
+            Event.CLIENT_REGISTERED,
+            organisation_id=organisation.id,
+            actor=actor,
+            subject=client,
+            now=now,
+            client_id=client.client_id,
+            kind=kind,
+            **values,
+        )
     return RegisteredClient(client, secret)
 
 
-@transaction.atomic
 def update_client(
     *, client: Client, now: datetime, actor: models.Model | None = None, **changes: Any
 ) -> Client:
@@ -162,6 +165,33 @@ def update_client(
     Scopes and grant types taken away take effect at the next use of whatever was issued. A secret
     goes with the last method that uses it; client_secret_jwt needs a new one, which is kept sealed.
     """
+    sector = sector_after(client, changes)
+    return change_client(client=client, changes=changes, sector=sector, actor=actor, now=now)
+
+
+def sector_after(client: Client, changes: Mapping[str, Any]) -> SectorList | None:
+    """The list of the sector that a client will have; None where nothing about it changes."""
+    values = {name: changes[name] for name in ("metadata", "redirect_uris") if name in changes}
+    if not values:
+        return None
+    current = Client.objects.within_id(client.organisation_id).get(pk=client.pk)
+    checked = registration.check(values, kind=current.kind)
+    if all(getattr(current, name) == value for name, value in checked.items()):
+        return None
+    known = checked.get("metadata", current.metadata)
+    return registration_subject.sector_list(ClientMetadata.from_json(known))
+
+
+@transaction.atomic
+def change_client(
+    *,
+    client: Client,
+    changes: Mapping[str, Any],
+    sector: SectorList | None,
+    actor: models.Model | None,
+    now: datetime,
+) -> Client:
+    """What `update_client` does, for who has asked for `sector_after` before he locked anything."""
     unknown = changes.keys() - CHANGEABLE
     if unknown:
         raise TypeError(f"these cannot be changed: {', '.join(sorted(unknown))}")
@@ -189,7 +219,7 @@ def update_client(
     if {"metadata", "redirect_uris"} & changed.keys():
         known = ClientMetadata.from_json(locked.metadata)
         registration_addresses.check_front_channel(known, locked.redirect_uris)
-        registration_subject.check(known, locked.redirect_uris)
+        registration_subject.check(known, locked.redirect_uris, sector)
     locked.changed_at = now
     locked.save(update_fields=[*changed, *SECRET_FIELDS, "changed_at"])
     logos.follow(locked, now=now)

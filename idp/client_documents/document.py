@@ -52,7 +52,7 @@ def read(client_id: str, members: Mapping[str, Any], organisation: Organisation)
         uri = getattr(known, name)
         if uri and origin_of(uri) != origin_of(client_id):
             raise _refusal(f"{name} is not at the origin of the client_id.")
-    registration_subject.check(known, read.values["redirect_uris"])
+    registration_subject.check(known, read.values["redirect_uris"], None)
     return read
 
 

@@ -21,6 +21,12 @@ KEPT_FROM_CLIENTS = {
     "require_pkce", "security_profile", "resources", "access_token_status_list",
     "may_sign_people_out",
 }  # fmt: skip
+# Rules that a client may bring upon itself and never shake off, whoever brought them upon it: so
+# none that an administrator has set is gone with the client's next PUT.
+NEVER_DROPPED = {
+    "dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens",
+    "require_pushed_authorization_requests", "require_signed_request_object",
+}  # fmt: skip
 COLUMNS = {
     "client_name": "name",
     "redirect_uris": "redirect_uris",
@@ -156,9 +162,13 @@ def write(client: Client) -> dict[str, Any]:
 
 
 def with_ours(wanted: Mapping[str, Any], *, client: Client) -> dict[str, Any]:
-    """The metadata that a client asks for, and of KEPT_FROM_CLIENTS what it has already."""
-    return {name: value for name, value in wanted.items() if name not in KEPT_FROM_CLIENTS} | {
-        name: value for name, value in client.metadata.items() if name in KEPT_FROM_CLIENTS
+    """The metadata that a client asks for, but for what stays as it is.
+
+    That is all of KEPT_FROM_CLIENTS, and what is on of NEVER_DROPPED.
+    """
+    kept = KEPT_FROM_CLIENTS | {name for name in NEVER_DROPPED if client.metadata.get(name)}
+    return {name: value for name, value in wanted.items() if name not in kept} | {
+        name: value for name, value in client.metadata.items() if name in kept
     }
 
 

@@ -16,9 +16,11 @@ from core.ids import digest, equal, new_token
 from idp import registration
 from idp.dynamic_registration import document, permission, statements, ways
 from idp.dynamic_registration.permission import Permission
-from idp.flows import deactivate_client, register_client, update_client
+from idp.flows import change_client, deactivate_client, register_client, sector_after
+from idp.metadata import ClientMetadata
 from idp.models import Client, InitialAccessToken
 from idp.models.client import GRANT_TYPES, KEY_METHODS, SECRET_METHODS
+from idp.registration_subject import sector_list
 
 MAX_USES = 1_000
 MAX_LIFETIME = timedelta(days=365)
@@ -125,16 +127,17 @@ def register(*, members: Mapping[str, Any], allowed: Permission, now: datetime) 
     """
     wanted = document.read(statements.apply(members, now=now), allowed)
     registration_token = new_token()
+    sector = sector_list(ClientMetadata.from_json(wanted.values["metadata"]))
     with transaction.atomic(), _as_metadata():
         registered = register_client(
             organisation=allowed.organisation,
             kind=wanted.kind,
             now=now,
             actor=allowed.token,
+            sector=sector,
             **wanted.values,
         )
-        # Afterwards, since others wait for the token's row, and a sector may have been asked.
-        permission.use(allowed)
+        permission.use(allowed)  # afterwards, since others wait for the token's row
         client = registered.client
         client.registration_digest = digest(registration_token)
         client.save(update_fields=["registration_digest"])
@@ -156,30 +159,24 @@ def find_registered(*, client_id: str, registration_token: str) -> Client:
     return client
 
 
-@transaction.atomic
 def replace(*, client: Client, members: Mapping[str, Any], now: datetime) -> Client:
     """Put what is sent in place of all that was registered (RFC 7592 §2.2).
 
     A client stays within what it was given: it may drop grant types and scopes, never add any. How
     it authenticates may change, but not between a secret, a key and nothing. What administrators
-    alone set stays as it is.
+    alone set stays as it is, and so do the rules that a client cannot shake off.
     """
-    rows = Client.objects.within_id(client.organisation_id).select_related("organisation")
-    locked = rows.select_for_update(of=("self",)).get(pk=client.pk)
-    if not locked.is_active or locked.registration_digest is None:
-        raise Refusal.invalid_token("The registration access token is not good for this client.")
-    _check_identity(locked, members)
-    wanted = document.read(statements.apply(members, now=now), permission.of_client(locked))
-    method = wanted.values["token_endpoint_auth_method"]
-    if _way(method) != _way(locked.token_endpoint_auth_method):
-        raise Refusal(
-            "invalid_client_metadata",
-            "A client that authenticates in another way is another client: register it anew.",
-        )
-    values = dict(wanted.values)
-    values["metadata"] = document.with_ours(values["metadata"], client=locked)
     with _as_metadata():
-        return update_client(client=locked, now=now, actor=locked, **values)
+        sector = sector_after(client, _values(client, members, now))
+    with transaction.atomic(), _as_metadata():
+        rows = Client.objects.within_id(client.organisation_id).select_related("organisation")
+        locked = rows.select_for_update(of=("self",)).get(pk=client.pk)
+        if not locked.is_active or locked.registration_digest is None:
+            raise Refusal.invalid_token(
+                "The registration access token is not good for this client."
+            )
+        values = _values(locked, members, now)
+        return change_client(client=locked, changes=values, sector=sector, actor=locked, now=now)
 
 
 @transaction.atomic
@@ -219,6 +216,20 @@ def _as_metadata() -> Iterator[None]:
         if refusal.code != "invalid_request":
             raise
         raise Refusal("invalid_client_metadata", refusal.detail) from refusal
+
+
+def _values(client: Client, members: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """What would stand in place of all that is registered for the client, if it may."""
+    _check_identity(client, members)
+    wanted = document.read(statements.apply(members, now=now), permission.of_client(client))
+    method = wanted.values["token_endpoint_auth_method"]
+    if _way(method) != _way(client.token_endpoint_auth_method):
+        raise Refusal(
+            "invalid_client_metadata",
+            "A client that authenticates in another way is another client: register it anew.",
+        )
+    known = document.with_ours(wanted.values["metadata"], client=client)
+    return {**wanted.values, "metadata": known}
 
 
 def _check_identity(client: Client, members: Mapping[str, Any]) -> None:

@@ -204,3 +204,52 @@ class TestRemoving:
 
         assert manage("GET", registered).status == 401
         assert manage("PUT", registered, **wanted(registered)).status == 401
+
+
+class TestRulesThatBindTheClient:
+    """RFC 7592 §2.2: the server may replace requested values. None of these is ever switched off."""
+
+    RULES = (
+        "dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens",
+        "require_pushed_authorization_requests", "require_signed_request_object",
+    )  # fmt: skip
+
+    @pytest.mark.parametrize("rule", RULES)
+    @pytest.mark.parametrize("said", [False, None], ids=["false", "nothing"])
+    def test_what_an_administrator_turned_on_stays_on(
+        self, registered: dict[str, Any], rule: str, said: bool | None
+    ) -> None:
+        client = Client.unscoped.get(client_id=registered["client_id"])
+        metadata = client.metadata | {rule: True}
+        flows.update_client(client=client, metadata=metadata, now=clock.now())
+
+        reply = manage("PUT", registered, **wanted(registered, client_name="Weak", **{rule: said}))
+
+        assert (reply.status, reply.json[rule]) == (200, True)
+        client.refresh_from_db()
+        assert client.name == "Weak"
+        assert client.metadata[rule] is True
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_a_client_may_bring_them_upon_itself(
+        self, registered: dict[str, Any], rule: str
+    ) -> None:
+        taken = manage("PUT", registered, **wanted(registered, **{rule: True}))
+        dropped = manage("PUT", registered, **wanted(registered, **{rule: False}))
+
+        assert taken.json[rule] is dropped.json[rule] is True
+
+    def test_an_administrator_turns_them_off_again(self, registered: dict[str, Any]) -> None:
+        on = manage("PUT", registered, **wanted(registered, dpop_bound_access_tokens=True))
+        assert on.json["dpop_bound_access_tokens"] is True
+        client = Client.unscoped.get(client_id=registered["client_id"])
+        flows.update_client(client=client, metadata={}, now=clock.now())
+
+        reply = manage("PUT", registered, **wanted(registered))
+
+        assert "dpop_bound_access_tokens" not in reply.json
+
+    def test_what_is_no_such_rule_is_replaced_as_before(self, registered: dict[str, Any]) -> None:
+        reply = manage("PUT", registered, **wanted(registered, logo_uri=None))
+
+        assert "logo_uri" not in reply.json
