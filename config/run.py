@@ -37,6 +37,7 @@ from config.embedded.paths import open_places
 from config.embedded.secret_files import write_private
 
 DEFAULT_PORT = 8000
+LOOPBACK = '["127.0.0.0/8", "::1/128"]'
 DEMO_CLIENT_DISTANCE = 10
 HIGHEST_PORT = 65_535
 READY_SECONDS = 120
@@ -90,6 +91,8 @@ class Supervisor:
     def _run(self) -> int:
         os.environ.setdefault("SALLYPORT_ENVIRONMENT", "development")
         os.environ["SALLYPORT_PORT"] = str(self.port)
+        if os.environ["SALLYPORT_ENVIRONMENT"] == "development":  # the demo application is told
+            os.environ.setdefault("SALLYPORT_OUTBOUND__ALLOWED_NETWORKS", LOOPBACK)
         self.services = attach_services(self.var)
         for line in self.services.lines:
             self._say(line)

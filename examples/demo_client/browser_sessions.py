@@ -47,6 +47,19 @@ class SessionStore:
             session.last_used = time.monotonic()
             return session
 
+    def end(self, sid: str) -> int:
+        """Forget the tokens of every session that came of the provider's session `sid`."""
+        with self._lock:
+            concerned = [
+                session
+                for session in self._sessions.values()
+                if session.tokens is not None and session.tokens.claims.get("sid") == sid
+            ]
+        for session in concerned:
+            session.tokens = session.userinfo = None
+            session.notice = ("bad", "You were signed out by the sign-in service.")
+        return len(concerned)
+
     def put(self, session: BrowserSession, *, instead_of: str | None = None) -> str:
         """Keep a session under a new name; the old name stops working (session fixation)."""
         name = secrets.token_urlsafe(32)

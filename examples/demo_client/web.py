@@ -101,6 +101,8 @@ class DemoClient:
             return static(path.removeprefix("/static/"))
         if path == "/healthz":
             return Answer(body=b"ok\n", content_type="text/plain; charset=utf-8")
+        if path == "/backchannel-logout":  # a server calls: no cookie, no session, no page
+            return self.backchannel_logout(environ)
         if f"http://{environ.get('HTTP_HOST', '')}" != self.settings.origin:
             # Under another name of this machine the cookie would not come back to us.
             return Answer(status=303, location=self.settings.post_logout_redirect_uri)
@@ -214,6 +216,18 @@ class DemoClient:
         if url is None:
             session.notice = ("bad", "You are signed out here; the sign-in service did not answer.")
         return Answer(status=303, location=url or "/", cookie=cookie)
+
+    def backchannel_logout(self, environ: "WSGIEnvironment") -> Answer:
+        """The provider says that a session has ended (Back-Channel Logout 1.0 §2.5, §2.8)."""
+        plain = "text/plain; charset=utf-8"
+        if environ["REQUEST_METHOD"] != "POST":
+            return Answer(status=405, content_type=plain, headers={"Allow": "POST"})
+        try:
+            sid = self.party.ended_session(form_of(environ).get("logout_token", ""))
+        except SignInError as refusal:
+            return Answer(status=400, body=f"{refusal}\n".encode(), content_type=plain)
+        self.sessions.end(sid)
+        return Answer(status=200, content_type=plain)
 
     def page_of(
         self,

@@ -51,9 +51,14 @@ def instance() -> Iterator[Instance]:
 
 
 def started_instance() -> Instance:
-    """An instance with the demo organisations, a worker that mails, and a trusted proxy."""
+    """An instance with the demo organisations, a worker that mails and calls, and a proxy."""
     return Instance(
-        with_demo=True, with_worker=True, environment={"SALLYPORT_TRUSTED_PROXY_COUNT": "1"}
+        with_demo=True,
+        with_worker=True,
+        environment={
+            "SALLYPORT_TRUSTED_PROXY_COUNT": "1",
+            "SALLYPORT_OUTBOUND__ALLOWED_NETWORKS": '["127.0.0.0/8", "::1/128"]',
+        },
     )
 
 

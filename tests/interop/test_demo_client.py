@@ -6,7 +6,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
 
+from core import clock
+from examples.demo_client.browser_sessions import BrowserSession
+from examples.demo_client.relying_party import Tokens
 from examples.demo_client.settings import Settings, SettingsError, read_settings
 from examples.demo_client.web import DemoClient
 from tests.support.instance import Instance
@@ -212,3 +217,83 @@ def test_it_refuses_an_issuer_without_tls_elsewhere(
 
     with pytest.raises(SettingsError, match="https"):
         read_settings()
+
+
+LOGOUT = {
+    "aud": "demo",
+    "sub": "alice",
+    "sid": "5",
+    "jti": "1",
+    "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+}
+
+
+@pytest.fixture
+def signed(browser: DemoBrowser, instance: Instance) -> Any:
+    """`signed(sid=…)`: tells the client of the end of a session, signed by a key that it trusts."""
+    key = ECKey.generate_key("P-256", {"kid": "k"})
+    party = browser.application.party
+    party._keys = KeySet([key])
+
+    def tell(*, typ: str = "logout+jwt", **changes: Any) -> str:
+        now = int(clock.now().timestamp())
+        claims = {
+            **LOGOUT,
+            "iss": instance.base_url,
+            "aud": party.settings.client_id,
+            "iat": now,
+            "exp": now + 60,
+            **changes,
+        }
+        said = {name: value for name, value in claims.items() if value is not None}
+        token = jwt.encode({"alg": "ES256", "kid": "k", "typ": typ}, said, key)
+        return browser._call("POST", "/backchannel-logout", form=urlencode({"logout_token": token}))
+
+    return tell
+
+
+def _hold(browser: DemoBrowser, sid: str) -> BrowserSession:
+    held = Tokens(
+        access_token="a", refresh_token="r", id_token="i", claims={"sub": "alice", "sid": sid},
+        scope="openid", lifetime_seconds=900, expires_at=0,
+    )  # fmt: skip
+    session = BrowserSession(tokens=held)
+    browser.application.sessions.put(session)
+    return session
+
+
+def test_it_forgets_what_came_of_a_session_that_ended(browser: DemoBrowser, signed: Any) -> None:
+    concerned, other = _hold(browser, "5"), _hold(browser, "6")
+
+    signed()
+
+    assert browser.status == 200
+    assert concerned.tokens is None
+    assert other.tokens is not None
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"typ": "JWT"}, {"aud": "another"}, {"iss": "https://evil.example"}, {"exp": 1},
+        {"sid": None}, {"jti": None}, {"events": None}, {"events": {}}, {"nonce": "n"},
+    ],
+    ids=["type", "audience", "issuer", "late", "no sid", "no jti", "no events", "another event",
+         "an ID token"],
+)  # fmt: skip
+def test_it_believes_no_other_logout_token(
+    browser: DemoBrowser, signed: Any, lie: dict[str, Any]
+) -> None:
+    concerned = _hold(browser, "5")
+
+    signed(**lie)
+
+    assert browser.status == 400
+    assert concerned.tokens is not None
+
+
+def test_it_believes_no_unsigned_logout_token(browser: DemoBrowser) -> None:
+    browser._call("POST", "/backchannel-logout", form="logout_token=eyJhbGciOiJub25lIn0.e30.")
+    assert browser.status == 400
+    browser._call("GET", "/backchannel-logout")
+    assert browser.status == 405

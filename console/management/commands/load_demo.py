@@ -10,6 +10,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mfa.models import TotpFactor
 FILE_NAME = "demo.json"
 DEMO_CLIENT_DISTANCE = 10  # ports above our own; config.run starts it there
 TOTP_SEED_BYTES = 20
+LOOPBACK = ip_address("127.0.0.1")  # where the demo application is; `make run` allows it
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,9 @@ def _client(
     home = f"http://localhost:{settings.ENV.port + DEMO_CLIENT_DISTANCE}/"
     redirect_uris = [f"{home}callback"] if demo.signs_people_in else []
     post_logout_redirect_uris = [home] if demo.signs_people_in else []
+    metadata = {}
+    if demo.name == "demo" and any(LOOPBACK in each for each in settings.OUTBOUND_ALLOWED_NETWORKS):
+        metadata["backchannel_logout_uri"] = f"{home}backchannel-logout"
     entry = _entry(known, "clients", "name", demo.name)
     client = (
         Client.objects.within(organisation)
@@ -219,14 +224,16 @@ def _client(
             grant_types=demo.grant_types,
             scopes=demo.scopes,
             is_first_party=demo.is_first_party,
+            metadata=metadata,
             now=now,
         )
         client, secret = registered.client, registered.secret
-    elif client.redirect_uris != redirect_uris:
+    elif client.redirect_uris != redirect_uris or client.metadata != metadata:
         update_client(
             client=client,
             redirect_uris=redirect_uris,
             post_logout_redirect_uris=post_logout_redirect_uris,
+            metadata=metadata,
             now=now,
         )
     return {
