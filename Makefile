@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint format types map migrations deploy-check sabotage shape bench lock env down clean
+.PHONY: help setup run test story check lint format types map migrations deploy-check sabotage shape bench lock env down clean
 
 PY := .venv/bin/python
 # The first Python that fits and can make virtual environments.
@@ -75,6 +75,9 @@ shape: setup ## Print how large everything is; fails nothing
 
 bench: setup ## Measure requests and CPU beside a tuned django-oauth-toolkit
 	@exec $(PY) -m bench $(ARGS)
+
+story: setup ## Play the story of the design against a product of its own, and print the evidence
+	@CHROMIUM="$$($(PY) -m tests.support.chromium)" && export CHROMIUM && exec $(PY) -m tests.story
 
 lock: setup ## Resolve requirements*.in anew, with hashes
 	@"$(PYTHON)" -m venv var/lock && var/lock/bin/pip install --quiet $(UV)
