@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test story check lint format types map migrations deploy-check sabotage shape bench lock env down clean
+.PHONY: help setup run test story check lint format types map migrations deploy-check sabotage shape risk-report bench lock env down clean
 
 PY := .venv/bin/python
 # The first Python that fits and can make virtual environments.
@@ -72,6 +72,9 @@ sabotage: setup ## Take each defence away and see that the tests of its attack n
 
 shape: setup ## Print how large everything is; fails nothing
 	@$(PY) -m tests.architecture.shape
+
+risk-report: setup ## Measure risk on generated sign-ins; write docs/risk.md and the calibration
+	@exec $(PY) -m bench.risk $(ARGS)
 
 bench: setup ## Measure requests and CPU beside a tuned django-oauth-toolkit
 	@exec $(PY) -m bench $(ARGS)

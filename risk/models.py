@@ -4,15 +4,9 @@ from django.conf import settings
 from django.db import models
 
 from core.scope import ScopedModel
+from risk.levels import RiskLevel
 
-
-class RiskLevel(models.IntegerChoices):
-    """As CAEP names them (CAEP 1.0 §3.9, risk-level-change); NONE: not assessed."""
-
-    NONE = 0, "not assessed"
-    LOW = 1, "low"
-    MEDIUM = 2, "medium"
-    HIGH = 3, "high"
+__all__ = ["RiskLevel", "UserRisk"]
 
 
 class UserRisk(ScopedModel):

@@ -1,0 +1,1 @@
+"""How well risk tells attackers from people: generated sign-ins, simulated attacks, a report."""
