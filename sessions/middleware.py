@@ -21,6 +21,7 @@ from sessions import browser_state, flows, standing
 from sessions.current import current_session_id
 from sessions.models import LoginSession
 
+BAD_REQUEST = 400
 BROWSER_COOKIE_LIFETIME = timedelta(days=365)
 
 
@@ -44,7 +45,7 @@ class LoginSessionMiddleware:
         try:
             self._bind(request, now)
             response = self.get_response(request)
-            self._follow(request, response)
+            self._follow(request, response, now)
         finally:
             recorder.transaction_id.reset(tokens[0])
             recorder.request_address.reset(tokens[1])
@@ -66,10 +67,11 @@ class LoginSessionMiddleware:
         request.assurance = session.assurance
         request.reachable_level = SimpleLazyObject(lambda: reachable_level(request.user))
         current_session_id.set(session.id)
-        flows.touch(session=session, now=now)
 
-    def _follow(self, request: Any, response: HttpResponse) -> None:
+    def _follow(self, request: Any, response: HttpResponse, now: datetime) -> None:
         session: LoginSession | None = request.login_session
+        if session is not None and _is_activity(request, response):
+            flows.touch(session=session, now=now)
         new_key = request.session.session_key
         if session is not None and new_key and request.user.is_authenticated:
             new_digest = digest(new_key)
@@ -89,6 +91,18 @@ class LoginSessionMiddleware:
                 httponly=True,
                 samesite="Lax",
             )
+
+
+def _is_activity(request: HttpRequest, response: HttpResponse) -> bool:
+    """Whether somebody is there: a page was opened or a form sent, and answered as such.
+
+    What scripts and frames ask for by themselves keeps no session alive (NIST SP 800-63B-4 §2.2.3).
+    """
+    return (
+        request.headers.get("Sec-Fetch-Dest", "document") == "document"
+        and response.status_code < BAD_REQUEST
+        and response.get("Content-Type", "text/html").startswith("text/html")
+    )
 
 
 def _find(request: Any) -> LoginSession | None:

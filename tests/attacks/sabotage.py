@@ -665,6 +665,29 @@ DEFENCES = {
         "signing out empties the browser's session",
         replace("django.contrib.sessions.backends.base:SessionBase.flush", only_who_it_is),
     ),
+    "A081": Defence(
+        "a session is judged at each request",
+        replace("sessions.standing:is_good", lambda *_: True),
+    ),
+    "A082": Defence(
+        "what polls by itself is no use of a session",
+        replace("sessions.middleware:_is_activity", lambda *_: True),
+    ),
+    "A145": Defence(
+        "a policy that cannot answer denies",
+        replace(
+            "policy.engine:decide",
+            lambda _: SimpleNamespace(
+                outcome="allow",
+                is_allowed=True,
+                reasons=(),
+                revision="-",
+                required_level=0,
+                max_age=None,
+                decision_id=None,
+            ),
+        ),
+    ),
     "A001": Defence(
         "redirect_uri is compared byte for byte, not by the host's name in it",
         redirect_uri_by(lambda known, given: host_of(known) in given),
