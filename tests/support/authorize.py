@@ -8,11 +8,15 @@ from django.test import Client as Browser
 
 from audit.models import AuditEvent
 from idp.grants.authorization_code import s256
-from idp.models import AuthorizationCode, Client
+from idp.models import AuthorizationCode, Client, RefreshFamily
 from tests import cast
 from tests.support.oauth import VERIFIER
 
 ISSUER = "http://localhost:8000"
+TYPES = [
+    "code", "code id_token", "code token", "code id_token token", "id_token", "id_token token",
+]  # fmt: skip
+GIVEN = {"code": "code", "id_token": "id_token", "token": "access_token"}
 
 
 def parameters(client: Client | str, **changes: Any) -> dict[str, Any]:
@@ -87,6 +91,29 @@ def answer_and_mode(response: Any) -> tuple[dict[str, str], str]:
     return dict(parse_qsl(parts.query, strict_parsing=True)), "query"
 
 
+def given(response: Any, response_type: str) -> dict[str, str]:
+    """An answer where this type has it, with all that the type names, and nothing else."""
+    values = _standing_right(response, response_type)
+    assert values.keys() & {*GIVEN.values(), "error"} == {
+        GIVEN[word] for word in response_type.split()
+    }, values
+    return values
+
+
+def refused(response: Any, response_type: str) -> str:
+    """The error of an answer that has nothing else, where this type has it."""
+    values = _standing_right(response, response_type)
+    assert not values.keys() & {*GIVEN.values()}
+    return values["error"]
+
+
+def _standing_right(response: Any, response_type: str) -> dict[str, str]:
+    values, mode = answer_and_mode(response)
+    assert mode == ("query" if response_type == "code" else "fragment")
+    assert values["state"]
+    return values
+
+
 def path(response: Any) -> str:
     """The path of ours that a redirect leads to."""
     assert response.status_code == 303, response.content.decode()[:2000]
@@ -99,10 +126,12 @@ def query(response: Any) -> dict[str, str]:
 
 
 def nothing_was_issued() -> bool:
-    """Neither a code nor an audit event of one."""
+    """Neither a code nor a token, nor an audit event of one."""
+    told = AuditEvent.objects.filter(event__in=["idp.code.issued", "idp.token.issued"])
     return (
         not AuthorizationCode.unscoped.exists()
-        and not AuditEvent.objects.filter(event="idp.code.issued").exists()
+        and not RefreshFamily.unscoped.exists()
+        and not told.exists()
     )
 
 

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client as Browser
 from joserfc.jwk import ECKey
 
+from accounts.flows import update_profile
 from accounts.models import Organisation
 from audit.events import Event
 from audit.models import AuditEvent
@@ -34,13 +35,6 @@ from tests.support.over_tls import ISSUER
 TYPES = ["code id_token", "code token", "code id_token token", "id_token", "id_token token"]
 WITH_TOKEN = [name for name in TYPES if "token" in name.split()]
 WITH_ID_TOKEN = [name for name in TYPES if "id_token" in name.split()]
-
-
-@pytest.fixture
-def alices(employee: Person) -> Browser:
-    visitor = Browser()
-    cast.sign_in(visitor, employee)
-    return visitor
 
 
 @pytest.fixture
@@ -146,6 +140,41 @@ def test_id_token_alone_carries_the_claims_of_the_scopes(
     claims = claims_of(alone["id_token"])
     assert (claims["name"], claims["email"]) == ("Alice Arden", employee.email)
     assert {"name", "email"}.isdisjoint(claims_of(beside["id_token"]))
+
+
+@pytest.mark.spec("OpenID Core", "5.4", "with an access token the claims are at userinfo")
+@pytest.mark.parametrize("response_type", WITH_TOKEN)
+@pytest.mark.parametrize(
+    ("scope", "names"),
+    [
+        ("openid", set()),
+        ("openid profile", {"name", "given_name", "family_name", "updated_at"}),
+        ("openid email", {"email", "email_verified"}),
+        ("openid address phone", {"address", "phone_number", "phone_number_verified"}),
+    ],
+)
+def test_an_access_token_opens_the_claims_of_the_scopes(
+    alices: Browser,
+    hybrid: Client,
+    employee: Person,
+    response_type: str,
+    scope: str,
+    names: set[str],
+) -> None:
+    told = {"given_name": "Alice", "family_name": "Arden", "phone_number": "+49301234567"}
+    update_profile(
+        user=employee.user, name="Alice Arden", claims=told, address={"locality": "Hamburg"},
+        now=clock.now(),
+    )  # fmt: skip
+    Client.unscoped.filter(pk=hybrid.pk).update(scopes=scope.split())
+    values = answer(authorize(alices, hybrid, response_type=response_type, scope=scope))
+
+    said = userinfo(values["access_token"]).json
+    every = {"name", "given_name", "family_name", "updated_at", "email", "email_verified",
+             "address", "phone_number", "phone_number_verified"}  # fmt: skip
+    assert said.keys() & every == names
+    if "id_token" in values:
+        assert not claims_of(values["id_token"]).keys() & every
 
 
 @pytest.mark.spec("Multiple Response Types", "5", "tokens are never put into the query")
