@@ -14,6 +14,7 @@ from django.contrib import messages
 from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -89,6 +90,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         response: HttpResponse | None
         if not user.organisation.is_active:
             response = self.respond_user_inactive(request, user)
+        elif flows.is_locked_out(user=user, address=client_address(request), now=clock.now()):
+            response = redirect("accounts:locked")
         else:
             request.session[KNOWN_USER] = str(user.pk)
             response = super().pre_login(request, user, **kwargs)

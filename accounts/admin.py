@@ -159,7 +159,7 @@ class InvitationAdmin(ScopedAdmin):
 
 @admin.register(Role)
 class RoleAdmin(ScopedAdmin):
-    list_display = ("name", "organisation", "required_acr", "description")
+    list_display = ("name", "organisation", "required_acr", "required_tier", "description")
     search_fields = ("name",)
     ordering = ("name",)
     may_add = may_change = True
@@ -173,6 +173,7 @@ class RoleAdmin(ScopedAdmin):
                 role=obj,
                 description=obj.description,
                 required_acr=obj.required_acr,
+                required_tier=obj.required_tier,
                 now=clock.now(),
                 actor=_actor(request),
             )
@@ -182,6 +183,7 @@ class RoleAdmin(ScopedAdmin):
             name=obj.name,
             description=obj.description,
             required_acr=obj.required_acr,
+            required_tier=obj.required_tier,
             now=clock.now(),
             actor=_actor(request),
         )

@@ -26,6 +26,13 @@ REQUIRED_ACR = [
     ("phr", "phr: a passkey"),
     ("phrh", "phrh: a passkey that stays in its hardware"),
 ]
+REQUIRED_TIER = [
+    (0, "Any device"),
+    (1, "Tier 1: enrolled"),
+    (2, "Tier 2: partly in order"),
+    (3, "Tier 3: in order"),
+    (4, "Tier 4: in order, its key in hardware"),
+]
 
 
 class Organisation(models.Model):
@@ -115,13 +122,18 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
 
 
 class Role(ScopedModel):
-    """A named set of rights. required_acr: how strongly its holder must be signed in."""
+    """A named set of rights. required_acr: how strongly its holder must be signed in.
+
+    required_tier: the least trust in the device that it is used from, 0 for any; on another it
+    is withheld.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="roles")
     name = models.SlugField(max_length=64)
     description = models.CharField(max_length=200, blank=True)
     required_acr = models.CharField(max_length=8, blank=True, choices=REQUIRED_ACR)
+    required_tier = models.PositiveSmallIntegerField(choices=REQUIRED_TIER, default=0)
 
     class Meta(ScopedModel.Meta):
         constraints = [
@@ -234,9 +246,10 @@ class LockQuerySet(models.QuerySet["Lock"]):
 class Lock(ScopedModel):
     """Stops whatever it names, in every use, until it ends or is lifted.
 
-    target: the id of the row (a client's is its `client_id`, a credential's its factor's id), or
-    for addresses a network in CIDR form. reason: for administrators. message: for whom it stops.
-    needs_recovery: only an administrator or a recovery of the account lifts it.
+    target: the id of the row (a client's is its `client_id`, a credential's its factor's
+    `row_id`), or for addresses a network in CIDR form. Several may hold at once, for different
+    reasons. reason: for administrators. message: for whom it stops.
+    needs_recovery: a recovery of the account lifts it, too; otherwise an administrator, or time.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -260,14 +273,22 @@ class Lock(ScopedModel):
                 condition=Q(ends_at=None) | Q(ends_at__gt=F("created_at")),
                 name="accounts_lock_period",
             ),
+            models.UniqueConstraint(  # also how every use of a session finds what stops it
+                fields=["organisation", "target", "target_type", "reason"],
+                condition=Q(lifted_at=None),
+                name="accounts_one_lock_for_a_reason",
+            ),
         ]
         indexes = [
             models.Index(
-                fields=["organisation", "target_type", "target"],
-                condition=Q(lifted_at=None),
-                name="accounts_live_locks",
+                fields=["organisation"],
+                condition=Q(lifted_at=None, target_type="address"),
+                name="accounts_locked_addresses",
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.target_type} {self.target}"
 
 
 class Invitation(ScopedModel):

@@ -94,6 +94,8 @@ def note_email_verified(sender: Any, *, email_address: Any, **_: Any) -> None:  
 @receiver(password_reset)
 def finish_password_reset(sender: Any, *, request: Any, user: User, **_: Any) -> None:  # noqa: ARG001
     """A reset is the way out of a lock, and the end of every session, this browser's included."""
-    flows.unlock_account(user=user, now=clock.now())
+    now = clock.now()
+    flows.unlock_account(user=user, now=now)
+    flows.lift_by_recovery(user=user, now=now)
     if request.user.is_authenticated:
         logout(request)

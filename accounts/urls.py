@@ -23,6 +23,7 @@ def _is_signup_open() -> bool:
 own = (
     [
         path("invitations/<str:token>/", views.invitation, name="invitation"),
+        path("accounts/locked/", views.locked, name="locked"),
         path("profile/", views.profile, name="profile"),
     ],
     "accounts",

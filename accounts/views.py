@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import flows
 from accounts.forms import InvitationForm, ProfileForm
@@ -18,6 +18,13 @@ from accounts.models import User
 from core import clock, limits
 from core.errors import Refusal
 from core.http import client_address
+
+
+@login_not_required
+@require_safe
+def locked(request: HttpRequest) -> HttpResponse:
+    """Where somebody ends who proved to be themselves, and is locked out all the same."""
+    return render(request, "accounts/locked.html")
 
 
 @login_not_required

@@ -16,6 +16,8 @@ class Event(StrEnum):
     GROUP_ROLE_REMOVED = "accounts.group.role_removed"
     INVITATION_ACCEPTED = "accounts.invitation.accepted"
     INVITATION_CREATED = "accounts.invitation.created"
+    LOCK_LIFTED = "accounts.lock.lifted"
+    LOCK_PLACED = "accounts.lock.placed"
     LOGIN_FAILED = "accounts.login.failed"
     ORGANISATION_CREATED = "accounts.organisation.created"
     ORGANISATION_DEACTIVATED = "accounts.organisation.deactivated"
@@ -84,6 +86,7 @@ class Event(StrEnum):
     TOKEN_EXCHANGED = "idp.token.exchanged"
     TOKEN_ISSUED = "idp.token.issued"
     TOKEN_REFUSED = "idp.token.refused"
+    TOKEN_RESTRICTED = "idp.token.restricted"
     TOKEN_REVOKED = "idp.token.revoked"
 
     CHALLENGE_FAILED = "mfa.challenge.failed"

@@ -139,6 +139,7 @@ class Environment(BaseSettings):
     dpop_nonce_required: bool = False
     authorization_details_types: list[str] = []
     session_management: bool = False
+    session_binding_required: bool = False
     mtls: Mtls = Mtls()
     policy_dir: Path = Path("policies")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

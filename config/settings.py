@@ -268,6 +268,7 @@ SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_IDLE_LIFETIME = ENV.lifetimes.session_idle
 SESSION_ABSOLUTE_LIFETIME = ENV.lifetimes.session_absolute
 SESSION_REEVALUATION_INTERVAL = timedelta(minutes=1)
+SESSION_BINDING_REQUIRED = ENV.session_binding_required
 STEP_UP_LIFETIME = timedelta(minutes=10)
 
 # --- idp --------------------------------------------------------------------------------------

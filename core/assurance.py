@@ -9,6 +9,7 @@ values of `acr` in tokens. Methods are the `amr` values of RFC 8176.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from uuid import UUID
 
 
 class Level(IntEnum):
@@ -33,11 +34,15 @@ ACR_VALUES = ("", "aal1", "aal2", "phr", "phrh")  # by level
 
 @dataclass(frozen=True)
 class Assurance:
-    """What has been proven, and when. Missing means nothing: the default is `NONE`."""
+    """What has been proven, and when. Missing means nothing: the default is `NONE`.
+
+    credentials: ids of the factors that it was proven by, passwords aside.
+    """
 
     level: Level = Level.NONE
     methods: tuple[str, ...] = ()
     authenticated_at: datetime | None = None
+    credentials: tuple[UUID, ...] = ()
 
     def satisfies(self, level: Level, max_age: timedelta | None, now: datetime) -> bool:
         """Whether this is at least `level` and no older than `max_age`."""

@@ -55,7 +55,13 @@ def prove_more(request: Any, client: Client, *, wished: Level = Level.NONE) -> H
     decision = evaluation.evaluate(
         session_id=request.login_session.id,
         trigger=Trigger.AUTHORIZE,
-        resource=Resource(client_is_active=True, required_level=client.required_level),
+        resource=Resource(
+            client_is_active=True,
+            required_level=client.required_level,
+            client_name=client.client_id,
+            required_tier=client.required_tier,
+            scope_tiers=client.scope_tiers,
+        ),
         now=clock.now(),
     )
     if decision.outcome is Outcome.STEP_UP:

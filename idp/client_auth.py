@@ -9,7 +9,7 @@ import base64
 import binascii
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_plus
@@ -64,6 +64,8 @@ class MachineClient:
     previous_secret_expires_at: datetime | None = None
     secret_sealed: bytes | None = None
     required_acr: str = ""
+    required_tier: int = 0
+    scope_tiers: Mapping[str, int] = field(default_factory=dict)
     is_first_party: bool = False
     redirect_uris: tuple[str, ...] = ()
 
@@ -102,7 +104,7 @@ def find_client(client_id: str) -> MachineClient | None:
         return None
     if address.is_address(client_id) and not address.is_allowed(client_id):
         return None
-    row = storage.one(storage.FIND_CLIENT, {"client_id": client_id})
+    row = storage.one(storage.FIND_CLIENT, {"client_id": client_id, "clock_offset": clock.offset()})
     if row is None or not row["is_active"]:
         _cache.pop(client_id, None)
         return None

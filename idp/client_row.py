@@ -7,6 +7,9 @@ statement (`idp.client_auth.same_client`), and everybody else reads it anew.
 
 from typing import cast
 
+from accounts.flows import find_lock
+from accounts.models import LockTarget
+from core import clock
 from idp.client_auth import MAX_CACHED, MachineClient, same_client
 from idp.models import Client
 
@@ -26,11 +29,19 @@ def of(caller: MachineClient) -> Client:
 
 
 def read(caller: MachineClient) -> Client:
-    """The row as it stands, active in an active organisation; raises StaleClient otherwise."""
+    """The row as it stands, not locked, active in an active organisation; raises StaleClient."""
     live = Client.unscoped.filter(is_active=True, organisation__is_active=True)
     row = live.select_related("organisation").filter(pk=caller.id).first()
+    if row is not None and _is_locked(row):
+        row = None
     same_client(caller, None if row is None else row.changed_at)
     return cast("Client", row)
+
+
+def _is_locked(row: Client) -> bool:
+    targets = {LockTarget.CLIENT: row.client_id}
+    lock = find_lock(organisation_id=row.organisation_id, targets=targets, now=clock.now())
+    return lock is not None
 
 
 def forget() -> None:

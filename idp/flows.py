@@ -45,12 +45,12 @@ SECRET_FIELDS = (
 CHANGEABLE = frozenset(
     {
         "name", "redirect_uris", "post_logout_redirect_uris", "grant_types", "scopes",
-        "signing_alg", "is_first_party", "required_acr", "audience", "token_endpoint_auth_method",
-        "metadata",
+        "signing_alg", "is_first_party", "required_acr", "required_tier", "scope_tiers", "audience",
+        "token_endpoint_auth_method", "metadata",
     }
 )  # fmt: skip
 # What a document of its own says nothing about (`idp.client_documents`).
-OURS = frozenset({"required_acr", "audience"})
+OURS = frozenset({"required_acr", "required_tier", "scope_tiers", "audience"})
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,8 @@ def register_client(
     signing_alg: str = "ES256",
     is_first_party: bool = False,
     required_acr: str = "",
+    required_tier: int = 0,
+    scope_tiers: Mapping[str, int] | None = None,
     audience: str = "",
     token_endpoint_auth_method: str | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -117,6 +119,8 @@ def register_client(
             "signing_alg": signing_alg,
             "is_first_party": is_first_party,
             "required_acr": required_acr,
+            "required_tier": required_tier,
+            "scope_tiers": scope_tiers or {},
             "audience": audience,
             "token_endpoint_auth_method": token_endpoint_auth_method,
             "metadata": metadata or {},

@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from accounts.models import REQUIRED_ACR
+from accounts.models import REQUIRED_ACR, REQUIRED_TIER
 from core.errors import Refusal
 from idp import device, registration, registration_addresses, registration_keys
 from idp.dynamic_registration.flows import MAX_LIFETIME, MAX_USES
@@ -70,6 +70,15 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
     required_acr = forms.ChoiceField(
         choices=REQUIRED_ACR, required=False, label="Required assurance"
     )
+    required_tier = forms.TypedChoiceField(
+        choices=REQUIRED_TIER, coerce=int, empty_value="0", required=False, label="Required device"
+    )
+    scope_tiers = forms.JSONField(
+        required=False,
+        initial=dict,
+        label="Devices that scopes require",
+        help_text='As JSON, tier by scope: {"db.write": 3}. On other devices they are withheld.',
+    )
     token_endpoint_auth_method = forms.ChoiceField(
         choices=[("", "By kind"), *Client.AuthMethod.choices], required=False
     )
@@ -78,7 +87,8 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Client
         fields = (
             "organisation", "name", "kind", "is_first_party", "redirect_uris",
-            "post_logout_redirect_uris", "grant_types", "scopes", "required_acr", "audience",
+            "post_logout_redirect_uris", "grant_types", "scopes", "required_acr", "required_tier",
+            "scope_tiers", "audience",
             "signing_alg", "token_endpoint_auth_method", "metadata",
         )  # fmt: skip
         help_texts = {
@@ -89,6 +99,7 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
+        cleaned["scope_tiers"] = cleaned.get("scope_tiers") or {}
         kind = cleaned.get("kind") or self.instance.kind
         for name in registration_fields(cleaned):
             is_its_own = self.instance.is_by_document and name not in OURS

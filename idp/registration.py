@@ -36,6 +36,7 @@ MAX_URI_LENGTH = 500
 MAX_URIS = 20
 MAX_SCOPE_LENGTH = 500
 MAX_AUDIENCE_LENGTH = 200
+MAX_TIER = 4
 BRING_REFRESH_TOKENS = frozenset({"authorization_code", DEVICE_CODE, CIBA})
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 # RFC 6749 §3.3, without the quotes and backslash; a URI's own characters (RFC 3986 §2).
@@ -55,6 +56,8 @@ def check(values: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
         "signing_alg": check_signing_alg,
         "is_first_party": bool,
         "required_acr": check_acr,
+        "required_tier": check_tier,
+        "scope_tiers": check_scope_tiers,
         "audience": check_audience,
         "token_endpoint_auth_method": lambda name: check_auth_method(name, kind=kind),
         "metadata": check_metadata,
@@ -191,6 +194,19 @@ def check_acr(acr: str) -> str:
     if acr not in ACR_VALUES:
         raise Refusal.invalid_request("The required assurance is aal1, aal2, phr, phrh, or empty.")
     return acr
+
+
+def check_tier(tier: Any) -> int:
+    if isinstance(tier, bool) or not isinstance(tier, int) or not 0 <= tier <= MAX_TIER:
+        raise Refusal.invalid_request(f"The required tier is a number from 0 to {MAX_TIER}.")
+    return tier
+
+
+def check_scope_tiers(tiers: Any) -> dict[str, int]:
+    """Tiers by scope; refuses what is no such object. A scope that demands none is left out."""
+    if not isinstance(tiers, dict) or not all(map(SCOPE.fullmatch, tiers)):
+        raise Refusal.invalid_request('Tiers of scopes are an object: {"scope": tier}.')
+    return {scope: tier for scope, tier in tiers.items() if check_tier(tier)}
 
 
 def check_audience(audience: str) -> str:

@@ -14,16 +14,26 @@ import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from accounts.locks import LIVE, is_locked
+from accounts.models import LockTarget
 from audit import recorder
 from audit.events import Event
 from core.clock import SQL_NOW as NOW
 from core.prepared import Cursor, Row
 from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
 
+# A client that is locked gets and asks nothing. Where a person stands behind the token, policy says
+# so (`sessions.evaluation`); these are for the client itself, by its alias.
+_CLIENT_LOCKED = is_locked(LockTarget.CLIENT, "c.client_id", organisation="c.organisation_id")
+_STANDS = f"c.is_active AND o.is_active AND NOT {_CLIENT_LOCKED}"
+_CALLER = f"""(SELECT c.changed_at FROM idp_client c
+    WHERE c.id = %(caller)s AND NOT {_CLIENT_LOCKED}) AS caller_changed_at"""
+
 _AUTHORIZED = f"""
   a.user_id, a.session_id, a.organisation_id, a.scope, a.terms, a.family_id, a.family_expires_at,
   u.email, u.name, o.slug AS organisation,
   c.is_active AS client_is_active, c.changed_at AS client_changed_at, c.required_acr,
+  c.required_tier, c.scope_tiers,
   {FACT_COLUMNS}
 """
 
@@ -127,7 +137,7 @@ START_DEVICE = f"""
 WITH c AS (
   SELECT c.id, c.organisation_id
     FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
-   WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND c.is_active AND o.is_active),
+   WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND {_STANDS}),
 new AS (
   INSERT INTO idp_deviceauthorization
     (digest, user_code_digest, user_code_head, organisation_id, client_id, scope, address,
@@ -293,14 +303,14 @@ FIND_TOKEN = _FAMILY.format(
   c.metadata ?| ARRAY['userinfo_signed_response_alg', 'userinfo_encrypted_response_alg']
     AS userinfo_is_jwt,
   EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
-  (SELECT i.changed_at FROM idp_client i WHERE i.id = %(caller)s) AS caller_changed_at""",
+  {_CALLER}""",
 )
 
-FIND_MACHINE_TOKEN = """
-SELECT c.client_id AS client_name, c.is_active AND o.is_active AS client_is_active,
+FIND_MACHINE_TOKEN = f"""
+SELECT c.client_id AS client_name, {_STANDS} AS client_is_active,
        c.organisation_id,
        EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
-       (SELECT i.changed_at FROM idp_client i WHERE i.id = %(caller)s) AS caller_changed_at
+       {_CALLER}
   FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
  WHERE c.id = %(client)s
 """
@@ -316,13 +326,13 @@ INSERT INTO idp_revokedtoken (jti, expires_at) VALUES (%(jti)s, %(expires_at)s)
 ON CONFLICT (jti) DO NOTHING RETURNING jti
 """
 
-FIND_CLIENT = """
+FIND_CLIENT = f"""
 SELECT c.id, c.client_id, c.organisation_id, c.kind, c.secret_digest, c.grant_types, c.scopes,
        c.token_endpoint_auth_method, c.signing_alg, c.audience, c.changed_at, c.metadata,
        c.redirect_uris,
        c.previous_secret_digest, c.previous_secret_expires_at, c.secret_sealed,
-       c.required_acr, c.is_first_party,
-       c.is_active AND o.is_active AS is_active
+       c.required_acr, c.required_tier, c.scope_tiers, c.is_first_party,
+       {_STANDS} AS is_active
   FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
  WHERE c.client_id = %(client_id)s
 """
@@ -333,23 +343,24 @@ ISSUE_TO_CLIENT = f"""
 WITH c AS (
   SELECT c.id, c.organisation_id, CAST(NULL AS uuid) AS session_id
     FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
-   WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND c.is_active AND o.is_active),
+   WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND {_STANDS}),
 written AS ({_ISSUED})
 SELECT {NOW} AS now FROM c
 """
 
 # RFC 9126: kept if the client is still the one that was authenticated.
-_PUSH = """
+_PUSH = f"""
 WITH c AS (
   SELECT c.id, c.organisation_id, c.changed_at
     FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
-   WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND c.is_active AND o.is_active),
-{used}
+   WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND {_STANDS}),
+{{used}}
 kept AS (
   INSERT INTO idp_pushedrequest
     (digest, organisation_id, client_id, parameters, created_at, expires_at)
-  SELECT %(digest)s, organisation_id, id, CAST(%(parameters)s AS jsonb), {now}, {now} + %(lifetime)s
-    FROM {source}
+  SELECT %(digest)s, organisation_id, id, CAST(%(parameters)s AS jsonb), {{now}},
+         {{now}} + %(lifetime)s
+    FROM {{source}}
   RETURNING 1)
 SELECT changed_at, EXISTS (SELECT 1 FROM kept) AS is_kept FROM c
 """
@@ -396,6 +407,13 @@ INSERT INTO idp_statuslist (id, alg, created_at) VALUES (%(list)s, %(alg)s, {NOW
 ON CONFLICT (alg) WHERE closed_at IS NULL DO NOTHING RETURNING id
 """
 
+_NOTHING_LOCKED = f"""NOT EXISTS (
+       SELECT 1 FROM accounts_lock l
+        WHERE l.organisation_id = c.organisation_id AND {LIVE}
+          AND l.target_type NOT IN ('address', 'role')
+          AND l.target = ANY (
+            ARRAY[c.client_id, fc.client_id, CAST(f.user_id AS text), CAST(s.id AS text),
+                  CAST(d.id AS text)] || CAST(s.credentials AS text[])))"""
 # Every place whose token is revoked, by whatever it stands on. An expired one says nothing.
 FIND_STATUS_LIST = f"""
 SELECT l.alg, {NOW} AS now, ARRAY(
@@ -407,10 +425,13 @@ SELECT l.alg, {NOW} AS now, ARRAY(
     LEFT JOIN idp_client fc ON fc.id = f.client_id
     LEFT JOIN idp_sessions_loginsession s ON s.id = f.session_id
     LEFT JOIN accounts_user u ON u.id = f.user_id
+    LEFT JOIN devices_browser b ON b.id = s.browser_id
+    LEFT JOIN devices_device d ON d.id = b.device_id
    WHERE t.list_id = l.id AND t.expires_at > {NOW}
-     AND (c.is_active AND o.is_active AND (t.stem = t.client_id OR (
+     AND (c.is_active AND o.is_active AND {_NOTHING_LOCKED} AND (t.stem = t.client_id OR (
             f.revoked_at IS NULL AND f.expires_at > {NOW} AND fc.is_active
             AND s.ended_at IS NULL AND s.expires_at > {NOW}
+            AND (d.state IN ('lost', 'revoked')) IS NOT TRUE
             AND u.is_active AND u.security_stamp = s.security_stamp))) IS NOT TRUE
    UNION ALL
   SELECT t.idx FROM idp_listedtoken t JOIN idp_revokedtoken r ON r.jti = t.jti

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from core.assurance import Assurance, Level
 from mfa.models import PasskeyFactor, RecoveryCodesFactor, TotpFactor
@@ -34,7 +35,11 @@ class Proof:
 
     def record(self) -> dict[str, Any]:
         """What allauth's list keeps of it, beside `method` and `at`."""
-        details: dict[str, Any] = {"type": self.type, "id": self.factor.pk}
+        details: dict[str, Any] = {
+            "type": self.type,
+            "id": self.factor.pk,
+            "credential": str(self.factor.row_id),
+        }
         if isinstance(self.factor, PasskeyFactor):
             details["passwordless"] = self.is_passwordless
             details["backup_eligible"] = self.factor.backup_eligible
@@ -49,6 +54,7 @@ class _Proven:
     both: bool = False
     resistance: Level = Level.NONE
     methods: tuple[str, ...] = ()
+    credential: UUID | None = None
 
 
 def proven_assurance(records: Iterable[Mapping[str, Any]], *, now: datetime) -> Assurance:
@@ -72,7 +78,8 @@ def proven_assurance(records: Iterable[Mapping[str, Any]], *, now: datetime) -> 
     methods = {method for proven in current for method in proven.methods}
     if level >= Level.AAL2:
         methods.add("mfa")
-    return Assurance(level, tuple(sorted(methods)), latest)
+    credentials = {proven.credential for proven in current if proven.credential is not None}
+    return Assurance(level, tuple(sorted(methods)), latest, tuple(sorted(credentials)))
 
 
 def proofs_to_assurance(
@@ -98,10 +105,11 @@ def _read(record: Any, now: datetime) -> _Proven | None:
         return _Proven(at, knowledge=True, methods=("pwd",))
     if method != "mfa":
         return None
+    credential = _credential(record.get("credential"))
     if kind == TOTP:
-        return _Proven(at, possession=True, methods=("otp",))
+        return _Proven(at, possession=True, methods=("otp",), credential=credential)
     if kind == RECOVERY:
-        return _Proven(at, possession=True, methods=("recovery",))
+        return _Proven(at, possession=True, methods=("recovery",), credential=credential)
     if kind == PASSKEY:
         is_hardware = record.get("backup_eligible") is False
         return _Proven(
@@ -110,8 +118,16 @@ def _read(record: Any, now: datetime) -> _Proven | None:
             both=record.get("passwordless") is True,
             resistance=Level.PHRH if is_hardware else Level.PHR,
             methods=("pop", "user", "hwk" if is_hardware else "swk"),
+            credential=credential,
         )
     return None
+
+
+def _credential(text: Any) -> UUID | None:
+    try:
+        return UUID(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _instant(at: Any, now: datetime) -> datetime | None:

@@ -19,7 +19,9 @@ from allauth.account.stages import LoginStage
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
+from accounts.flows import is_locked_out
 from accounts.models import User
+from audit.recorder import request_address
 from core import clock
 from core.assurance import Level
 from core.errors import Refusal
@@ -101,7 +103,11 @@ def remember_factor(request: HttpRequest, proof: Proof) -> None:
 
 
 def may_sign_in(user: User) -> bool:
-    return user.is_active and user.organisation.is_active
+    return (
+        user.is_active
+        and user.organisation.is_active
+        and not is_locked_out(user=user, address=request_address.get(), now=clock.now())
+    )
 
 
 def _note(request: HttpRequest, user: User, proof: Proof) -> None:

@@ -10,9 +10,13 @@ from core.ids import new_id
 
 
 class Outcome(StrEnum):
-    """allow; step_up: prove more, then ask again; deny: not this; revoke: the session is over."""
+    """allow; restrict: yes, without what is withheld; step_up: prove more, then ask again.
+
+    deny: not this; revoke: the session is over.
+    """
 
     ALLOW = "allow"
+    RESTRICT = "restrict"
     STEP_UP = "step_up"
     DENY = "deny"
     REVOKE = "revoke"
@@ -20,7 +24,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """required_level and max_age (whole seconds) say what a step-up must reach."""
+    """required_level and max_age (whole seconds) say what a step-up must reach.
+
+    withheld_scopes, withheld_roles: what whoever is let through does not get all the same.
+    """
 
     outcome: Outcome
     reasons: tuple[str, ...]
@@ -28,10 +35,24 @@ class Decision:
     decision_id: UUID
     required_level: Level = Level.NONE
     max_age: int | None = None
+    withheld_scopes: frozenset[str] = frozenset()
+    withheld_roles: frozenset[str] = frozenset()
 
     @property
     def is_allowed(self) -> bool:
-        return self.outcome is Outcome.ALLOW
+        return self.outcome is Outcome.ALLOW or self.outcome is Outcome.RESTRICT
+
+    def scope_of(self, scope: str) -> str:
+        """What is left of a scope, words parted by spaces."""
+        if not self.withheld_scopes:
+            return scope
+        return " ".join(word for word in scope.split() if word not in self.withheld_scopes)
+
+    def roles_of(self, roles: tuple[str, ...]) -> tuple[str, ...]:
+        """What is left of roles."""
+        if not self.withheld_roles:
+            return roles
+        return tuple(role for role in roles if role not in self.withheld_roles)
 
     @classmethod
     def denied(cls, reason: str, revision: str) -> "Decision":
@@ -49,6 +70,15 @@ class Decision:
                 decision_id=new_id(),
                 required_level=Level(answer["required_level"]),
                 max_age=None if max_age < 0 else int(max_age),
+                withheld_scopes=_names(answer["withheld_scopes"]),
+                withheld_roles=_names(answer["withheld_roles"]),
             )
         except (TypeError, KeyError, ValueError):
             return cls.denied("policy_undefined", revision)
+
+
+def _names(answer: Any) -> frozenset[str]:
+    """A list of names; anything else would withhold nothing by accident."""
+    if not isinstance(answer, list):
+        raise TypeError
+    return frozenset(map(str, answer))

@@ -1,6 +1,7 @@
 """Everything policy may look at, as plain values, narrowed by whoever collects them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +16,11 @@ class Trigger(StrEnum):
     INTROSPECT = "introspect"
     USERINFO = "userinfo"
     REQUEST = "request"
+    DBSC_REFRESH = "dbsc_refresh"
+    POSTURE = "posture"
+    RISK = "risk"
+    CREDENTIAL_CHANGE = "credential_change"
+    LOCK = "lock"
     ADMIN = "admin"
     SWEEP = "sweep"
 
@@ -28,7 +34,11 @@ class UserFacts:
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """Ages and remaining times in whole seconds; negative remaining time means over."""
+    """Ages and remaining times in whole seconds; negative remaining time means over.
+
+    binding: to which kind of key of the browser, "" for none; proof_age: since that key was last
+    shown, -1 for never.
+    """
 
     is_ended: bool
     idle_remaining: int
@@ -36,26 +46,79 @@ class SessionFacts:
     level: int
     authentication_age: int
     methods: tuple[str, ...] = ()
+    binding: str = ""
+    proof_age: int = -1
+    age: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """The machine that the browser runs on. state: "" where it is none that was enrolled.
+
+    tier: 0 to 4, as of now. posture_age: seconds since its last report, -1 for none.
+    """
+
+    is_enrolled: bool = False
+    state: str = ""
+    tier: int = 0
+    posture_age: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class RiskFacts:
+    """level: of the sign-in; user_level: of the account as a whole; 0 (not assessed) to 3 (high).
+
+    is_answered, is_user_answered: somebody has proven to be this user since. provable_level: the
+    strongest that the user can prove; only asked where a level is high, else 0.
+    """
+
+    level: int = 0
+    is_answered: bool = False
+    user_level: int = 0
+    is_user_answered: bool = False
+    provable_level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """has_changed: whether the use comes from another address than the sign-in."""
+
+    has_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceFacts:
-    """What is asked for. required_level: 0 to 2; max_age: whole seconds, -1 for none."""
+    """What is asked for. required_level: 0 to 4; max_age: whole seconds, -1 for none.
+
+    required_tier: of the device, 0 to 4. scope_tiers: the same for single scopes, by name.
+    """
 
     client_is_active: bool = True
     required_level: int = 0
     max_age: int = -1
+    required_tier: int = 0
+    scope_tiers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """role_level: the strongest level that any of the user's live roles demands."""
+    """role_level: the strongest level that any of the user's live roles demands.
+
+    role_tiers: of each live role that demands one, the device's. locks: the kinds of what is
+    locked of all that takes part. binding_is_required: whether sessions must be bound.
+    """
 
     trigger: Trigger
     organisation_is_active: bool
     user: UserFacts
     session: SessionFacts
+    device: DeviceFacts = DeviceFacts()
+    risk: RiskFacts = RiskFacts()
+    network: NetworkFacts = NetworkFacts()
+    locks: tuple[str, ...] = ()
     role_level: int = 0
+    role_tiers: Mapping[str, int] = field(default_factory=dict)
+    binding_is_required: bool = False
     resource: ResourceFacts = ResourceFacts()
 
     def document(self) -> dict[str, Any]:
@@ -65,11 +128,17 @@ class Facts:
             "organisation_is_active": self.organisation_is_active,
             "user": _values(self.user),
             "session": _values(self.session),
+            "device": _values(self.device),
+            "risk": _values(self.risk),
+            "network": _values(self.network),
+            "locks": self.locks,
             "role_level": self.role_level,
+            "role_tiers": self.role_tiers,
+            "binding_is_required": self.binding_is_required,
             "resource": _values(self.resource),
         }
 
 
-def _values(part: UserFacts | SessionFacts | ResourceFacts) -> dict[str, Any]:
+def _values(part: Any) -> dict[str, Any]:
     """The fields of one part; `dataclasses.asdict` copies deeply, six times as slowly."""
     return {name: getattr(part, name) for name in part.__slots__}

@@ -2,11 +2,12 @@
 
 `evaluate` collects facts by one statement, asks policy, applies the decision and writes it down.
 Machine endpoints collect the same facts inside their own statement: they take `FACT_COLUMNS`,
-`FACT_JOINS` and `FACT_PARAMS` from here, and hand the row to `judge`.
+`FACT_JOINS` and `fact_params` from here, and hand the row to `judge`.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,18 +15,47 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from accounts.locks import is_locked, locks_on
+from accounts.models import LockTarget
 from audit.events import Event
-from audit.recorder import record
+from audit.recorder import record, request_address
 from core import clock
 from core.assurance import ACR_VALUES, Level
 from core.clock import SQL_NOW as NOW
+from devices.models import State
 from policy import engine
 from policy.decision import Decision, Outcome
-from policy.facts import Facts, ResourceFacts, SessionFacts, Trigger, UserFacts
+from policy.facts import (
+    DeviceFacts,
+    Facts,
+    NetworkFacts,
+    ResourceFacts,
+    RiskFacts,
+    SessionFacts,
+    Trigger,
+    UserFacts,
+)
+from risk.models import RiskLevel
 from sessions import flows
 from sessions.models import EndReason, LoginSession
 
-# Aliases: s = login session, u = user, o = organisation. `%(now)s` stays the database's clock.
+# Aliases: s = login session, u = user, o = organisation; b, d = browser, and the machine that it
+# runs on; k = what is known against the account; c = the client that asks: its `client_id`.
+_FROM_ADDRESS = "CAST(%(from_address)s AS inet)"
+_LOCKS = locks_on(
+    targets="ARRAY[CAST(u.id AS text), CAST(s.id AS text), CAST(d.id AS text), c.client_id]"
+    " || CAST(s.credentials AS text[])",
+    addresses=f"ARRAY[s.address, {_FROM_ADDRESS}]",
+    organisation="o.id",
+)
+# As `mfa.flows.strongest_level` says it. Only looked for where it is needed.
+_PROVABLE_LEVEL = f"""
+  CASE WHEN GREATEST(s.risk_level, k.level) < {RiskLevel.HIGH} THEN 0
+       WHEN EXISTS (SELECT 1 FROM mfa_passkeyfactor f WHERE f.user_id = u.id AND f.confirmed) THEN 3
+       WHEN EXISTS (SELECT 1 FROM mfa_totpfactor f WHERE f.user_id = u.id AND f.confirmed)
+         OR EXISTS (SELECT 1 FROM mfa_recoverycodesfactor f
+                     WHERE f.user_id = u.id AND f.confirmed) THEN 2
+       ELSE 1 END"""
 FACT_COLUMNS = f"""
   o.is_active AS organisation_is_active,
   u.is_active AS user_is_active,
@@ -33,19 +63,36 @@ FACT_COLUMNS = f"""
   EXISTS (SELECT 1 FROM account_emailaddress e
            WHERE e.user_id = u.id AND e.verified AND lower(e.email) = u.email) AS email_verified,
   (s.ended_at IS NOT NULL) AS session_is_ended,
+  s.started_at AS session_started_at,
   s.last_used_at, s.expires_at AS session_expires_at, s.acr, s.amr, s.auth_time,
-  COALESCE(live.role_level, 0) AS role_level, live.roles,
+  s.binding, s.proven_at, s.risk_level,
+  (s.auth_time > s.started_at) AS risk_is_answered,
+  COALESCE(k.level, 0) AS user_risk_level,
+  COALESCE(s.auth_time > k.raised_at, false) AS user_risk_is_answered,
+  {_PROVABLE_LEVEL} AS provable_level,
+  d.state AS device_state, d.scored_at AS device_scored_at,
+  CASE WHEN d.state = 'enrolled'
+       THEN (SELECT count(*) FROM unnest(d.tier_ends_at) t (ends_at) WHERE t.ends_at > {NOW})
+       ELSE 0 END AS device_tier,
+  (s.address <> {_FROM_ADDRESS}) IS TRUE AS address_has_changed,
+  {_LOCKS} AS locks,
+  COALESCE(live.role_level, 0) AS role_level, live.roles, live.role_tiers,
   {NOW} AS now
 """
 _ACR_VALUES = f"ARRAY[{', '.join(repr(acr) for acr in ACR_VALUES)}]"
 FACT_JOINS = f"""
   JOIN accounts_user u ON u.id = s.user_id
   JOIN accounts_organisation o ON o.id = s.organisation_id
+  LEFT JOIN devices_browser b ON b.id = s.browser_id
+  LEFT JOIN devices_device d ON d.id = b.device_id
+  LEFT JOIN risk_userrisk k ON k.user_id = u.id AND k.ends_at > {NOW}
   CROSS JOIN LATERAL (
     SELECT max(array_position({_ACR_VALUES}, r.required_acr) - 1) AS role_level,
-           array_agg(r.name ORDER BY r.name) AS roles
+           array_agg(r.name ORDER BY r.name) AS roles,
+           array_agg(r.required_tier ORDER BY r.name) AS role_tiers
       FROM accounts_role r
-     WHERE r.id IN (
+     WHERE NOT {is_locked(LockTarget.ROLE, "CAST(r.id AS text)", organisation="o.id")}
+       AND r.id IN (
        SELECT ra.role_id FROM accounts_roleassignment ra
         WHERE ra.user_id = u.id AND ra.ended_at IS NULL
           AND ra.starts_at <= {NOW}
@@ -55,16 +102,27 @@ FACT_JOINS = f"""
          JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
         WHERE gm.user_id = u.id)) live
 """
-COLLECT = f"SELECT {FACT_COLUMNS} FROM idp_sessions_loginsession s {FACT_JOINS} WHERE s.id = %(id)s"
+COLLECT = f"""
+SELECT {FACT_COLUMNS} FROM idp_sessions_loginsession s
+ CROSS JOIN (SELECT CAST(%(client_name)s AS text) AS client_id) c {FACT_JOINS}
+ WHERE s.id = %(id)s
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What is asked for at this use. max_age: since authentication."""
+    """What is asked for at this use. max_age: since authentication.
+
+    client_name: the `client_id` of who asks, where a statement does not know it anyway.
+    required_tier, scope_tiers: of the device, for the client and for single scopes of it.
+    """
 
     client_is_active: bool = True
     required_level: Level = Level.NONE
     max_age: timedelta | None = None
+    client_name: str | None = None
+    required_tier: int = 0
+    scope_tiers: Mapping[str, int] = field(default_factory=dict)
 
 
 ANYTHING = Resource()
@@ -74,7 +132,18 @@ _END_REASONS = {
     "session_idle": EndReason.IDLE,
     "session_expired": EndReason.EXPIRED,
     "credentials_changed": EndReason.CREDENTIALS_CHANGED,
+    "user_locked": EndReason.LOCKED,
+    "session_locked": EndReason.LOCKED,
+    "device_locked": EndReason.LOCKED,
+    "credential_locked": EndReason.LOCKED,
+    "device_lost": EndReason.DEVICE_GONE,
+    "device_revoked": EndReason.DEVICE_GONE,
 }
+
+
+def fact_params() -> dict[str, Any]:
+    """What a statement with FACT_COLUMNS binds for them."""
+    return {"clock_offset": clock.offset(), "from_address": request_address.get()}
 
 
 def evaluate(
@@ -90,12 +159,21 @@ def evaluate(
     the caller. A revoke or a denial is written to audit; what an "allow" leads to writes itself.
     """
     with transaction.atomic():
-        row = _collect(session_id)
+        row = _collect(session_id, resource)
         if row is None:
             return Decision.denied("session_unknown", engine.revision())
-        decision = judge(row, trigger=trigger, resource=resource)
-        _apply(session_id, trigger, decision, now)
+        facts = facts_of(row, trigger, resource)
+        decision = engine.decide(facts)
+        _apply(session_id, facts, decision, now)
         return decision
+
+
+def look(*, session_id: UUID, trigger: Trigger, resource: Resource = ANYTHING) -> Decision:
+    """Judge a session and change nothing, by one statement."""
+    row = _collect(session_id, resource)
+    if row is None:
+        return Decision.denied("session_unknown", engine.revision())
+    return judge(row, trigger=trigger, resource=resource)
 
 
 def judge(row: Mapping[str, Any], *, trigger: Trigger, resource: Resource = ANYTHING) -> Decision:
@@ -119,16 +197,60 @@ def facts_of(row: Mapping[str, Any], trigger: Trigger, resource: Resource) -> Fa
             idle_remaining=_remaining(row["last_used_at"] + idle - now),
             absolute_remaining=_remaining(row["session_expires_at"] - now),
             level=Level.from_acr(row["acr"]),
-            authentication_age=int((now - row["auth_time"]).total_seconds()),
+            authentication_age=_seconds(now - row["auth_time"]),
             methods=tuple(row["amr"]),
+            binding=row["binding"],
+            proof_age=-1 if row["proven_at"] is None else _seconds(now - row["proven_at"]),
+            age=_seconds(now - row["session_started_at"]),
         ),
+        device=_device_of(row, now),
+        risk=RiskFacts(
+            level=row["risk_level"],
+            is_answered=row["risk_is_answered"],
+            user_level=row["user_risk_level"],
+            is_user_answered=row["user_risk_is_answered"],
+            provable_level=row["provable_level"],
+        ),
+        network=NetworkFacts(has_changed=row["address_has_changed"]),
+        locks=tuple(row["locks"]),
         role_level=row["role_level"],
+        role_tiers=_role_tiers(row),
+        binding_is_required=settings.SESSION_BINDING_REQUIRED,
         resource=ResourceFacts(
             client_is_active=resource.client_is_active,
             required_level=resource.required_level,
-            max_age=-1 if resource.max_age is None else int(resource.max_age.total_seconds()),
+            max_age=-1 if resource.max_age is None else _seconds(resource.max_age),
+            required_tier=resource.required_tier,
+            scope_tiers=resource.scope_tiers,
         ),
     )
+
+
+_NO_DEVICE = DeviceFacts()
+
+
+def _device_of(row: Mapping[str, Any], now: datetime) -> DeviceFacts:
+    state = row["device_state"]
+    if state is None:
+        return _NO_DEVICE
+    scored_at = row["device_scored_at"]
+    return DeviceFacts(
+        is_enrolled=state == State.ENROLLED,
+        state=state,
+        tier=row["device_tier"],
+        posture_age=-1 if scored_at is None else _seconds(now - scored_at),
+    )
+
+
+def _role_tiers(row: Mapping[str, Any]) -> dict[str, int]:
+    tiers = row["role_tiers"]
+    if not tiers:
+        return {}
+    return {name: tier for name, tier in zip(row["roles"], tiers, strict=True) if tier}
+
+
+def _seconds(duration: timedelta) -> int:
+    return int(duration.total_seconds())
 
 
 def end_reason(reasons: Sequence[str]) -> EndReason:
@@ -141,9 +263,9 @@ def _remaining(left: timedelta) -> int:
     return -int(-left.total_seconds() // 1)
 
 
-def _collect(session_id: UUID) -> Mapping[str, Any] | None:
+def _collect(session_id: UUID, resource: Resource) -> Mapping[str, Any] | None:
     with connection.cursor() as cursor:
-        params: dict[str, Any] = {"id": session_id, "clock_offset": clock.offset()}
+        params = {"id": session_id, "client_name": resource.client_name, **fact_params()}
         cursor.execute(COLLECT, params)
         values = cursor.fetchone()
         if values is None:
@@ -151,9 +273,9 @@ def _collect(session_id: UUID) -> Mapping[str, Any] | None:
         return dict(zip((column.name for column in cursor.description), values, strict=True))
 
 
-def _apply(session_id: UUID, trigger: Trigger, decision: Decision, now: datetime) -> None:
+def _apply(session_id: UUID, facts: Facts, decision: Decision, now: datetime) -> None:
     LoginSession.unscoped.filter(id=session_id).update(
-        outcome=decision.outcome.value, evaluated_at=now
+        outcome=decision.outcome.value, evaluated_at=now, verdict=_verdict(facts, decision)
     )
     if decision.outcome is Outcome.REVOKE:
         session = LoginSession.unscoped.select_for_update().get(id=session_id)
@@ -168,8 +290,22 @@ def _apply(session_id: UUID, trigger: Trigger, decision: Decision, now: datetime
             subject=session,
             session_id=session.id,
             now=now,
-            trigger=trigger.value,
+            trigger=facts.trigger.value,
             reasons=decision.reasons,
             decision_id=decision.decision_id,
             policy_revision=decision.revision,
         )
+
+
+def _verdict(facts: Facts, decision: Decision) -> dict[str, Any]:
+    """Why it was decided so, for people: what policy saw, and what it answered."""
+    verdict = {
+        "facts": facts.document(),
+        "reasons": decision.reasons,
+        "decision_id": decision.decision_id,
+        "policy_revision": decision.revision,
+        "withheld_scopes": sorted(decision.withheld_scopes),
+        "withheld_roles": sorted(decision.withheld_roles),
+    }
+    told: dict[str, Any] = json.loads(json.dumps(verdict, default=str))
+    return told

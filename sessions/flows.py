@@ -47,6 +47,7 @@ def start_session(
         session_key_digest=key_digest,
         acr=assurance.level.acr,
         amr=list(assurance.methods),
+        credentials=list(assurance.credentials),
         auth_time=assurance.authenticated_at or now,
         started_at=now,
         last_used_at=now,
@@ -77,14 +78,17 @@ def raise_assurance(*, session: LoginSession, assurance: Assurance, now: datetim
     again is not made fresh.
     """
     locked = LoginSession.unscoped.select_for_update().get(id=session.id)
-    methods = set(assurance.methods)
+    methods, credentials = set(assurance.methods), set(assurance.credentials)
     if assurance.level >= locked.level:
         methods |= set(locked.amr)
+        credentials |= set(locked.credentials)
     locked.acr = assurance.level.acr
     locked.amr = sorted(methods)
+    locked.credentials = sorted(credentials)
     locked.auth_time = assurance.authenticated_at or now
     locked.last_used_at = now
-    locked.save(update_fields=["acr", "amr", "auth_time", "last_used_at"])
+    locked.outcome = ""  # the verdict was about the weaker one
+    locked.save(update_fields=["acr", "amr", "credentials", "auth_time", "last_used_at", "outcome"])
     record(
         Event.ASSURANCE_RAISED,
         organisation_id=locked.organisation_id,

@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
@@ -17,6 +16,7 @@ from core.assurance import Assurance, Level
 from core.http import client_address
 from core.ids import digest, new_id
 from mfa.flows import reachable_level
+from policy.decision import Outcome
 from sessions import browser_state, flows, standing
 from sessions.current import current_session_id
 from sessions.models import LoginSession
@@ -29,7 +29,8 @@ class LoginSessionMiddleware:
     """Sets `request.login_session`, `request.assurance` and `request.reachable_level`.
 
     A signed-in browser without a live login session is signed out: a cookie alone proves nothing.
-    The verdict of policy is reused for a minute; ends, stamps and idleness are compared each time.
+    Policy judges each request; its verdict is written down when it changes, or once a minute.
+    While it asks for a step-up, nothing that was proven before counts.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -64,7 +65,8 @@ class LoginSessionMiddleware:
             messages.info(request, "Your session has ended. Please sign in again.")
             return
         request.login_session = session
-        request.assurance = session.assurance
+        is_owed = session.outcome == Outcome.STEP_UP
+        request.assurance = Assurance() if is_owed else session.assurance
         request.reachable_level = SimpleLazyObject(lambda: reachable_level(request.user))
         current_session_id.set(session.id)
 
@@ -109,10 +111,6 @@ def _find(request: Any) -> LoginSession | None:
     key = request.session.session_key
     if not key:
         return None
-    return (
-        LoginSession.unscoped.filter(
-            session_key_digest=digest(key), user_id=request.user.pk, ended_at=None
-        )
-        .annotate(user_stamp=F("user__security_stamp"))
-        .first()
-    )
+    return LoginSession.unscoped.filter(
+        session_key_digest=digest(key), user_id=request.user.pk, ended_at=None
+    ).first()

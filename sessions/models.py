@@ -23,6 +23,8 @@ class EndReason(models.TextChoices):
     REVOKED = "revoked", "no longer allowed by policy"
     ENDED_BY_ADMINISTRATOR = "ended_by_administrator", "signed out everywhere by an administrator"
     ENDED_BY_CLIENT = "ended_by_client", "signed out everywhere by an application"
+    LOCKED = "locked", "locked"
+    DEVICE_GONE = "device_gone", "its device was lost or revoked"
 
 
 class Binding(models.TextChoices):
@@ -45,9 +47,10 @@ class LoginSession(ScopedModel):
     session_key_digest: SHA-256 of the cookie session's key. acr, amr, auth_time: what was proven.
     expires_at: the absolute end; the idle end is last_used_at + the idle lifetime.
     security_stamp: the user's at sign-in; a difference means that credentials have changed.
+    credentials: the factors (`row_id`) that it was proven by.
     binding: to which kind of key of the browser it is bound, "" for none; proven_at: when that key
     was last shown to be there. risk_level: how unusual this sign-in was (`risk.models.RiskLevel`).
-    outcome, evaluated_at: the last verdict of policy.
+    outcome, evaluated_at: the last verdict of policy; verdict: how it came about, with its facts.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -59,6 +62,7 @@ class LoginSession(ScopedModel):
     session_key_digest = models.BinaryField(max_length=32)
     acr = models.CharField(max_length=8)
     amr = ArrayField(models.CharField(max_length=16), default=list)
+    credentials = ArrayField(models.UUIDField(), default=list)
     auth_time = models.DateTimeField()
     started_at = models.DateTimeField()
     last_used_at = models.DateTimeField()
@@ -73,6 +77,7 @@ class LoginSession(ScopedModel):
     risk_level = models.PositiveSmallIntegerField(default=0)
     outcome = models.CharField(max_length=16, blank=True)
     evaluated_at = models.DateTimeField(null=True)
+    verdict = models.JSONField(default=dict)
 
     unscoped: ClassVar = models.Manager.from_queryset(LoginSessionQuerySet)()
 
@@ -102,7 +107,7 @@ class LoginSession(ScopedModel):
 
     @property
     def assurance(self) -> Assurance:
-        return Assurance(self.level, tuple(self.amr), self.auth_time)
+        return Assurance(self.level, tuple(self.amr), self.auth_time, tuple(self.credentials))
 
     def idle_ends_at(self) -> datetime:
         idle: timedelta = settings.SESSION_IDLE_LIFETIME

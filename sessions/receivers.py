@@ -9,7 +9,8 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
 from django.dispatch import receiver
 
-from accounts.signals import credentials_changed
+from accounts.models import Lock, LockTarget
+from accounts.signals import credentials_changed, lock_placed
 from core import clock
 from core.http import client_address
 from devices.flows import recognise
@@ -84,6 +85,30 @@ def follow_credential_change(sender: Any, *, user: Any, stamp: UUID, **_: Any) -
             flows.end_session(session=other, reason=EndReason.CREDENTIALS_CHANGED, now=now)
     else:
         flows.adopt_security_stamp(session=session, stamp=stamp, now=now)
+
+
+@receiver(lock_placed)
+def judge_at_once(sender: Any, *, lock: Lock, **_: Any) -> None:  # noqa: ARG001
+    """End what a lock stops without waiting for its next use, so that lists are true."""
+    now = clock.now()
+    for session_id in _concerned(lock).values_list("id", flat=True):
+        evaluate(session_id=session_id, trigger=Trigger.LOCK, now=now)
+
+
+def _concerned(lock: Lock) -> Any:
+    """The live sessions that this lock is about; none for what is no part of one."""
+    of_target: dict[str, dict[str, Any]] = {
+        LockTarget.USER: {"user_id": lock.target},
+        LockTarget.SESSION: {"id": lock.target},
+        LockTarget.DEVICE: {"browser__device_id": lock.target},
+        LockTarget.CREDENTIAL: {"credentials__contains": [lock.target]},
+    }
+    named = of_target.get(lock.target_type)
+    if named is None:
+        return LoginSession.unscoped.none()
+    return LoginSession.unscoped.filter(
+        organisation_id=lock.organisation_id, ended_at=None, **named
+    ).order_by("id")
 
 
 @receiver(factor_added)

@@ -1,28 +1,27 @@
-"""Whether a login session is good for a request: the verdict of policy, or a fresh one."""
+"""Whether a login session is good for a request."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 
 from policy.decision import Outcome
 from policy.facts import Trigger
 from sessions import evaluation
+from sessions.models import LoginSession
+
+PASSING = {Outcome.ALLOW, Outcome.RESTRICT, Outcome.STEP_UP}
 
 
-def is_good(session: Any, now: datetime) -> bool:
-    """The verdict is reused for a minute; ends, stamps and idleness are compared each time.
+def is_good(session: LoginSession, now: datetime) -> bool:
+    """Let policy judge this very request; `session.outcome` says what it answered.
 
-    session: a LoginSession with `user_stamp`, its user's security stamp.
+    A verdict is written down when it differs from the last one, or once a minute.
     """
+    seen = evaluation.look(session_id=session.id, trigger=Trigger.REQUEST).outcome
     fresh: timedelta = settings.SESSION_REEVALUATION_INTERVAL
-    if (
-        session.is_live(now)
-        and session.user_stamp == session.security_stamp
-        and session.evaluated_at is not None
-        and now - session.evaluated_at < fresh
-        and session.outcome in {Outcome.ALLOW, Outcome.STEP_UP}
-    ):
-        return True
-    decision = evaluation.evaluate(session_id=session.id, trigger=Trigger.REQUEST, now=now)
-    return decision.outcome in {Outcome.ALLOW, Outcome.STEP_UP}
+    is_fresh = session.evaluated_at is not None and now - session.evaluated_at < fresh
+    if not (is_fresh and seen in PASSING and seen == session.outcome):
+        judged = evaluation.evaluate(session_id=session.id, trigger=Trigger.REQUEST, now=now)
+        seen = judged.outcome
+    session.outcome = seen.value
+    return seen in PASSING

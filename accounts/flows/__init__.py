@@ -11,6 +11,7 @@ from accounts.flows.credentials import (
     unlock_account,
 )
 from accounts.flows.invitations import accept_invitation, find_invitation, invite
+from accounts.flows.locks import find_lock, is_locked_out, lift_by_recovery, lift_lock, place_lock
 from accounts.flows.outbox import deliver_due_mail, purge_mail
 from accounts.flows.people import (
     create_organisation,
@@ -55,14 +56,19 @@ __all__ = [
     "end_role_assignment",
     "expire_due_role_assignments",
     "find_invitation",
+    "find_lock",
     "forget_password",
     "give_group_role",
     "held_roles",
     "invite",
+    "is_locked_out",
+    "lift_by_recovery",
+    "lift_lock",
     "make_administrator",
     "note_email_change",
     "note_registration",
     "note_repeated_sign_up",
+    "place_lock",
     "profile_of",
     "purge_mail",
     "purge_unverified",

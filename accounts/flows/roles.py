@@ -15,7 +15,7 @@ from core.errors import Refusal
 @transaction.atomic
 def create_role(
     *, organisation: Organisation, name: str, now: datetime, actor: models.Model | None = None,
-    description: str = "", required_acr: str = "",
+    description: str = "", required_acr: str = "", required_tier: int = 0,
 ) -> Role:  # fmt: skip
     """Refuses conflict if the organisation has a role of this name."""
     try:
@@ -25,21 +25,29 @@ def create_role(
                 name=name,
                 description=description,
                 required_acr=required_acr,
+                required_tier=required_tier,
             )
     except IntegrityError as error:
         raise Refusal.conflict(f"There is a role {name} already.") from error
-    _record(Event.ROLE_CREATED, role, now, actor, subject=role, required_acr=required_acr)
+    _record(
+        Event.ROLE_CREATED, role, now, actor,
+        subject=role, required_acr=required_acr, required_tier=required_tier,
+    )  # fmt: skip
     return role
 
 
 @transaction.atomic
 def update_role(
     *, role: Role, description: str, required_acr: str, now: datetime,
-    actor: models.Model | None = None,
+    required_tier: int = 0, actor: models.Model | None = None,
 ) -> None:  # fmt: skip
     role.description, role.required_acr = description, required_acr
-    role.save(update_fields=["description", "required_acr"])
-    _record(Event.ROLE_UPDATED, role, now, actor, subject=role, required_acr=required_acr)
+    role.required_tier = required_tier
+    role.save(update_fields=["description", "required_acr", "required_tier"])
+    _record(
+        Event.ROLE_UPDATED, role, now, actor,
+        subject=role, required_acr=required_acr, required_tier=required_tier,
+    )  # fmt: skip
 
 
 @transaction.atomic

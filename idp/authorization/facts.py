@@ -58,6 +58,9 @@ def look(
             client_is_active=client.is_active,
             required_level=client.required_level,
             max_age=_max_age(params, session, asked_at),
+            client_name=client.client_id,
+            required_tier=client.required_tier,
+            scope_tiers=client.scope_tiers,
         ),
         now=now,
     )

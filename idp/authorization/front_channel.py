@@ -13,7 +13,6 @@ from django.conf import settings
 
 from audit.events import Event
 from audit.recorder import record
-from core import clock
 from core.ids import digest, new_id, new_token
 from core.prepared import Row
 from idp import client_auth, storage
@@ -27,7 +26,6 @@ from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint_at_front
 from policy.facts import Trigger
 from sessions import evaluation
-from sessions.evaluation import Resource
 from sessions.models import LoginSession
 
 
@@ -71,15 +69,13 @@ def issue_tokens(
         "scope": scope,
         "terms": orjson.dumps(terms).decode(),
         "lifetime": lifetime,
-        "clock_offset": clock.offset(),
+        **evaluation.fact_params(),
     }
     row = storage.one(storage.FIND_SESSION, query)
     if row is None:
         raise SessionRefused(("session_gone",))
     machine = _same_client(client, row)
-    resource = Resource(
-        client_is_active=row["client_is_active"], required_level=claims.level_of(row)
-    )
+    resource = claims.resource_of(row)
     decision = evaluation.judge(row, trigger=Trigger.TOKEN, resource=resource)
     if not decision.is_allowed:
         raise SessionRefused(decision.reasons)
@@ -99,7 +95,13 @@ def issue_tokens(
             expires_at=row["family_expires_at"],
         )
     authorization = proof.authorize(
-        machine, row, scope=scope, wanted=_granted(terms), cnf=None, nonce=params.nonce or ""
+        machine,
+        row,
+        decision=decision,
+        scope=scope,
+        wanted=_granted(terms),
+        cnf=None,
+        nonce=params.nonce or "",
     )
     if words == {"id_token"}:  # there is no userinfo without an access token (Core §5.4)
         person = standard_claims.of_row(row, standard_claims.names_of(params.scope))
@@ -113,8 +115,9 @@ def issue_tokens(
         now=now,
         grant_type="implicit",
         response_type=params.response_type,
-        scope=scope,
+        scope=decision.scope_of(scope),
         family=str(family) if "token" in words else None,
+        withheld=sorted(decision.withheld_scopes | decision.withheld_roles),
     )
     return mint_at_front(authorization, words=words, code=code)
 

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core import clock
 from core.errors import Refusal
 from idp import storage
 from idp.client_auth import MachineClient, same_client
 from idp.endpoints.callers import authenticated
-from idp.endpoints.standing import is_good, row_behind
+from idp.endpoints.standing import judge, row_behind
 from idp.tokens import introspection_answer, refresh_token, verify
 from idp.tokens.introspection_answer import INACTIVE
 from idp.tokens.mint import token_type
 from idp.tokens.subject import subject_of
 from idp.wire import NO_STORE, Answer, Request, json_answer
 from policy.facts import Trigger
+from sessions import evaluation
 
 
 def introspect(request: Request) -> Answer:
@@ -43,14 +43,17 @@ def _of_access_token(client: MachineClient, text: str) -> Mapping[str, Any]:
     except Refusal:
         return INACTIVE
     row = row_behind(token_claims, caller=client)
-    if (
-        row is None
-        or row["organisation_id"] != client.organisation_id
-        or not is_good(token_claims, row, Trigger.INTROSPECT)
-    ):
+    if row is None or row["organisation_id"] != client.organisation_id:
+        return INACTIVE
+    decision = judge(token_claims, row, Trigger.INTROSPECT)
+    if not decision.is_allowed:
         return INACTIVE
     same_client(client, row["caller_changed_at"])
     told = {"active": True, "token_type": token_type(token_claims.get("cnf")), **token_claims}
+    told["scope"] = decision.scope_of(token_claims["scope"])
+    if "roles" in token_claims:
+        live = decision.roles_of(tuple(row["roles"] or ()))
+        told["roles"] = [role for role in token_claims["roles"] if role in live]
     if "sid" in token_claims:
         told["username"] = row["email"]
     return told
@@ -66,22 +69,21 @@ def _of_refresh_token(
             "family": presented.family_id,
             "jti": "",
             "caller": client.id,
-            "clock_offset": clock.offset(),
+            **evaluation.fact_params(),
         },
     )
-    if (
-        row is None
-        or row["client_id"] != client.id
-        or bytes(row["current"]) != presented.digest
-        or not is_good({"client_id": client.client_id, "sid": ""}, row, Trigger.INTROSPECT)
-    ):
+    if row is None or row["client_id"] != client.id or bytes(row["current"]) != presented.digest:
+        return INACTIVE
+    of_client = {"client_id": client.client_id, "sid": ""}
+    decision = judge(of_client, row, Trigger.INTROSPECT)
+    if not decision.is_allowed:
         return INACTIVE
     same_client(client, row["caller_changed_at"])
     return {
         "active": True,
         "client_id": client.client_id,
         "sub": subject_of(client, row["user_id"]),
-        "scope": row["scope"],
+        "scope": decision.scope_of(row["scope"]),
         "sid": str(row["session_id"]),
         "exp": int(row["family_expires_at"].timestamp()),
     }

@@ -14,6 +14,7 @@ from idp.grants import proof
 from idp.models.token import RevokeReason
 from idp.tokens import refresh_token, verify
 from idp.wire import Answer, Request
+from sessions import evaluation
 
 
 def revoke(request: Request) -> Answer:
@@ -35,7 +36,7 @@ def _revoke_family(
     cursor: Cursor, client: MachineClient, presented: refresh_token.RefreshToken
 ) -> None:
     row = cursor.one(
-        storage.FIND_FAMILY, {"family": presented.family_id, "clock_offset": clock.offset()}
+        storage.FIND_FAMILY, {"family": presented.family_id, **evaluation.fact_params()}
     )
     if row is None or row["client_id"] != client.id:
         return

@@ -1,6 +1,7 @@
 """What an access token stands on: its rows, by one statement, and whether they are still good."""
 
 from typing import Any
+from uuid import UUID
 
 from core import clock
 from core.prepared import Row
@@ -8,9 +9,9 @@ from idp import storage
 from idp.client_auth import MachineClient
 from idp.models.client import TOKEN_EXCHANGE
 from idp.tokens import claims
+from policy.decision import Decision, Outcome
 from policy.facts import Trigger
 from sessions import evaluation
-from sessions.evaluation import Resource
 
 
 def row_behind(token_claims: dict[str, Any], caller: MachineClient | None = None) -> Row | None:
@@ -23,30 +24,37 @@ def row_behind(token_claims: dict[str, Any], caller: MachineClient | None = None
         "client": stem,
         "jti": token_claims["jti"],
         "caller": caller.id if caller else None,
-        "clock_offset": clock.offset(),
+        **evaluation.fact_params(),
     }
     query = storage.FIND_TOKEN if "sid" in token_claims else storage.FIND_MACHINE_TOKEN
     return storage.one(query, params)
 
 
-def is_good(token_claims: dict[str, Any], row: Row, trigger: Trigger) -> bool:
+# A client's own token carries nothing of a person that could be withheld.
+_MACHINE = Decision(Outcome.ALLOW, (), "none", UUID(int=0))
+
+
+def judge(token_claims: dict[str, Any], row: Row, trigger: Trigger) -> Decision:
+    """Whether the token is still good, and what of it is withheld by now."""
     if row["is_revoked"]:
-        return False
+        return _bad("token_revoked")
     if row["client_name"] != token_claims["client_id"] and not _was_exchanged(token_claims, row):
-        return False
+        return _bad("token_of_another_client")
     if "sid" not in token_claims:
-        return bool(row["client_is_active"])
+        return _MACHINE if row["client_is_active"] else _bad("client_inactive")
     if row["revoked_at"] is not None or row["family_expires_at"] <= row["now"]:
-        return False
-    resource = Resource(
-        client_is_active=row["client_is_active"], required_level=claims.level_of(row)
-    )
-    return evaluation.judge(row, trigger=trigger, resource=resource).is_allowed
+        return _bad("family_over")
+    return evaluation.judge(row, trigger=trigger, resource=claims.resource_of(row))
+
+
+def _bad(reason: str) -> Decision:
+    return Decision.denied(reason, "none")
 
 
 def _was_exchanged(token_claims: dict[str, Any], row: Row) -> bool:
     """Whether the token is of a client that exchanged another's (RFC 8693), and still may."""
-    client = storage.one(storage.FIND_CLIENT, {"client_id": token_claims["client_id"]})
+    params = {"client_id": token_claims["client_id"], "clock_offset": clock.offset()}
+    client = storage.one(storage.FIND_CLIENT, params)
     return (
         client is not None
         and client["is_active"]

@@ -3,7 +3,7 @@
 from core.errors import Refusal
 from idp import protected_resource
 from idp.endpoints import presented
-from idp.endpoints.standing import is_good, row_behind
+from idp.endpoints.standing import judge, row_behind
 from idp.metadata import FAPI2
 from idp.tokens import claims, dpop, userinfo_answer, verify
 from idp.wire import NO_STORE, Answer, Request, json_answer
@@ -25,8 +25,12 @@ def _userinfo(request: Request) -> Answer:
     if "sid" not in token_claims or "openid" not in scopes:
         raise Refusal.insufficient_scope("openid")
     row = row_behind(token_claims)
-    if row is None or not is_good(token_claims, row, Trigger.USERINFO):
+    decision = None if row is None else judge(token_claims, row, Trigger.USERINFO)
+    if row is None or decision is None or not decision.is_allowed:
         raise Refusal.invalid_token("The access token is no longer good.")
+    scopes = decision.scope_of(" ".join(scopes)).split()
+    if "openid" not in scopes:
+        raise Refusal.insufficient_scope("openid")
     is_fapi2 = row["security_profile"] == FAPI2
     presented.check_sender(request, shown, token_claims, is_fapi2=is_fapi2)
     told = claims.userinfo(row, scopes, subject=token_claims["sub"])

@@ -24,7 +24,9 @@ from idp.storage import FIND_CODE, REDEEM_CODE
 from idp.tokens import refresh_token
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint
+from policy.decision import Decision
 from policy.facts import Trigger
+from sessions import evaluation
 
 VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636 §4.1
 
@@ -58,7 +60,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
             "issues_refresh": issues_refresh,
             "bound_to": json.dumps(sender.family_terms(client, self.request.cnf)),
             "lifetime": settings.REFRESH_TOKEN_LIFETIME,
-            "clock_offset": clock.offset(),
+            **evaluation.fact_params(),
             **recorder.branch_params(self.request.address),
         }
         row = self.request.unit.cursor.one(REDEEM_CODE, params)
@@ -75,7 +77,9 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         return _Redeemed(row, token if issues_refresh else None, redirect_uri)
 
     def authenticate_user(self, authorization_code: "_Redeemed") -> str:
-        proof.judge(self.request, self.request.client, authorization_code.row, Trigger.TOKEN)
+        authorization_code.decision = proof.judge(
+            self.request, self.request.client, authorization_code.row, Trigger.TOKEN
+        )
         return str(authorization_code.row["user_id"])
 
     def generate_token(self, **_: Any) -> dict[str, Any]:
@@ -84,7 +88,13 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         row = redeemed.row
         asked = wanted.of_grant(self.request, client, row["terms"])
         authorization = proof.authorize(
-            client, row, scope=row["scope"], wanted=asked, cnf=self.request.cnf, nonce=row["nonce"]
+            client,
+            row,
+            decision=redeemed.judged,
+            scope=row["scope"],
+            wanted=asked,
+            cnf=self.request.cnf,
+            nonce=row["nonce"],
         )
         return mint(authorization, redeemed.refresh_token)
 
@@ -93,12 +103,22 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
 
 
 class _Redeemed:
-    """What Authlib asks of a code, after it has been claimed."""
+    """What Authlib asks of a code, after it has been claimed.
+
+    decision: of the gate, once it was asked.
+    """
 
     def __init__(
         self, row: Row, token: refresh_token.RefreshToken | None, redirect_uri: str
     ) -> None:
         self.row, self.refresh_token, self._redirect_uri = row, token, redirect_uri
+        self.decision: Decision | None = None
+
+    @property
+    def judged(self) -> Decision:
+        if self.decision is None:
+            raise RuntimeError("nothing is issued that was not judged")
+        return self.decision
 
     def get_redirect_uri(self) -> str:
         return self._redirect_uri

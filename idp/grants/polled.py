@@ -26,6 +26,7 @@ from idp.tokens import refresh_token
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint
 from policy.facts import Trigger
+from sessions import evaluation
 
 
 class PolledGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ignore[misc]
@@ -53,10 +54,11 @@ class PolledGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ignore[
         token = refresh_token.make(new_id(), 0)
         issues_refresh = client.check_grant_type("refresh_token")
         row = self._redeem(client, token, issues_refresh=issues_refresh)
-        proof.judge(self.request, client, row, Trigger.TOKEN)
+        decision = proof.judge(self.request, client, row, Trigger.TOKEN)
         authorization = proof.authorize(
             client,
             row,
+            decision=decision,
             scope=row["scope"],
             wanted=wanted.of_grant(self.request, client, row["terms"]),
             cnf=self.request.cnf,
@@ -106,7 +108,7 @@ class PolledGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ignore[
             "issues_refresh": issues_refresh,
             "bound_to": json.dumps(sender.family_terms(client, self.request.cnf)),
             "lifetime": settings.REFRESH_TOKEN_LIFETIME,
-            "clock_offset": clock.offset(),
+            **evaluation.fact_params(),
             **recorder.branch_params(self.request.address),
         }
         row = self.request.unit.cursor.one(self.REDEEM, params)

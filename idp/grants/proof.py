@@ -14,25 +14,26 @@ from idp.models.token import RevokeReason
 from idp.server import Refused, TokenRequest
 from idp.storage import REVOKE_FAMILY
 from idp.tokens import standard_claims
-from idp.tokens.claims import Authorization, acr_of, level_of, session_end
+from idp.tokens.claims import Authorization, acr_of, resource_of, session_end
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.subject import subject_of
 from policy.decision import Decision, Outcome
 from policy.facts import Trigger
 from sessions import evaluation
-from sessions.evaluation import Resource
 
 
-def judge(request: TokenRequest, client: MachineClient, row: Row, trigger: Trigger) -> None:
+def judge(request: TokenRequest, client: MachineClient, row: Row, trigger: Trigger) -> Decision:
     """Ask the one gate; refuses invalid_grant, its reasons to audit only (RFC 6749 §5.2).
 
-    On revoke, the family goes as well. Raises StaleClient.
+    On revoke, the family goes as well. What is withheld is written down in the transaction of the
+    request. Raises StaleClient.
     """
     same_client(client, row["client_changed_at"])
-    resource = Resource(client_is_active=row["client_is_active"], required_level=level_of(row))
-    decision = evaluation.judge(row, trigger=trigger, resource=resource)
+    decision = evaluation.judge(row, trigger=trigger, resource=resource_of(row))
     if decision.is_allowed:
-        return
+        if decision.outcome is Outcome.RESTRICT:
+            note_restriction(request.unit.cursor, client, row, trigger, decision)
+        return decision
     request.traces.append(lambda cursor: _trace_refusal(cursor, client, row, trigger, decision))
     raise Refused(Refusal.invalid_grant("The session behind this grant is no longer good enough."))
 
@@ -41,18 +42,23 @@ def authorize(
     client: MachineClient,
     row: Row,
     *,
+    decision: Decision,
     scope: str,
     wanted: Wanted,
     cnf: dict[str, str] | None,
     nonce: str = "",
 ) -> Authorization:
-    """cnf: `TokenRequest.cnf`, what the tokens are bound to.
+    """decision: of the gate, which may withhold. cnf: `TokenRequest.cnf`, what tokens are bound to.
 
-    The client's key is asked for only where there is an ID token to encrypt to it.
+    The client's key is asked for only where there is an ID token to encrypt to it. Refuses
+    invalid_scope when nothing is left of the scope.
     """
+    asked, scope = scope, decision.scope_of(scope)
+    if asked and not scope:
+        raise Refused(Refusal.invalid_scope("This device is trusted too little for the scope."))
     scopes, roles = scope.split(), None
     if "roles" in scopes:
-        roles = tuple(row["roles"] or ())
+        roles = decision.roles_of(tuple(row["roles"] or ()))
     return Authorization(
         client_id=client.client_id,
         audience=client.audience,
@@ -124,6 +130,29 @@ def revoke_family(
         facts={"reason": reason.value, "client": row["client_id"], **facts},
     )
     return True
+
+
+def note_restriction(
+    cursor: Cursor, client: MachineClient, row: Row, trigger: Trigger, decision: Decision
+) -> None:
+    """Write down what the tokens of this request leave out."""
+    recorder.insert(
+        cursor,
+        Event.TOKEN_RESTRICTED,
+        organisation_id=row["organisation_id"],
+        actor=f"accounts.User:{row['user_id']}",
+        subject=f"idp.Client:{client.id}",
+        session_id=row["session_id"],
+        now=row["now"],
+        facts={
+            "trigger": trigger.value,
+            "reasons": decision.reasons,
+            "withheld_scopes": sorted(decision.withheld_scopes),
+            "withheld_roles": sorted(decision.withheld_roles),
+            "decision_id": decision.decision_id,
+            "policy_revision": decision.revision,
+        },
+    )
 
 
 def _trace_refusal(

@@ -25,8 +25,10 @@ from idp.storage import KEEP, KEEP_AND_TOUCH, ROTATE, ROTATE_AND_TOUCH
 from idp.tokens import refresh_token
 from idp.tokens.mint import mint
 from idp.tokens.refresh_token import RefreshToken
+from policy.decision import Decision
 from policy.facts import Trigger
 from protection import envelope
+from sessions import evaluation
 
 UNUSABLE = "The refresh token is unknown, spent, expired or not yours."
 
@@ -44,7 +46,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             raise Refused(Refusal.invalid_grant(UNUSABLE))
         row = storage.one(
             storage.FIND_FAMILY,
-            {"family": presented.family_id, "clock_offset": clock.offset()},
+            {"family": presented.family_id, **evaluation.fact_params()},
         )
         if row is None or row["revoked_at"] is not None or row["family_expires_at"] <= row["now"]:
             raise Refused(Refusal.invalid_grant(UNUSABLE))
@@ -76,7 +78,9 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         raise Refused(Refusal.invalid_grant("The refresh token is bound to another key."))
 
     def authenticate_user(self, proven: "_Proven") -> str:
-        proof.judge(self.request, self.request.client, proven.row, Trigger.REFRESH)
+        proven.decision = proof.judge(
+            self.request, self.request.client, proven.row, Trigger.REFRESH
+        )
         return str(proven.row["user_id"])
 
     def issue_token(self, user: Any, proven: "_Proven") -> dict[str, Any]:
@@ -84,7 +88,12 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         scope = self.request.fields.get("scope") or proven.row["scope"]
         asked = wanted.of_grant(self.request, client, proven.row["terms"])
         authorization = proof.authorize(
-            client, proven.row, scope=scope, wanted=asked, cnf=self.request.cnf
+            client,
+            proven.row,
+            decision=proven.judged,
+            scope=scope,
+            wanted=asked,
+            cnf=self.request.cnf,
         )
         if proven.successor is not None:
             proof.record(
@@ -146,10 +155,20 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
 
 
 class _Proven:
-    """What Authlib asks of a refresh token. successor: known when this is a retry."""
+    """What Authlib asks of a refresh token. successor: known when this is a retry.
+
+    decision: of the gate, once it was asked.
+    """
 
     def __init__(self, row: Row, presented: RefreshToken, successor: RefreshToken | None) -> None:
         self.row, self.presented, self.successor = row, presented, successor
+        self.decision: Decision | None = None
+
+    @property
+    def judged(self) -> Decision:
+        if self.decision is None:
+            raise RuntimeError("nothing is issued that was not judged")
+        return self.decision
 
     def check_client(self, client: MachineClient) -> bool:  # noqa: ARG002
         return True  # compared when it was found

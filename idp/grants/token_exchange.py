@@ -18,13 +18,14 @@ from core.errors import Refusal
 from core.prepared import Row
 from idp import keys
 from idp.client_auth import MachineClient, same_client
-from idp.endpoints.standing import is_good, row_behind
+from idp.endpoints.standing import judge, row_behind
 from idp.grants import proof
 from idp.grants.wanted import Wanted
 from idp.models.client import TOKEN_EXCHANGE
 from idp.server import AUTH_METHODS, Refused, TokenRequest
 from idp.tokens import verify
 from idp.tokens.mint import mint
+from policy.decision import Decision, Outcome
 from policy.facts import Trigger
 from sessions import evaluation
 from sessions.evaluation import Resource
@@ -52,13 +53,15 @@ class TokenExchangeGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: 
         subject, row = _standing("subject_token", fields["subject_token"], client)
         if "sid" not in subject or not _is_for(client, subject):
             raise _unusable("subject_token")
-        _judge(client, row)
+        decision = _judge(client, row)
         act = _actors(client, fields, subject)
         scope = _scope(client, subject, fields.get("scope"))
         wanted = Wanted(_target(client, fields))
         authorization = proof.authorize(
-            client, row, scope=scope, wanted=wanted, cnf=self.request.cnf
+            client, row, decision=decision, scope=scope, wanted=wanted, cnf=self.request.cnf
         )
+        if decision.outcome is Outcome.RESTRICT:
+            proof.note_restriction(self.request.unit.cursor, client, row, Trigger.TOKEN, decision)
         ends_at = min(authorization.ends_at, datetime.fromtimestamp(subject["exp"], UTC))
         answer = mint(replace(authorization, ends_at=ends_at, act=act), None)
         recorder.insert(
@@ -108,7 +111,7 @@ def _standing(name: str, text: str, client: MachineClient) -> tuple[dict[str, An
         row is None
         or row["organisation_id"] != client.organisation_id
         or "cnf" in claims
-        or not is_good(claims, row, Trigger.TOKEN)
+        or not judge(claims, row, Trigger.TOKEN).is_allowed
     ):
         raise _unusable(name)
     same_client(client, row["caller_changed_at"])
@@ -121,11 +124,23 @@ def _is_for(client: MachineClient, claims: dict[str, Any]) -> bool:
     return client.client_id in {claims["client_id"], *audience}
 
 
-def _judge(client: MachineClient, row: Row) -> None:
-    """What this client itself asks of people; the rest was judged for whom the token is."""
-    resource = Resource(required_level=Level.from_acr(client.required_acr))
-    if not evaluation.judge(row, trigger=Trigger.TOKEN, resource=resource).is_allowed:
+def _judge(client: MachineClient, row: Row) -> Decision:
+    """What this client itself asks of people; the rest was judged for whom the token is.
+
+    What either of the two withholds is withheld.
+    """
+    resource = Resource(
+        required_level=Level.from_acr(client.required_acr),
+        required_tier=client.required_tier,
+        scope_tiers={
+            scope: max(row["scope_tiers"].get(scope, 0), client.scope_tiers.get(scope, 0))
+            for scope in {*row["scope_tiers"], *client.scope_tiers}
+        },
+    )
+    decision = evaluation.judge(row, trigger=Trigger.TOKEN, resource=resource)
+    if not decision.is_allowed:
         raise _unusable("subject_token")
+    return decision
 
 
 def _actors(

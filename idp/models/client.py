@@ -2,6 +2,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from accounts.models import REQUIRED_TIER
 from core.assurance import Level
 from core.ids import digest, equal, new_id
 from core.scope import ScopedModel
@@ -32,6 +33,8 @@ class Client(ScopedModel):
     client_id (`idp.client_documents`). Nobody else may change what that says.
     is_first_party: belongs to the organisation itself, so people are not asked for consent.
     required_acr: the least assurance that its users must reach.
+    required_tier: the least trust in the device that they use it from, 0 for any.
+    scope_tiers: the same for single scopes, by name; on another device they are withheld.
     """
 
     class Kind(models.TextChoices):
@@ -80,6 +83,8 @@ class Client(ScopedModel):
     is_active = models.BooleanField(default=True)
     is_first_party = models.BooleanField(default=False)
     required_acr = models.CharField(max_length=8, blank=True)
+    required_tier = models.PositiveSmallIntegerField(choices=REQUIRED_TIER, default=0)
+    scope_tiers = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
 

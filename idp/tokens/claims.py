@@ -17,6 +17,7 @@ from core.prepared import Row
 from idp.algorithms import ED25519
 from idp.tokens import standard_claims
 from idp.tokens.encryption import Recipient
+from sessions.evaluation import Resource
 
 BASIC_ACR = frozenset({"aal1", "aal2"})
 JTI_ID_SIZE, JTI_RANDOM_SIZE = 16, 8
@@ -179,8 +180,14 @@ def acr_of(row: Row) -> str:
     return min(level, Level.AAL2).acr
 
 
-def level_of(row: Row) -> Level:
-    return Level.from_acr(row["required_acr"])
+def resource_of(row: Row) -> Resource:
+    """What a client asks of the session behind a token, as its row says."""
+    return Resource(
+        client_is_active=row["client_is_active"],
+        required_level=Level.from_acr(row["required_acr"]),
+        required_tier=row["required_tier"],
+        scope_tiers=row["scope_tiers"],
+    )
 
 
 def _authentication(authorization: Authorization) -> dict[str, Any]:

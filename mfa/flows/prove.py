@@ -12,7 +12,8 @@ import django_otp
 from django.db import transaction
 
 from accounts import mail
-from accounts.models import User
+from accounts.flows import find_lock
+from accounts.models import LockTarget, User
 from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
@@ -38,6 +39,9 @@ def prove_code(*, user: User, method: str, code: str, now: datetime) -> Proof | 
     method: "totp" or "recovery". Each code is good once, whatever runs beside this.
     """
     factor = _code_factor(user, method)
+    if factor is not None and _is_locked(factor, now):
+        _record(user, method, now, is_passed=False, reason="credential_locked")
+        return None
     accepted = None if factor is None else django_otp.verify_token(user, factor.persistent_id, code)
     _record(user, method, now, is_passed=accepted is not None)
     if accepted is None:
@@ -76,6 +80,8 @@ def prove_passkey(
         factor = passkeys.find_factor(answer=answer, purpose=purpose, user=user)
         assertion = passkeys.check_assertion(answer=answer, factor=factor, challenge=challenge)
         owner = factor.user
+        if _is_locked(factor, now):
+            raise Refusal("credential_locked", "This passkey is locked. Ask an administrator.")
         with transaction.atomic():
             passkeys.advance(factor=factor, assertion=assertion, now=now)
             _record(owner, "passkey", now, is_passed=True, factor=factor, purpose=purpose)
@@ -97,6 +103,12 @@ def _code_factor(user: User, method: str) -> TotpFactor | RecoveryCodesFactor | 
     if method in kinds:
         found = kinds[method].objects.filter(user_id=user.pk, confirmed=True).first()
     return found
+
+
+def _is_locked(factor: TotpFactor | PasskeyFactor | RecoveryCodesFactor, now: datetime) -> bool:
+    """Whether somebody has locked this very factor (`accounts.Lock`)."""
+    targets = {LockTarget.CREDENTIAL: str(factor.row_id)}
+    return find_lock(organisation_id=factor.organisation_id, targets=targets, now=now) is not None
 
 
 def _note_lock(user: User, factor: TotpFactor | RecoveryCodesFactor | None, now: datetime) -> None:

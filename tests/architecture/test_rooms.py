@@ -39,6 +39,7 @@ UNSCOPED = {
     "idp/outbox.py": "deliveries of all",
     "idp/receivers.py": "families of the session at hand",
     "idp/tasks.py": "sweeps over all",
+    "accounts/flows/locks.py": "locks of the organisation at hand, and one by its id",
     "mfa/flows/change.py": "factors of the user at hand",
     "mfa/flows/standing.py": "roles of the user at hand",
     "sessions/evaluation.py": "a session by its id",

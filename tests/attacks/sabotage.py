@@ -427,6 +427,31 @@ def with_the_right(original: Any, request: Any) -> Any:
     return changed(client, metadata=changed(client.metadata, may_sign_people_out=True))
 
 
+def waved_through() -> Any:
+    from uuid import UUID
+
+    from policy.decision import Decision, Outcome
+
+    return Decision(Outcome.ALLOW, (), "none", UUID(int=0))
+
+
+def whatever_it_is(original: Any, *_: Any) -> Any:
+    return waved_through()
+
+
+def without_locks(original: Any, *args: Any) -> Any:
+    from dataclasses import replace as changed
+
+    return changed(original(*args), locks=())
+
+
+def in_the_highest_tier(original: Any, *args: Any) -> Any:
+    from dataclasses import replace as changed
+
+    facts = original(*args)
+    return changed(facts, device=changed(facts.device, tier=4))
+
+
 class Unpaused(dict[str, float]):
     def __bool__(self) -> bool:
         return False
@@ -535,7 +560,7 @@ DEFENCES = {
         "a token in the query is no token", wrap("idp.endpoints.presented:read", token_of_the_query)
     ),
     "A044": Defence(
-        "rows decide, not the signature", replace("idp.endpoints.standing:is_good", lambda *_: True)
+        "rows decide, not the signature", wrap("idp.endpoints.standing:judge", whatever_it_is)
     ),
     "A044-lists": Defence(
         "a status list asks the rows that its tokens stand on",
@@ -724,7 +749,17 @@ DEFENCES = {
     "A034": Defence("a revoked family does not rotate", rotate_without("AND revoked_at IS NULL")),
     "A037": Defence(
         "every fact is judged again at every refresh",
-        replace("idp.grants.proof:judge", lambda *_: None),
+        wrap("idp.grants.proof:judge", lambda *_: waved_through()),
+    ),
+    "A037-locks": Defence(
+        "locks are facts of every use",
+        wrap("sessions.evaluation:facts_of", without_locks),
+        "sessions/test_locks.py",
+    ),
+    "A037-tiers": Defence(
+        "what demands a trusted device is withheld on others",
+        wrap("sessions.evaluation:facts_of", in_the_highest_tier),
+        "idp/test_withheld.py",
     ),
     "A046": Defence(
         "the subject is made of the user's id, never of the address",

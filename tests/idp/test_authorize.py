@@ -92,7 +92,7 @@ class TestSignedIn:
             authorize(alices, acme_web)
 
         statements = [q["sql"] for q in captured if "SAVEPOINT" not in q["sql"]]
-        assert len(statements) <= 9, "\n".join(statements)
+        assert len(statements) <= 10, "\n".join(statements)
         assert not AuthorizationRequest.unscoped.exists()
 
     def test_state_comes_back_byte_for_byte(self, alices: Browser, acme_web: Client) -> None:

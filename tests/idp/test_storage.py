@@ -43,12 +43,13 @@ VALUES = {
     "open_for": timedelta(days=1), "kept_for": timedelta(hours=2),
     "session": ID, "terms": "{}", "user": ID,
     "session_id": ID, "subject": "", "total": 100, "transaction_id": ID, "window_began": None,
-    "used": b"u", "used_until": None,
+    "used": b"u", "used_until": None, "from_address": "203.0.113.7", "client_name": None,
 }  # fmt: skip
 # Tables that grow with use. The others are small, or read whole.
 LARGE = [
     "idp_authorizationcode", "idp_refreshfamily", "idp_sessions_loginsession", "accounts_user",
     "idp_revokedtoken", "idp_spentproof", "idp_listedtoken", "account_emailaddress", "accounts_roleassignment",
+    "accounts_lock", "devices_browser", "devices_device", "risk_userrisk",
 ]  # fmt: skip
 
 

@@ -7,7 +7,15 @@ import pytest
 from core.assurance import Level
 from policy import engine
 from policy.decision import Outcome
-from policy.facts import Facts, ResourceFacts, SessionFacts, Trigger, UserFacts
+from policy.facts import (
+    DeviceFacts,
+    Facts,
+    ResourceFacts,
+    RiskFacts,
+    SessionFacts,
+    Trigger,
+    UserFacts,
+)
 
 GOOD = Facts(
     trigger=Trigger.REFRESH,
@@ -20,16 +28,21 @@ GOOD = Facts(
 )  # fmt: skip
 
 
-def facts(*, user=None, session=None, resource=None, **top):
+def facts(*, user=None, session=None, resource=None, device=None, risk=None, **top):
     return replace(
         GOOD,
         user=replace(GOOD.user, **(user or {})),
         session=replace(GOOD.session, **(session or {})),
         resource=replace(GOOD.resource, **(resource or {})),
+        device=replace(GOOD.device, **(device or {})),
+        risk=replace(GOOD.risk, **(risk or {})),
         **top,
     )
 
 
+RESTRICT = Outcome.RESTRICT
+HIGH = {"level": 3, "provable_level": 3}
+ACCOUNT = {"user_level": 3, "provable_level": 2}
 ALLOW, STEP_UP, DENY, REVOKE = Outcome.ALLOW, Outcome.STEP_UP, Outcome.DENY, Outcome.REVOKE
 ROWS = {
     "a good session": (facts(), ALLOW, ()),
@@ -82,6 +95,104 @@ ROWS = {
     "max_age of zero, just signed in": (
         facts(session={"authentication_age": 0}, resource={"max_age": 0}), ALLOW, (),
     ),
+    "a device without trust where nobody asks for any": (
+        facts(device={"state": "suspended"}), ALLOW, (),
+    ),
+    "a lost device": (facts(device={"state": "lost"}), REVOKE, ("device_lost",)),
+    "a revoked device": (facts(device={"state": "revoked"}), REVOKE, ("device_revoked",)),
+    "a retired device": (facts(device={"state": "retired"}), ALLOW, ()),
+    "a device of an unknown state": (
+        facts(device={"state": "borrowed"}), DENY, ("policy_undefined",),
+    ),
+    "an application that wants more trust": (
+        facts(device={"tier": 1}, resource={"required_tier": 2}), DENY,
+        ("device_trusted_too_little",),
+    ),
+    "an application that has its trust": (
+        facts(device={"tier": 2}, resource={"required_tier": 2}), ALLOW, (),
+    ),
+    "a role that wants more trust": (
+        facts(device={"tier": 1}, role_tiers={"db-admin": 2}), RESTRICT,
+        ("device_trusted_too_little",),
+    ),
+    "a role that has its trust": (
+        facts(device={"tier": 2}, role_tiers={"db-admin": 2}), ALLOW, (),
+    ),
+    "a scope that wants more trust": (
+        facts(resource={"scope_tiers": {"db.write": 1}}), RESTRICT, ("device_trusted_too_little",),
+    ),
+    "a step-up before a restriction": (
+        facts(session={"level": 1}, role_level=2, role_tiers={"db-admin": 2}), STEP_UP,
+        ("role_requires_stronger_authentication",),
+    ),
+    "a locked user": (facts(locks=("user",)), REVOKE, ("user_locked",)),
+    "a locked session": (facts(locks=("session",)), REVOKE, ("session_locked",)),
+    "a locked device": (facts(locks=("device",)), REVOKE, ("device_locked",)),
+    "a locked credential": (facts(locks=("credential",)), REVOKE, ("credential_locked",)),
+    "a locked application": (facts(locks=("client",)), DENY, ("client_locked",)),
+    "a locked address": (facts(locks=("address",)), DENY, ("address_locked",)),
+    "two locks": (facts(locks=("address", "user")), REVOKE, ("address_locked", "user_locked")),
+    "a lock on what nobody knows": (facts(locks=("planet",)), DENY, ("locked",)),
+    "a medium risk": (facts(risk={"level": 2, "provable_level": 3}), ALLOW, ()),
+    "a high risk": (
+        facts(risk=HIGH, session={"level": 3}), STEP_UP, ("sign_in_at_risk",),
+    ),
+    "a high risk, answered": (
+        facts(risk=HIGH | {"is_answered": True}, session={"level": 3}), ALLOW, (),
+    ),
+    "a high risk, answered by a code of somebody with a passkey": (
+        facts(risk=HIGH | {"is_answered": True}), STEP_UP, ("sign_in_at_risk",),
+    ),
+    "a high risk, answered by a code of somebody without a passkey": (
+        facts(risk={"level": 3, "provable_level": 2, "is_answered": True}), ALLOW, (),
+    ),
+    "a high risk, and a password alone": (
+        facts(risk={"level": 3, "provable_level": 1, "is_answered": True}, session={"level": 1}),
+        DENY, ("sign_in_at_risk",),
+    ),
+    "a high risk that nobody can answer": (
+        facts(risk={"level": 3}), DENY, ("sign_in_at_risk",),
+    ),
+    "an account at high risk": (facts(risk=ACCOUNT), STEP_UP, ("account_at_risk",)),
+    "an account at high risk, answered": (
+        facts(risk=ACCOUNT | {"is_user_answered": True}), ALLOW, (),
+    ),
+    "an account at high risk, answered before it was": (
+        facts(risk=ACCOUNT | {"is_answered": True}), STEP_UP, ("account_at_risk",),
+    ),
+    "a key shown lately": (
+        facts(session={"binding": "dbsc", "proof_age": 900, "authentication_age": 9000},
+              trigger=Trigger.REQUEST),
+        ALLOW, (),
+    ),
+    "a key not shown lately": (
+        facts(session={"binding": "dbsc", "proof_age": 901, "authentication_age": 9000},
+              trigger=Trigger.REQUEST),
+        STEP_UP, ("binding_proof_too_old",),
+    ),
+    "a key never shown": (
+        facts(session={"binding": "webcrypto", "proof_age": -1, "authentication_age": 9000},
+              trigger=Trigger.AUTHORIZE),
+        STEP_UP, ("binding_proof_too_old",),
+    ),
+    "a key not shown lately, and nobody at the browser": (
+        facts(session={"binding": "dbsc", "proof_age": 9000, "authentication_age": 9000}),
+        ALLOW, (),
+    ),
+    "a key not shown lately, but its owner": (
+        facts(session={"binding": "dbsc", "proof_age": 901, "authentication_age": 900},
+              trigger=Trigger.REQUEST),
+        ALLOW, (),
+    ),
+    "unbound where sessions must be bound": (
+        facts(binding_is_required=True, session={"age": 121}), DENY, ("session_unbound",),
+    ),
+    "unbound so far": (facts(binding_is_required=True, session={"age": 120}), ALLOW, ()),
+    "bound where sessions must be bound": (
+        facts(binding_is_required=True,
+              session={"age": 999, "binding": "webcrypto", "proof_age": 1}),
+        ALLOW, (),
+    ),
     "the strictest verdict wins": (
         facts(
             user={"is_active": False, "email_verified": False},
@@ -103,7 +214,7 @@ def test_each_case_has_its_verdict(asked, outcome, reasons):
 
     assert decision.outcome is outcome
     assert decision.reasons == reasons
-    assert decision.is_allowed is (outcome is ALLOW)
+    assert decision.is_allowed is (outcome in {ALLOW, RESTRICT})
     assert decision.revision == engine.revision()
 
 
@@ -127,6 +238,32 @@ def test_a_step_up_is_told_what_to_reach(role_level, required_level, wanted):
 
     assert decision.required_level is wanted
     assert decision.max_age == 30
+
+
+def test_a_risk_is_answered_by_a_passkey_from_whoever_has_one():
+    decision = engine.decide(facts(risk={"level": 3, "provable_level": 4}))
+
+    assert (decision.required_level, decision.max_age) == (Level.PHR, 0)
+
+
+def test_what_is_withheld_is_named():
+    decision = engine.decide(
+        facts(
+            device={"tier": 1},
+            role_tiers={"db-admin": 2, "reader": 1},
+            resource={"scope_tiers": {"db.write": 4, "db.read": 1}},
+        )
+    )
+
+    assert decision.withheld_roles == {"db-admin"}
+    assert decision.withheld_scopes == {"db.write"}
+    assert decision.roles_of(("db-admin", "reader", "plain")) == ("reader", "plain")
+    assert decision.scope_of("openid db.read db.write") == "openid db.read"
+
+
+def test_who_has_no_device_has_no_trust():
+    assert DeviceFacts() == DeviceFacts(is_enrolled=False, state="", tier=0, posture_age=-1)
+    assert RiskFacts().level == 0
 
 
 def test_no_max_age_is_none():

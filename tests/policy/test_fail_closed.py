@@ -11,7 +11,10 @@ from policy.rego import QUERY, PolicyUnavailable, RegoEvaluator
 from tests.policy.test_decisions import GOOD
 
 HEAD = "package sallyport\n\nimport rego.v1\n\n"
-ALLOW = '{"outcome": "allow", "reasons": set(), "required_level": 1, "max_age": -1}'
+ALLOW = (
+    '{"outcome": "allow", "reasons": set(), "required_level": 1, "max_age": -1, '
+    '"withheld_scopes": set(), "withheld_roles": set()}'
+)
 
 
 @pytest.fixture
@@ -45,6 +48,10 @@ BROKEN = {
     "an unknown outcome": f"{HEAD}decision := {ALLOW.replace('allow', 'permit')}",
     "no reasons": f'{HEAD}decision := {{"outcome": "allow", "required_level": 1, "max_age": -1}}',
     "no level": f'{HEAD}decision := {{"outcome": "allow", "reasons": set(), "max_age": -1}}',
+    "nothing said of what is withheld": (
+        f"{HEAD}decision := {ALLOW.replace('withheld_roles', 'others')}"
+    ),
+    "what is withheld, as text": f"{HEAD}decision := {ALLOW.replace('set()}', chr(34) * 2 + '}')}",
     "a level that does not exist": f"{HEAD}decision := {ALLOW.replace('1,', '9,')}",
     "a max_age of text": f"{HEAD}decision := {ALLOW.replace('-1', chr(34) + 'x' + chr(34))}",
     "division by zero": f"{HEAD}decision := {ALLOW} if 1 / (input.role_level * 0) > 0",
@@ -116,6 +123,10 @@ MISSING = [
     ("session", "absolute_remaining"), ("session", "level"), ("session", "authentication_age"),
     ("role_level",), ("resource", "client_is_active"), ("resource", "required_level"),
     ("resource", "max_age"), ("user",), ("session",), ("resource",),
+    ("session", "binding"), ("session", "proof_age"), ("session", "age"), ("device", "state"),
+    ("device", "tier"), ("risk", "level"), ("risk", "user_level"), ("risk", "provable_level"),
+    ("role_tiers",), ("binding_is_required",), ("resource", "required_tier"),
+    ("resource", "scope_tiers"), ("device",), ("risk",),
 ]  # fmt: skip
 
 
@@ -136,7 +147,22 @@ def test_a_fact_that_is_missing_or_of_another_kind_never_allows(path, wrong):
         answer = evaluator.evaluate(document)
     except PolicyUnavailable:
         return
-    assert Decision.from_answer(answer, "r").outcome is not Outcome.ALLOW
+    assert not Decision.from_answer(answer, "r").is_allowed
+
+
+@pytest.mark.parametrize("wrong", ["missing", None, "user", {}, {"user": True}, 1])
+def test_locks_that_are_no_list_never_allow(wrong):
+    document = json.loads(json.dumps(GOOD.document()))
+    document["locks"] = wrong
+    if wrong == "missing":
+        del document["locks"]
+    evaluator = RegoEvaluator(bundle.load(engine_folder()))
+
+    try:
+        answer = evaluator.evaluate(document)
+    except PolicyUnavailable:
+        return
+    assert not Decision.from_answer(answer, "r").is_allowed
 
 
 def test_no_input_is_left_over_from_the_previous_question(monkeypatch):
