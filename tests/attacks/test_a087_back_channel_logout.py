@@ -63,7 +63,7 @@ def test_a_receiver_that_never_answers_costs_neither_the_user_nor_the_worker(
     finally:
         done.set()
 
-    assert time.monotonic() - began < PATIENCE_SECONDS * 6
+    assert time.monotonic() - began < 20, "the receiver would have kept us for thirty seconds"
 
 
 def test_an_endless_answer_is_not_read(

@@ -14,7 +14,7 @@ FORMS = {
     "account_reset_password": {"email": "nina@acme.example"},
     "account_signup": {"email": "new@acme.example", "password1": "x"},
 }
-SECONDS_AT_MOST = 1.0
+SECONDS_AT_MOST = 1.0  # of work, however busy the machine is
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -24,9 +24,9 @@ def test_a_huge_field_is_refused_quickly(
 ) -> None:
     settings.SIGNUP = "open"
     for field in FORMS[name]:
-        began = time.monotonic()
+        began = time.process_time()
         response = client.post(reverse(name), FORMS[name] | {field: "ﬃ" * (grown // 3)})
-        assert time.monotonic() - began < SECONDS_AT_MOST
+        assert time.process_time() - began < SECONDS_AT_MOST
         assert response.status_code in {200, 302, 400, 413}
     assert "_auth_user_id" not in client.session
 
@@ -36,10 +36,10 @@ def test_a_form_of_a_hundred_thousand_fields_is_refused_quickly(
 ) -> None:
     before = AuditEvent.objects.count()
     body = "&".join(f"f{number}=1" for number in range(30_000))
-    began = time.monotonic()
+    began = time.process_time()
     response = client.post(
         reverse("account_login"), body, content_type="application/x-www-form-urlencoded"
     )
-    assert time.monotonic() - began < SECONDS_AT_MOST
+    assert time.process_time() - began < SECONDS_AT_MOST
     assert response.status_code == 400
     assert AuditEvent.objects.count() == before

@@ -95,7 +95,6 @@ def test_one_token_has_one_successor():
         assert families == [(0, None), (1, None)], "the family lives, and was rotated once"
         assert rotations == 1
 
-        began = time.monotonic()
         for token in (other, successors.pop()):
             reply = httpx.post(
                 f"{instance.base_url}/oauth/token",
@@ -104,6 +103,5 @@ def test_one_token_has_one_successor():
                 timeout=30,
             )
             assert reply.status_code == 200
-        assert time.monotonic() - began < 5
         assert httpx.get(f"{instance.base_url}/readyz").status_code == 200
         print(f"{len(seen)} refreshes: {dict(statuses)}")

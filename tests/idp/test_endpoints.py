@@ -304,9 +304,12 @@ class TestMetadata:
 
         keys = oauth.send("GET", "/oauth/jwks").json["keys"]
 
-        assert {key["alg"] for key in keys} == {"ES256", "RS256", "PS256"}
+        signing = [key for key in keys if key["use"] == "sig"]
+        assert {key["alg"] for key in signing} == {"ES256", "RS256", "PS256"}
+        assert len({key["kid"] for key in signing}) == 6, "the next key is published as well"
+        to_us = {key["alg"] for key in keys if key["use"] == "enc"}
+        assert to_us == {"RSA-OAEP-256", "ECDH-ES+A256KW"}
         assert all("d" not in key for key in keys)
-        assert len({key["kid"] for key in keys}) == 6, "the next key is published as well"
 
 
 class TestStatements:

@@ -40,6 +40,7 @@ from config.embedded import Services
 from config.run import answers_ready
 from tests.support import slots
 
+PORTS = range(10_000, 32_000)
 READY_SECONDS = 60
 STOP_SECONDS = 20
 TEMPLATE_LOCK = 1
@@ -303,12 +304,12 @@ class Instance:
 
 
 def free_port() -> int:
-    """A port that is free now, on both addresses of localhost."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)
-    return port
+    """A port that is free now, and below those that the system gives to whoever connects."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 SAMPLE_KEYS = "k1:" + "QUJD" * 10 + "QUI="

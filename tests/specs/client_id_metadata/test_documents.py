@@ -1,5 +1,6 @@
 """draft-ietf-oauth-client-id-metadata-document-02, OAuth Client ID Metadata Document."""
 
+import itertools
 import json
 import threading
 from typing import Any
@@ -13,6 +14,7 @@ from accounts.models import Organisation
 from audit.models import AuditEvent
 from core import clock
 from idp import discovery, tasks
+from idp.client_documents import fetching
 from idp.flows import deactivate_client
 from idp.models import AuthorizationRequest, Client, ClientLogo, Consent, RefreshFamily
 from idp.tasks import follow_client_documents
@@ -380,12 +382,24 @@ class TestCaching:
 
 @pytest.mark.django_db(transaction=True)
 class TestFlight:
-    def test_many_at_once_ask_once(self, alice: Browser, elsewhere: Elsewhere) -> None:
+    def test_many_at_once_ask_once(
+        self, alice: Browser, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("WAIT_SECONDS", "FLIGHT_SECONDS", "TIMEOUT_SECONDS"):
+            monkeypatch.setattr(fetching, name, 60)  # however slow this machine is
         client_id = publish(elsewhere)
-        page, asked = elsewhere.pages[PATH], threading.Event()
+        page, all_wait, waiting = elsewhere.pages[PATH], threading.Event(), itertools.count(1)
+        wait = fetching._wait
+
+        def counted(*args: Any) -> Any:
+            if next(waiting) == 5:
+                all_wait.set()
+            return wait(*args)
+
+        monkeypatch.setattr(fetching, "_wait", counted)
 
         def slowly(handler: Any) -> None:
-            asked.wait(0.3)
+            all_wait.wait(30)
             handler.send_response(200)
             handler.send_header("Content-Type", "application/json")
             handler.end_headers()
@@ -407,6 +421,7 @@ class TestFlight:
         for thread in threads:
             thread.join()
 
+        assert all_wait.is_set()
         assert statuses == [303] * 6
         assert fetches(elsewhere) == 1
 
