@@ -131,9 +131,9 @@ def _fault_of(jwk: Any) -> str:
         return "is no JSON object"
     if jwk.get("kty") == "oct" or jwk.keys() & PRIVATE_MEMBERS:
         return "holds secret parts: only public keys are registered"
-    texts = ("kid", "alg", "use")
+    texts = ("kty", "kid", "alg", "use")
     if not all(isinstance(jwk.get(name, ""), str) for name in texts):
-        return "has a kid, alg or use that is no text"
+        return "has a kty, kid, alg or use that is no text"
     if len(jwk.get("kid", "")) > MAX_KID_LENGTH:
         return "has a kid that is too long"
     if jwk.get("kty") == "OKP" and jwk.get("crv") != "Ed25519":  # known, and left unused

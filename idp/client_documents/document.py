@@ -35,7 +35,8 @@ def read(client_id: str, members: Mapping[str, Any], organisation: Organisation)
     if not _is_at(client_id, sent.get("logo_uri")):  # often on a host for pictures: none, then
         sent.pop("logo_uri", None)
     sent.setdefault("token_endpoint_auth_method", "none")
-    if sent["token_endpoint_auth_method"] not in METHODS:
+    method = sent["token_endpoint_auth_method"]
+    if not isinstance(method, str) or method not in METHODS:
         raise _refusal("token_endpoint_auth_method is none or private_key_jwt.")
     _pass_over(sent, "grant_types", GRANT_TYPES)
     if isinstance(sent.get("scope"), str):
@@ -65,8 +66,9 @@ def _is_at(client_id: str, uri: Any) -> bool:
 
 
 def _pass_over(sent: dict[str, Any], name: str, known: frozenset[str]) -> None:
+    """What is no text at all is left, to be refused."""
     if isinstance(sent.get(name), list):
-        sent[name] = [value for value in sent[name] if value in known]
+        sent[name] = [value for value in sent[name] if not isinstance(value, str) or value in known]
 
 
 def _check_place(client_id: str, uri: str) -> None:

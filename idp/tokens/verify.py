@@ -89,7 +89,9 @@ def software_statement(
     if not isinstance(issuer, str) or issuer not in issuers:
         raise Refusal("unapproved_software_statement", "We do not know who issued the statement.")
     alg, kid = header.get("alg"), header.get("kid")
-    if alg not in STATEMENT_ALGORITHMS or not header.keys() <= ALLOWED_HEADERS:
+    if not isinstance(alg, str) or alg not in STATEMENT_ALGORITHMS:
+        raise refusal
+    if not header.keys() <= ALLOWED_HEADERS:
         raise refusal
     for key in KeySet.import_key_set(issuers[issuer]).keys:  # type: ignore[arg-type]
         if key.key_type == STATEMENT_ALGORITHMS[alg] and (kid is None or key.kid == kid):

@@ -5,14 +5,17 @@ import json
 from typing import Any
 
 import pytest
+from django.test import Client as Browser
 
 from accounts.models import Organisation
 from audit.models import AuditEvent
 from idp.models import Client, PushedRequest, SpentProof
-from tests.support import dpop, oauth
+from tests.support import documents, dpop, oauth
+from tests.support.authorize import is_error_page
+from tests.support.elsewhere import Elsewhere
 from tests.support.own_tokens import is_worth_nothing, sign
 from tests.support.registering import initial_token, post
-from tests.support.request_objects import claims, signing_client
+from tests.support.request_objects import claims, encode, jwks, signing_client
 from tests.support.request_objects import sign as sign_request
 
 pytestmark = pytest.mark.django_db
@@ -169,3 +172,55 @@ def test_parameters_that_are_json_are_read_the_same_way(
     assert reply.status == 400
     assert reply.error in {"invalid_request", "invalid_authorization_details"}
     assert not PushedRequest.unscoped.exists()
+
+
+NO_TEXT = [[], {}, ["EC"], 5, True, None]
+
+
+@pytest.mark.parametrize("kty", NO_TEXT, ids=str)
+def test_a_key_of_no_kind_is_refused_or_passed_over(
+    acme: Organisation, elsewhere: Elsewhere, kty: Any
+) -> None:
+    keys = {"keys": [{"kty": kty, "crv": "P-256", "x": "AA", "y": "AA"}]}
+    uri = elsewhere.serve("/jwks", json.dumps(keys).encode())
+    by_reference = signing_client("by-reference", acme, jwks=None, jwks_uri=uri)
+
+    reply = post(
+        {"redirect_uris": ["https://app.acme.example/"], "jwks": keys}, initial_token(acme)
+    )
+
+    assert (reply.status, reply.error) == (400, "invalid_client_metadata")
+    assert push(by_reference, sign_request(claims(by_reference))).error == "invalid_request_object"
+
+
+@pytest.mark.parametrize("value", NO_TEXT[:3], ids=str)
+@pytest.mark.parametrize("name", ["token_endpoint_auth_method", "grant_types", "scope"])
+def test_a_document_of_a_client_names_everything_by_text(
+    acme: Organisation, elsewhere: Elsewhere, settings: Any, client: Browser, name: str, value: Any
+) -> None:
+    settings.CLIENT_DOCUMENTS_ORGANISATION = "acme"
+    settings.CLIENT_DOCUMENTS_HOSTS = ["*"]
+    sent = [value] if name == "grant_types" else value
+
+    client_id = documents.publish(elsewhere, **{name: sent})
+
+    assert is_error_page(documents.ask(client, elsewhere, client_id))
+
+
+@pytest.mark.parametrize("alg", NO_TEXT, ids=str)
+def test_a_software_statement_names_its_algorithm_by_text(
+    acme: Organisation, settings: Any, alg: Any
+) -> None:
+    settings.REGISTRATION_SOFTWARE_STATEMENT_ISSUERS = {"https://vouch.example": jwks()}
+    body, signature = encode({"iss": "https://vouch.example"}), "AA"
+
+    reply = post(
+        {
+            "redirect_uris": ["https://app.acme.example/"],
+            "software_statement": f"{encode({'alg': alg})}.{body}.{signature}",
+        },
+        initial_token(acme),
+    )
+
+    assert (reply.status, reply.error) == (400, "invalid_software_statement")
+    assert not Client.unscoped.exists()

@@ -3,17 +3,15 @@
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
-from django.core.cache import cache
-from django.db import connection
 from django.test import Client as Browser
 from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.models import BackchannelAuthentication, Client
-from idp.models.client import DEVICE_CODE, TOKEN_EXCHANGE
+from idp.models.client import CIBA, DEVICE_CODE, TOKEN_EXCHANGE
 from idp.requests import BACKCHANNEL
 from tests import cast
 from tests.cast import Person
@@ -27,92 +25,18 @@ from tests.support.hostile import (
     changed,
     changed_members,
     changes,
+    encode,
     headers,
     jose,
     json_values,
+    key_sets,
     texts,
 )
+from tests.support.judging import ask, counts, visit
 from tests.support.registering import initial_token
 from tests.support.registering import register as register_with
 
 pytestmark = pytest.mark.django_db
-
-TABLES = (
-    "idp_client", "idp_authorizationrequest", "idp_pushedrequest", "idp_authorizationcode",
-    "idp_refreshfamily", "idp_consent", "idp_deviceauthorization", "idp_revokedtoken",
-    "idp_backchannelauthentication", "idp_pingdelivery",
-    "idp_logoutdelivery", "idp_signingkey", "idp_sessions_loginsession", "accounts_user",
-)  # fmt: skip
-COUNTS = (
-    "SELECT "
-    + ", ".join(f"(SELECT count(*) FROM {table})" for table in TABLES)
-    + ", (SELECT sum(uses_left) FROM idp_initialaccesstoken)"
-    + ", (SELECT count(*) FROM idp_authorizationcode WHERE used_at IS NOT NULL)"
-    + ", (SELECT sum(generation) FROM idp_refreshfamily)"
-    + ", (SELECT count(*) FROM idp_client WHERE is_active)"
-)
-# RFC 6749 §5.2, §4.1.2.1; RFC 8628 §3.5; RFC 8693 §2.2.2; RFC 8707 §2; RFC 9396 §5; RFC 9449 §5, §8.
-AT_THE_TOKEN_ENDPOINT = {
-    "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
-    "unsupported_grant_type", "invalid_scope", "invalid_target", "invalid_dpop_proof",
-    "use_dpop_nonce", "invalid_authorization_details", "authorization_pending", "slow_down",
-    "access_denied", "expired_token",
-}  # fmt: skip
-# Also OpenID Connect Core §3.1.2.6; RFC 9101 §6.
-AT_THE_AUTHORIZATION_ENDPOINT = {
-    "invalid_request", "unauthorized_client", "access_denied", "unsupported_response_type",
-    "invalid_scope", "interaction_required", "login_required",
-    "account_selection_required", "consent_required", "invalid_request_uri",
-    "invalid_request_object", "request_not_supported", "request_uri_not_supported",
-    "registration_not_supported", "invalid_target", "invalid_authorization_details",
-    "unmet_authentication_requirements", "invalid_dpop_proof", "use_dpop_nonce",
-}  # fmt: skip
-AT_A_RESOURCE = {  # RFC 6750 §3.1
-    "invalid_request", "invalid_token", "insufficient_scope", "invalid_dpop_proof",
-    "use_dpop_nonce",
-}  # fmt: skip
-AT_REGISTRATION = AT_A_RESOURCE | {  # RFC 7591 §3.2.2
-    "invalid_redirect_uri", "invalid_client_metadata", "invalid_software_statement",
-    "unapproved_software_statement",
-}  # fmt: skip
-ERRORS = {
-    "/oauth/token": AT_THE_TOKEN_ENDPOINT,
-    "/oauth/par": AT_THE_AUTHORIZATION_ENDPOINT | {"invalid_client"},
-    "/oauth/device_authorization": AT_THE_TOKEN_ENDPOINT,
-    "/oauth/bc-authorize": {  # CIBA Core 1.0 §13
-        "invalid_request", "invalid_client", "invalid_scope", "invalid_target", "unknown_user_id",
-        "invalid_authorization_details", "invalid_binding_message", "unauthorized_client",
-    },
-    "/oauth/introspect": {"invalid_request", "invalid_client"},
-    "/oauth/revoke": {"invalid_request", "invalid_client"},
-    "/oauth/userinfo": AT_A_RESOURCE,
-    "/oauth/register": AT_REGISTRATION,
-}  # fmt: skip
-
-
-def counts() -> tuple[int, ...]:
-    with connection.cursor() as cursor:
-        cursor.execute(COUNTS)
-        return tuple(cursor.fetchone())
-
-
-def ask(path: str, body: str, *, method: str = "POST", **environ: Any) -> oauth.Reply:
-    """Send it, and judge the answer as a client of any kind would."""
-    cache.clear()
-    before = counts()
-    reply = oauth.send(method, path, form=body, **environ)
-
-    said = (reply.status, reply.body[:300])
-    assert reply.status < 500, said
-    if reply.status >= 400:
-        assert reply.headers["Content-Type"] == "application/json", said
-        assert "no-store" in reply.headers["Cache-Control"]
-        errors = ERRORS[path if path in ERRORS else "/oauth/register"] | {"not_found"}
-        assert set(reply.json) == {"error", "error_description"}
-        assert reply.error in errors, said
-        assert all(" " <= letter <= "~" for letter in reply.json["error_description"])
-        assert counts() == before, f"a refusal has written something: {said}"
-    return reply
 
 
 @pytest.fixture
@@ -124,13 +48,15 @@ def app(acme: Any) -> Client:
         is_first_party=True,
         grant_types=[
             "authorization_code", "refresh_token", "client_credentials", DEVICE_CODE,
-            TOKEN_EXCHANGE,
+            TOKEN_EXCHANGE, CIBA,
         ],
         scopes=["openid", "profile", "email", "roles", "offline_access", "reports"],
         audience=exchange.LEDGER,
         metadata={
             "jwks": request_objects.jwks(), "resources": [exchange.ARCHIVE],
             "authorization_details_types": ["payment"],
+            "backchannel_token_delivery_mode": "ping",
+            "backchannel_client_notification_endpoint": "https://app.acme.example/ping",
         },
     )  # fmt: skip
 
@@ -145,6 +71,17 @@ def asks(app: Client, person: Any, client: Browser) -> dict[str, Callable[[], di
     """What makes a good form for each endpoint and grant type, by name."""
     tokens = oauth.redeem(app, oauth.issue_code(app, person)).json
     codes = device.start(app).json
+    asked = ciba.ask(app, client_notification_token=ciba.TOKEN).json
+
+    def ask_anew() -> dict[str, str]:
+        BackchannelAuthentication.unscoped.all().delete()  # or the person is asked too often
+        return {
+            "scope": "openid profile",
+            "id_token_hint": tokens["id_token"],
+            "client_notification_token": ciba.TOKEN,
+            "binding_message": "W4SCT",
+        }
+
     pushed = {name: str(value) for name, value in parameters(app).items()}
     return {
         "code": lambda: {
@@ -166,6 +103,8 @@ def asks(app: Client, person: Any, client: Browser) -> dict[str, Callable[[], di
             "subject_token_type": exchange.ACCESS_TOKEN,
             "resource": exchange.ARCHIVE,
         },
+        "ciba": lambda: {"grant_type": CIBA, "auth_req_id": asked["auth_req_id"]},
+        "backchannel": ask_anew,
         "push": lambda: pushed,
         "start": lambda: {"scope": "openid profile"},
         "introspect": lambda: {"token": tokens["access_token"], "token_type_hint": "access_token"},
@@ -174,7 +113,7 @@ def asks(app: Client, person: Any, client: Browser) -> dict[str, Callable[[], di
 
 
 PATHS = {
-    "push": "/oauth/par", "start": "/oauth/device_authorization",
+    "push": "/oauth/par", "start": "/oauth/device_authorization", "backchannel": ciba.PATH,
     "introspect": "/oauth/introspect", "revoke": "/oauth/revoke",
 }  # fmt: skip
 OF_THE_CLIENT = ["client_id", "client_secret", "client_assertion", "client_assertion_type"]
@@ -189,6 +128,8 @@ NAMES = {
     "refresh": ["grant_type", "refresh_token", "scope", "authorization_details", *OF_THE_CLIENT],
     "client": ["grant_type", "scope", "resource", "authorization_details", *OF_THE_CLIENT],
     "device": ["grant_type", "device_code", "scope", *OF_THE_CLIENT],
+    "ciba": ["grant_type", "auth_req_id", "scope", *OF_THE_CLIENT],
+    "backchannel": [*BACKCHANNEL, "request", "request_uri", *OF_THE_CLIENT],
     "exchange": [
         "grant_type", "subject_token", "subject_token_type", "actor_token", "actor_token_type",
         "requested_token_type", "scope", "resource", "audience",
@@ -214,7 +155,7 @@ def test_no_form_breaks_a_machine_endpoint(name: str, app: Client, asks: Any) ->
 latin = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=40)
 
 
-@pytest.mark.parametrize("name", ["code", "client", "push"])
+@pytest.mark.parametrize("name", ["code", "client", "push", "backchannel"])
 def test_nor_does_anything_around_the_form(name: str, app: Client, asks: Any) -> None:
     @bounded(60)
     @given(
@@ -255,6 +196,43 @@ def test_nor_does_anything_around_the_form(name: str, app: Client, asks: Any) ->
 
 
 CLAIMS = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"]
+
+
+JWE_HEADERS = {"kid", "typ", "cty", "crit", "jku", "x5u", "x5c", "jwk", "zip", "p2c"}
+
+
+def test_nor_does_one_that_is_encrypted(app: Client) -> None:
+    ours = request_objects.published()
+    signed = st.just(None) | texts.map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+    @bounded(120)
+    @given(
+        changes([*AT_AUTHORIZE, *CLAIMS], json_values | texts, most=1), signed, headers,
+        st.booleans(), st.none() | st.tuples(st.integers(0, 4), latin),
+    )  # fmt: skip
+    def attempt(
+        wanted: list[Change],
+        plain: bytes | None,
+        header: dict[str, Any],
+        is_sealed: bool,
+        broken: tuple[int, str] | None,
+    ) -> None:
+        inside = changed_members(request_objects.claims(app), wanted)
+        head = {name: value for name, value in header.items() if name in JWE_HEADERS}
+        text = request_objects.encrypt(
+            request_objects.sign(inside) if plain is None else plain,
+            to=ours,
+            header=head if is_sealed else None,
+        )
+        parts = text.split(".")
+        if not is_sealed and header:
+            parts[0] = encode({"alg": "ECDH-ES+A256KW", "enc": "A256GCM", **header})
+        if broken:
+            parts[broken[0]] = broken[1]
+        form = {"request": ".".join(parts)}
+        ask("/oauth/par", body_of(list(form.items())), authorization=oauth.basic(app.client_id))
+
+    attempt()
 
 
 def test_nor_does_a_request_object_that_its_client_has_signed(app: Client) -> None:
@@ -381,15 +359,44 @@ def test_nor_does_any_registration(acme: Any) -> None:
     token = initial_token(acme, uses=1_000)
 
     @bounded(150)
-    @given(changes(MEMBERS, json_values | texts), st.none() | bodies)
-    def attempt(wanted: list[Change], body: str | None) -> None:
-        members = json.dumps(changed_members(GOOD_MEMBERS, wanted))
+    @given(
+        changes(MEMBERS, json_values | texts), st.none() | key_sets, st.none() | st.none() | bodies
+    )
+    def attempt(wanted: list[Change], jwks: Any, body: str | None) -> None:
+        keys = {} if jwks is None else {"jwks": jwks}
+        members = json.dumps(changed_members(GOOD_MEMBERS, wanted) | keys)
         ask(
             "/oauth/register",
             members if body is None else body.encode("utf-8", "replace").decode("latin-1"),
             authorization=f"Bearer {token}",
             content_type="application/json",
         )
+
+    attempt()
+
+
+def test_nor_does_any_removal_of_one(acme: Any) -> None:
+    token = initial_token(acme, uses=1_000)
+    tails = st.sampled_from(["", "", "", "x", "%00", "\0", "..", "é", "a" * 5_000])
+    schemes = st.sampled_from(["Bearer ", "Bearer ", "Bearer ", "bearer ", "Basic ", "DPoP ", ""])
+    tokens = st.sampled_from([None, None]) | latin | jose()
+
+    @bounded(60)
+    @given(tails, schemes, tokens, st.sampled_from(["", "{}"]) | bodies, latin)
+    def attempt(tail: str, scheme: str, text: str | None, body: str, query: str) -> None:
+        own = register_with(token).json
+        shown = own["registration_access_token"] if text is None else text
+        address = urlsplit(own["registration_client_uri"]).path
+        reply = ask(
+            address + tail,
+            body.encode("utf-8", "replace").decode("latin-1"),
+            method="DELETE",
+            authorization=f"{scheme}{shown}".encode("utf-8", "replace").decode("latin-1"),
+            query=query,
+        )
+        is_gone = not Client.unscoped.get(client_id=own["client_id"]).is_active
+        assert is_gone == (reply.status == 204)
+        Client.unscoped.all().delete()
 
     attempt()
 
@@ -425,8 +432,11 @@ def test_nor_does_any_change_of_one(acme: Any) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/oauth/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"],
-)
+    [
+        "/oauth/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/oauth/userinfo",
+    ],
+)  # fmt: skip
 def test_what_is_published_is_the_same_for_everybody(path: str, app: Client) -> None:
     good = oauth.send("GET", path)
 
@@ -444,38 +454,6 @@ def test_what_is_published_is_the_same_for_everybody(path: str, app: Client) -> 
 
 
 # --- the endpoints that browsers come to ----------------------------------------------------------
-
-
-def visit(browser: Browser, method: str, path: str, query: str, body: str = "") -> Any:
-    """Open it, and judge the answer: a page of ours, or a way back to a registered address."""
-    cache.clear()
-    before = counts()
-    if method == "GET":
-        response = browser.get(path, QUERY_STRING=query)
-    else:
-        response = browser.generic(
-            "POST", path, body.encode("latin-1"), QUERY_STRING=query,
-            content_type="application/x-www-form-urlencoded",
-        )  # fmt: skip
-    said = (response.status_code, response.content[:300])
-    assert response.status_code < 500, said
-    location = response.headers.get("Location", "")
-    is_refused = response.status_code >= 400
-    if is_refused:
-        assert response["Content-Type"].startswith("text/html"), said
-        assert not location
-    elif location and not location.startswith("/"):
-        assert location.startswith((f"{cast.REDIRECT_URI}?", f"{cast.REDIRECT_URI}#")), location
-        parts = urlsplit(location)
-        values = dict(parse_qsl(parts.query or parts.fragment))
-        if "response" in values:
-            values = oauth.claims_of(values["response"])
-        assert values["iss"] == "http://localhost:8000"
-        is_refused = "error" in values
-        assert values.get("error", "access_denied") in AT_THE_AUTHORIZATION_ENDPOINT, values
-    if is_refused:
-        assert counts() == before, f"a refusal has written something: {said}"
-    return response
 
 
 @pytest.fixture(params=["stranger", "employee"])

@@ -65,6 +65,23 @@ json_values = st.recursive(
 )
 
 
+key_sets = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "kty": st.sampled_from(["EC", "RSA", "OKP", "oct", "", None, [], {}, 5, ["EC"]]),
+            "crv": st.sampled_from(["P-256", "Ed25519", "X25519", "", None, [], {}, 5]),
+            "use": st.sampled_from(["sig", "enc", [], {}, None]),
+            "alg": st.sampled_from(["ES256", "none", [], {}, 5]),
+            "kid": st.sampled_from(["k", "k" * 5_000, [], {}, 5]),
+            "key_ops": st.sampled_from([["verify"], "verify", [5], {}, [[]]]),
+            **dict.fromkeys(["x", "y", "n", "e"], st.sampled_from(["AA", "AQAB", "", 5, [], {}])),
+        },
+    ),
+    max_size=3,
+).map(lambda keys: {"keys": keys})
+
+
 def encode(value: Any) -> str:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
