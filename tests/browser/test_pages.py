@@ -312,6 +312,13 @@ def request_page(visit: Visitor, *buttons: str) -> Page:
     return page
 
 
+def request_noticed(visit: Visitor) -> Page:
+    page = request_page(visit)
+    page.goto("/security/")
+    expect(page.locator("#card-requests")).to_be_visible()
+    return page
+
+
 def wrong_device_code(visit: Visitor) -> Page:
     page = visit.inside("/device/")
     field(page, "Code").fill("BBBB-CCCC")
@@ -397,6 +404,7 @@ GALLERY: dict[str, Visit] = {
     "console/applications.html none": lambda visit: visit.inside("/security/applications/"),
     "console/home.html": lambda visit: visit.inside("/"),
     "console/security.html": security_with_everything,
+    "console/security.html with a request": request_noticed,
     "console/security.html weak": lambda visit: visit.inside("/security/", "plain"),
     "idp/account.html": lambda visit: visit.inside(
         authorize_url(visit.instance, prompt="select_account")

@@ -535,6 +535,23 @@ class TestConsent:
         event = AuditEvent.objects.get(event="idp.client.updated")
         assert event.facts["consents_withdrawn"] == 1
 
+    def test_a_new_logo_is_fetched_and_asks_nothing(
+        self, alice: Browser, elsewhere: Elsewhere, later: Any
+    ) -> None:
+        for name, colour in (("/a.png", (9, 9, 9)), ("/b.png", (200, 0, 0))):
+            elsewhere.serve(name, pictures.png(colour=colour), content_type="image/png")
+        client_id = publish(elsewhere, logo_uri=elsewhere.url("/a.png"))
+        allow(alice, ask(alice, elsewhere, client_id))
+        tasks.fetch_client_logos()
+        publish(elsewhere, logo_uri=elsewhere.url("/b.png"))
+        later(hours=2)
+        assert "code" in parameters(ask(alice, elsewhere, client_id))
+
+        assert Client.unscoped.get().logo_path == ""
+        assert tasks.fetch_client_logos() == 1
+        shown = oauth.send("GET", Client.unscoped.get().logo_path)
+        assert shown.body == pictures.png(colour=(200, 0, 0))
+
     def test_a_new_name_is_taken_over_and_asks_nothing(
         self, alice: Browser, elsewhere: Elsewhere, later: Any
     ) -> None:
