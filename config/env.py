@@ -97,6 +97,17 @@ class Registration(BaseModel):
     software_statement_issuers: dict[str, dict[str, Any]] = {}
 
 
+class Devices(BaseModel):
+    """Machines that people enrol.
+
+    enrolment_acr: how strongly somebody has to have proven themselves just before.
+    administrator_approves: whether a device waits for an administrator as well.
+    """
+
+    enrolment_acr: Literal["aal2", "phr"] = "phr"
+    administrator_approves: bool = False
+
+
 class ClientDocuments(BaseModel):
     """Applications whose client_id is the address of a document that describes them.
 
@@ -136,6 +147,7 @@ class Environment(BaseSettings):
     outbound: Outbound = Outbound()
     registration: Registration = Registration()
     client_documents: ClientDocuments = ClientDocuments()
+    devices: Devices = Devices()
     dpop_nonce_required: bool = False
     authorization_details_types: list[str] = []
     session_management: bool = False

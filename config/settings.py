@@ -178,6 +178,10 @@ KEY_ENCRYPTION_KEYS = parse_keys(ENV.key_encryption_keys.get_secret_value())
 # --- policy -----------------------------------------------------------------------------------
 POLICY_DIR = ENV.policy_dir if ENV.policy_dir.is_absolute() else BASE_DIR / ENV.policy_dir
 
+# --- devices ----------------------------------------------------------------------------------
+DEVICES_ENROLMENT_ACR = ENV.devices.enrolment_acr
+DEVICES_ADMINISTRATOR_APPROVES = ENV.devices.administrator_approves
+
 # --- accounts (allauth, axes) -----------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
@@ -313,6 +317,9 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-sessions": {"task": "sessions.tasks.sweep_sessions", "schedule": 60},
     "retire-refresh-families": {"task": "idp.tasks.retire_refresh_families", "schedule": 60},
     "rotate-signing-keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 300},
+    "note-faded-devices": {"task": "devices.tasks.note_faded", "schedule": 60},
+    "count-device-tiers": {"task": "devices.tasks.count_tiers", "schedule": 3600},
+    "purge-devices": {"task": "devices.tasks.purge", "schedule": 3600},
     "expire-role-assignments": {"task": "accounts.tasks.expire_role_assignments", "schedule": 60},
     "follow-client-documents": {"task": "idp.tasks.follow_client_documents", "schedule": 600},
     "fetch-client-logos": {"task": "idp.tasks.fetch_client_logos", "schedule": 300},

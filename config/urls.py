@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
     path("", include("mfa.urls")),
     path("", include("sessions.urls")),
+    path("", include("devices.urls")),
     path("", include("idp.urls")),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

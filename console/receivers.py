@@ -1,4 +1,4 @@
-"""What the console hears: somebody signed in from a device not seen before."""
+"""What the console hears and tells people by mail: new browsers, and what becomes of devices."""
 
 from datetime import datetime
 from typing import Any
@@ -7,6 +7,8 @@ from django.dispatch import receiver
 
 from accounts import mail
 from accounts.models import User
+from devices.models import Device, State
+from devices.signals import device_changed, device_enrolled
 from sessions.models import LoginSession
 from sessions.signals import signed_in
 
@@ -34,3 +36,41 @@ def tell_of_new_device(
         ip=session.address,
         device_name=session.browser.name if session.browser else None,
     )
+
+
+@receiver(device_enrolled)
+def tell_of_enrolled_device(
+    sender: Any,  # noqa: ARG001
+    *,
+    device: Device,
+    user: User,
+    now: datetime,
+    **_: Any,
+) -> None:
+    """A device passes for its user's from now on: whoever did not enrol it has to hear of it."""
+    mail.notify(
+        user, "account/email/device_enrolled", now=now, device_name=device.get_platform_display()
+    )
+
+
+@receiver(device_changed)
+def tell_of_device_out_of_use(
+    sender: Any,  # noqa: ARG001
+    *,
+    device: Device,
+    previous_state: str,
+    state: str,
+    now: datetime,
+    **_: Any,
+) -> None:
+    """Its people hear when it is lost, suspended or revoked; a changed tier is on its page."""
+    if state == previous_state or state not in {State.LOST, State.SUSPENDED, State.REVOKED}:
+        return
+    for user in User.objects.within_id(device.organisation_id).filter(devices__device=device):
+        mail.notify(
+            user,
+            "account/email/device_out",
+            now=now,
+            state=str(state),
+            device_name=device.get_platform_display(),
+        )

@@ -1,4 +1,7 @@
-"""What people hold. For now: browsers that are recognised by a long-lived cookie.
+"""What people hold: browsers that they sign in with, and machines that are enrolled by a key.
 
-A recognised device says "seen before", never "trusted". Public: `flows.recognise`.
+A recognised browser says "seen before", never "trusted". A device is trusted as far as its tier:
+`score` (pure) says how that comes about, `posture` reads what devices sign, `flows` does the rest.
+The tier at any instant is a comparison with `Device.tier_ends_at`. It knows people by id alone, and
+no session but by what a request carries.
 """

@@ -18,10 +18,10 @@ from joserfc.jwk import OctKey
 
 from audit import recorder
 from audit.events import Event
-from core import clock
+from core import clock, strict_json
 from core.errors import Refusal
 from core.ids import digest
-from idp import addresses, client_keys, storage, strict_json
+from idp import addresses, client_keys, storage
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
 from idp.models.client import Client
 from idp.wire import Request

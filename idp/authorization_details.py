@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core import strict_json
 from core.errors import Refusal
-from idp import strict_json
 
 MAX_DETAILS = 10
 MAX_DEPTH = 5

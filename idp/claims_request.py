@@ -7,8 +7,8 @@ and what the scopes that the client has registered would give it.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from core import strict_json
 from core.errors import Refusal
-from idp import strict_json
 from idp.tokens import standard_claims
 
 MEMBERS = ("id_token", "userinfo")

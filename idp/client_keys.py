@@ -17,10 +17,10 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
-from core import clock, outbound
+from core import clock, outbound, strict_json
 from core.errors import Refusal
 from core.outbound import OutboundError
-from idp import algorithms, strict_json
+from idp import algorithms
 from idp.metadata import ClientMetadata
 
 ACCEPT = "application/jwk-set+json, application/json"

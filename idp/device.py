@@ -5,8 +5,6 @@ is registered for it, the person is shown where it began and has to have signed 
 code that a link brings along is never taken as an answer.
 """
 
-import re
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, F, Value, When
-from django.utils.crypto import salted_hmac
 
 from audit import recorder
 from audit.events import Event
-from core import clock
+from core import clock, user_codes
 from core.ids import digest, new_token
 from core.limits import spend
 from idp import polled_requests, storage
@@ -35,10 +32,7 @@ GRANT_TYPE = DEVICE_CODE
 LIFETIME = polled_requests.LIFETIME
 INTERVAL_SECONDS = polled_requests.INTERVAL_SECONDS
 MAX_WRONG_TRIES = 5
-ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words; 34 bits in 8 letters
-CODE_LENGTH, HEAD_LENGTH = 8, 4
-MAX_TYPED_LENGTH = 64
-_OTHER_LETTERS = re.compile(f"[^{ALPHABET}]")
+PURPOSE = "device-user-code"
 
 
 @dataclass(frozen=True)
@@ -52,13 +46,11 @@ class Started:
 def start(*, client: MachineClient, scope: str, address: str, user_agent: str) -> Started:
     """Keep what a device asks for, with its audit row, by one statement; raises StaleClient."""
     while True:
-        started = Started(
-            new_token(), "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
-        )
+        started = Started(new_token(), user_codes.new_user_code())
         params = {
             "digest": digest(started.device_code),
             "user_code_digest": keyed_digest(started.user_code),
-            "user_code_head": keyed_digest(started.user_code[:HEAD_LENGTH]),
+            "user_code_head": keyed_digest(user_codes.head(started.user_code)),
             "client": client.id,
             "changed_at": client.changed_at,
             "scope": scope,
@@ -75,18 +67,8 @@ def start(*, client: MachineClient, scope: str, address: str, user_agent: str) -
             return started
 
 
-def read(typed: str) -> str:
-    """The user code in what somebody typed, or "" if there is none (RFC 8628 §6.1)."""
-    letters = _OTHER_LETTERS.sub("", typed[:MAX_TYPED_LENGTH].upper())
-    return letters if len(letters) == CODE_LENGTH else ""
-
-
-def shown(user_code: str) -> str:
-    return f"{user_code[:HEAD_LENGTH]}-{user_code[HEAD_LENGTH:]}"
-
-
 def keyed_digest(user_code: str) -> bytes:
-    return salted_hmac("sallyport.device-user-code", user_code, algorithm="sha256").digest()
+    return user_codes.keyed_digest(user_code, purpose=PURPOSE)
 
 
 def find_by_code(
@@ -100,7 +82,7 @@ def find_by_code(
     """
     for key in (f"user:{user.pk}", f"session:{session.pk}", f"address:{address}"):
         spend(DEVICE_CODE_TRIES, key, now=now)
-    code = read(typed)
+    code = user_codes.read(typed)
     found = _waiting(user).filter(user_code_digest=keyed_digest(code)).first() if code else None
     if found is None:
         _count_wrong_try(code, user=user, session=session, now=now)
@@ -147,7 +129,7 @@ def _waiting(user: Any) -> "QuerySet[DeviceAuthorization]":
 
 @transaction.atomic
 def _count_wrong_try(code: str, *, user: Any, session: LoginSession, now: datetime) -> None:
-    alike = _waiting(user).filter(user_code_head=keyed_digest(code[:HEAD_LENGTH]))
+    alike = _waiting(user).filter(user_code_head=keyed_digest(user_codes.head(code)))
     hit = alike.update(
         wrong_tries=F("wrong_tries") + 1,
         denied_at=Case(

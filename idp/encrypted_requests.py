@@ -12,8 +12,9 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwe import JWERegistry
 
+from core import strict_json
 from core.errors import Refusal
-from idp import encryption_keys, strict_json
+from idp import encryption_keys
 from idp.encryption_keys import ALGORITHMS
 from idp.metadata import ClientMetadata
 from idp.tokens.encryption import ENCRYPTIONS

@@ -6,8 +6,9 @@ from typing import Any
 from django import forms
 
 from accounts.models import REQUIRED_ACR, REQUIRED_TIER
+from core import user_codes
 from core.errors import Refusal
-from idp import device, registration, registration_addresses, registration_keys
+from idp import registration, registration_addresses, registration_keys
 from idp.dynamic_registration.flows import MAX_LIFETIME, MAX_USES
 from idp.dynamic_registration.ways import IMPLICIT
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES, OURS
@@ -26,7 +27,7 @@ class AccountForm(forms.Form):
 
 class DeviceCodeForm(forms.Form):
     user_code = forms.CharField(
-        label="Code", max_length=device.MAX_TYPED_LENGTH, help_text="Eight letters."
+        label="Code", max_length=user_codes.MAX_TYPED_LENGTH, help_text="Eight letters."
     )
 
 

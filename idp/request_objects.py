@@ -18,12 +18,12 @@ from urllib.parse import urldefrag
 from django.conf import settings
 from django.http import QueryDict
 
-from core import outbound
+from core import outbound, strict_json
 from core.errors import Refusal
 from core.ids import digest
 from core.limits import spend
 from core.outbound import OutboundError
-from idp import client_keys, encrypted_requests, storage, strict_json
+from idp import client_keys, encrypted_requests, storage
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
 from idp.assertions import CLAIM_ASSERTION, is_jti
 from idp.limits import REQUEST_REFERENCES

@@ -24,11 +24,11 @@ from core import outbound
 from core.errors import Refusal
 from core.limits import spend
 from core.outbound import OutboundBusy, OutboundError, Response
+from core.strict_json import parse_object
 from idp.client_documents import address, document
 from idp.dynamic_registration.document import Registration
 from idp.dynamic_registration.flows import note_refusal
 from idp.limits import CLIENT_DOCUMENT_HOSTS, CLIENT_DOCUMENTS
-from idp.strict_json import parse_object
 
 OK = 200
 ACCEPT = "application/json, */*;q=0.1"  # any `application/…+json` is good (§4)

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlencode
 
-from core import clock
+from core import clock, user_codes
 from core.errors import Refusal
 from core.limits import spend
 from idp import device
@@ -24,7 +24,7 @@ def authorize_device(request: Request) -> Answer:
         address=request.address,
         user_agent=request.user_agent,
     )
-    user_code, address = device.shown(started.user_code), device.verification_uri()
+    user_code, address = user_codes.shown(started.user_code), device.verification_uri()
     return json_answer(
         {
             "device_code": started.device_code,

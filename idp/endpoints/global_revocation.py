@@ -14,10 +14,9 @@ from django.db import transaction
 from accounts.models import User
 from audit.events import Event
 from audit.recorder import record
-from core import clock
+from core import clock, strict_json
 from core.errors import Refusal
 from core.limits import spend
-from idp import strict_json
 from idp.client_auth import MachineClient, same_client
 from idp.endpoints.callers import authenticated_by_header
 from idp.limits import GLOBAL_REVOCATIONS

@@ -4,11 +4,10 @@ from typing import Any
 
 from django.conf import settings
 
-from core import clock
+from core import clock, strict_json
 from core.errors import Refusal
 from core.ids import digest
 from core.limits import spend
-from idp import strict_json
 from idp.dynamic_registration import document, flows, permission
 from idp.dynamic_registration.permission import Permission
 from idp.limits import REGISTRATION_CALLS, REGISTRATIONS

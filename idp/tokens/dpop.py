@@ -20,10 +20,10 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from core import clock
+from core import clock, strict_json
 from core.errors import Refusal
 from core.ids import digest, equal
-from idp import addresses, storage, strict_json
+from idp import addresses, storage
 from idp.algorithms import ALGORITHMS, ED25519, FAPI2_ALGORITHMS
 from idp.wire import Request
 

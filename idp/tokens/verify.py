@@ -18,9 +18,9 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from core import clock
+from core import clock, strict_json
 from core.errors import Refusal
-from idp import keys, strict_json
+from idp import keys
 
 MAX_TOKEN_LENGTH = 8192
 MAX_HEADER_LENGTH = 512

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from core import clock
+from core import clock, user_codes
 from core.errors import Refusal
 from core.http import client_address
 from core.ids import equal, new_token
@@ -26,8 +26,8 @@ ASKED_KEY = "device_authorization"
 def enter(request: HttpRequest) -> HttpResponse:
     """Ask for the user code. One that a link brings along is filled in, and sent by the person."""
     if request.method != "POST":
-        code = device.read(request.GET.get("user_code", ""))
-        form = DeviceCodeForm(initial={"user_code": device.shown(code)} if code else None)
+        code = user_codes.read(request.GET.get("user_code", ""))
+        form = DeviceCodeForm(initial={"user_code": user_codes.shown(code)} if code else None)
         return _ask_for_code(request, form, is_filled_in=bool(code))
     form = DeviceCodeForm(request.POST)
     if not form.is_valid():

@@ -30,6 +30,7 @@ OPEN = {
     "idp:register", "idp:registered_client", "idp:resource_metadata", "idp:userinfo_metadata",
     "idp:status_lists", "idp:status_list", "idp:client_logo",
     "idp:global_token_revocation",
+    "devices:api_enrolments", "devices:api_enrolment", "devices:api_nonce", "devices:api_reports",
     "healthz", "readyz",
 }  # fmt: skip
 VALUES = {

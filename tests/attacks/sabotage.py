@@ -584,7 +584,7 @@ DEFENCES = {
         ),
     ),
     "A052": Defence("a key has one name", wrap("idp.keys:verification_key", any_name_of_a_key)),
-    "A056": Defence("JSON is read strictly", replace("idp.strict_json:parse", plain_json)),
+    "A056": Defence("JSON is read strictly", replace("core.strict_json:parse", plain_json)),
     "A062": Defence(
         "beyond the limit nothing is judged", replace("idp.endpoints.callers:_paused", Unpaused())
     ),

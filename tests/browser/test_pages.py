@@ -264,7 +264,7 @@ def device_page(visit: Visitor, *buttons: str) -> Page:
     """A device asks; its link brings the code along, and these buttons follow."""
     said = visit.instance.manage(
         "shell", "--no-imports", "-c",
-        "from core import clock;"
+        "from core import clock, user_codes;"
         "from accounts.models import Organisation;"
         "from idp import client_auth, device;"
         "from idp.flows import register_client;"
@@ -274,7 +274,7 @@ def device_page(visit: Visitor, *buttons: str) -> Page:
         "caller = client_auth.find_client(client.client_id);"
         "started = device.start(client=caller, scope='openid profile email',"
         " address='203.0.113.7', user_agent='Mozilla/5.0 (Web0S; Linux/SmartTV) Chrome/120');"
-        "print(device.shown(started.user_code))",
+        "print(user_codes.shown(started.user_code))",
     )  # fmt: skip
     page = visit.inside(f"/device/?user_code={said.strip()}")
     for button in buttons:

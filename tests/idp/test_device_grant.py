@@ -92,7 +92,7 @@ class TestStarting:
 
     def test_a_user_code_that_another_has_is_drawn_again(self, tv, monkeypatch):
         letters = iter("B" * 8 + "B" * 8 + "C" * 8)
-        monkeypatch.setattr("idp.device.secrets.choice", lambda _: next(letters))
+        monkeypatch.setattr("core.user_codes.secrets.choice", lambda _: next(letters))
 
         assert [device.start(tv).json["user_code"] for _ in "12"] == ["BBBB-BBBB", "CCCC-CCCC"]
 

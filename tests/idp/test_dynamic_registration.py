@@ -11,9 +11,8 @@ from django.test import Client as Browser
 
 from accounts.models import Organisation
 from audit.models import AuditEvent
-from core import clock
+from core import clock, strict_json
 from core.errors import Refusal
-from idp import strict_json
 from idp.dynamic_registration.flows import (
     make_initial_access_token,
     withdraw_initial_access_token,

@@ -7,10 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Organisation
-from core import clock
+from core import clock, strict_json
 from core.assurance import ACR_VALUES
 from core.errors import Refusal
-from idp import strict_json
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES, register_client
 from idp.models import Client
 from idp.models.client import KEY_METHODS, SECRET_METHODS

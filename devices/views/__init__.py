@@ -1,0 +1,1 @@
+"""Answers to machines (`api`), and pages for people (`pages`, `enrol`)."""
