@@ -77,7 +77,7 @@ def test_an_address_that_nobody_has_is_counted_alike(db: None) -> None:
 def test_parallel_guesses_cannot_outrun_the_count() -> None:
     """A094: of sixty guesses at once, the budget lets twenty through."""
     allowed: list[int] = []
-    barrier = Barrier(12)
+    barrier = Barrier(12, timeout=60)
 
     def guess() -> None:
         barrier.wait()

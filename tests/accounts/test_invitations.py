@@ -151,7 +151,7 @@ def test_a_role_or_inviter_of_another_organisation_is_refused(
 def test_of_ten_guests_at_once_one_gets_in(acme: Organisation) -> None:
     _, link = flows.invite(organisation=acme, email=GUEST, now=clock.now())
     results: list[str] = []
-    barrier = Barrier(10)
+    barrier = Barrier(10, timeout=60)
 
     def accept() -> None:
         barrier.wait()

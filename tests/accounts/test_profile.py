@@ -27,7 +27,7 @@ SAID = {
 
 
 def events() -> list[AuditEvent]:
-    return list(AuditEvent.objects.filter(event="accounts.profile.updated"))
+    return list(AuditEvent.objects.filter(event="accounts.profile.updated").order_by("at", "id"))
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_two_sign_ups_with_one_address_at_once_make_one_account(
     settings, acme: Organisation
 ) -> None:
     settings.SIGNUP = "open"
-    barrier = Barrier(2)
+    barrier = Barrier(2, timeout=60)
     answers: list[int] = []
 
     def go() -> None:

@@ -1,8 +1,10 @@
 """A065: an address that leads inside, by whatever way it is written or resolved."""
 
 import ipaddress
+import queue
 import socket
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -35,24 +37,24 @@ INSIDE = [
 
 @pytest.fixture
 def listener(settings):
-    """A port on loopback that tells whether anybody connected; nothing is allowed."""
+    """A port on loopback, and who has connected to it until now; nothing is allowed."""
     settings.OUTBOUND_ALLOWED_NETWORKS = []
     settings.OUTBOUND_CA = authority().pem
-    connected = []
+    accepted = queue.SimpleQueue()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept():
-            try:
+            with suppress(OSError):
                 while True:
-                    connected.append(server.accept())
-            except OSError:
-                pass
+                    accepted.put(server.accept()[1])
+
+        def connected():
+            """Whoever connected before us was accepted before us."""
+            with socket.create_connection(server.getsockname()) as us:
+                return list(iter(lambda: accepted.get(timeout=30), us.getsockname()))
 
         threading.Thread(target=accept, daemon=True).start()
         yield server.getsockname()[1], connected
-        # Whoever connected before this last one was accepted before it.
-        with socket.create_connection(server.getsockname()):
-            pass
 
 
 @pytest.mark.parametrize("url", INSIDE)
@@ -63,7 +65,7 @@ def test_no_connection_is_made(listener, url):
         fetch(url.format(port=port), accept="*/*", timeout=2)
     with pytest.raises(OutboundError):
         post(url.format(port=port), body=b"", content_type="text/plain", timeout=2)
-    assert connected == []
+    assert connected() == []
 
 
 def test_one_closed_address_among_many_closes_the_name(listener, monkeypatch):
@@ -75,7 +77,7 @@ def test_one_closed_address_among_many_closes_the_name(listener, monkeypatch):
 
     with pytest.raises(OutboundError, match="not open"):
         fetch(f"https://rebind.example:{port}/", accept="*/*")
-    assert connected == []
+    assert connected() == []
 
 
 def test_a_name_that_is_rebound_after_the_look_leads_nowhere_new(elsewhere, monkeypatch):
@@ -95,4 +97,4 @@ def test_an_allowed_network_opens_nothing_beside_it(settings, listener):
 
     with pytest.raises(OutboundError):
         fetch(f"https://127.0.0.1:{port}/", accept="*/*")
-    assert connected == []
+    assert connected() == []

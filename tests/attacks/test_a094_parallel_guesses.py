@@ -30,7 +30,7 @@ def test_forty_at_once_are_judged_twenty_times(
         return False
 
     monkeypatch.setattr(User, "check_password", check)
-    barrier = Barrier(THREADS)
+    barrier = Barrier(THREADS, timeout=60)
     answers: list[int] = []
 
     def guess() -> None:

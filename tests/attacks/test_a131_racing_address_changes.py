@@ -78,7 +78,7 @@ def test_of_two_users_who_claim_one_address_at_once_one_gets_it(
     for who in (newcomer, employee):
         EmailAddress.objects.create(user=who.user, email=FIRST)
         links.append(confirm_url(who.user, FIRST))
-    barrier = Barrier(2)
+    barrier = Barrier(2, timeout=60)
     answers: list[int] = []
 
     def confirm(link: str) -> None:

@@ -147,7 +147,7 @@ class TestTwice:
         handle = ask(alices, acme_spa)
         location = decide(alices, handle, "allow")["Location"]
         statuses: list[int] = []
-        together = threading.Barrier(4)
+        together = threading.Barrier(4, timeout=60)
 
         def finish() -> None:
             tab = Browser()

@@ -23,7 +23,7 @@ def give_password(browser: Browser, who: Person, next_url: str = "") -> object:
 
 
 def events(name: str) -> list[AuditEvent]:
-    return list(AuditEvent.objects.filter(event=name))
+    return list(AuditEvent.objects.filter(event=name).order_by("at", "id"))
 
 
 def only_session(who: Person) -> LoginSession:

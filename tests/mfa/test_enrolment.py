@@ -38,7 +38,7 @@ def mails() -> list[str]:
 
 
 def events(name: str) -> list[AuditEvent]:
-    return list(AuditEvent.objects.filter(event=name))
+    return list(AuditEvent.objects.filter(event=name).order_by("at", "id"))
 
 
 def require_second_factor(who: Person, now: object) -> None:

@@ -177,7 +177,7 @@ def test_no_input_is_left_over_from_the_previous_question(monkeypatch):
 
 def test_every_thread_has_an_engine_of_its_own():
     evaluator = RegoEvaluator(bundle.load(engine_folder()))
-    engines, all_are_there = set(), threading.Barrier(4)
+    engines, all_are_there = set(), threading.Barrier(4, timeout=60)
 
     def ask():
         evaluator.evaluate(GOOD.document())

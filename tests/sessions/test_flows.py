@@ -40,7 +40,7 @@ def start(who, key="k", **changes):
 
 
 def events(event) -> list[AuditEvent]:
-    return list(AuditEvent.objects.filter(event=event))
+    return list(AuditEvent.objects.filter(event=event).order_by("at", "id"))
 
 
 class TestStartSession:

@@ -243,7 +243,7 @@ class TestMessageSigning:
         }
         return push_object(fapi, sign(claims(fapi, **times), alg=alg))
 
-    @pytest.mark.parametrize(("nbf", "exp"), [(0, 300), (8, 300), (-3590, 5), (0, 3600)])
+    @pytest.mark.parametrize(("nbf", "exp"), [(0, 300), (8, 300), (-3570, 30), (0, 3600)])
     def test_within_an_hour_it_is_accepted(self, fapi: Client, nbf: int, exp: int) -> None:
         assert self.at(fapi, nbf=nbf, exp=exp).status == 201
 
