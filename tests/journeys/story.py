@@ -60,5 +60,5 @@ def audited() -> list[str]:
     return [
         event.event
         for event in AuditEvent.objects.order_by("id")
-        if not event.event.startswith(("protection.", "idp.signing_key."))
+        if not event.event.startswith(("protection.", "idp.signing_key.", "idp.encryption_key."))
     ]
