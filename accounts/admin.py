@@ -5,6 +5,7 @@ Everybody with `is_staff` administers their own organisation; superusers adminis
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from allauth.account.models import EmailAddress, EmailConfirmation
@@ -16,11 +17,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts import flows
+from accounts.forms import LockForm
 from accounts.models import (
     Group,
     GroupMember,
     GroupRole,
     Invitation,
+    Lock,
+    LockTarget,
     Organisation,
     Role,
     RoleAssignment,
@@ -188,6 +192,57 @@ class RoleAdmin(ScopedAdmin):
             actor=_actor(request),
         )
         obj.__dict__.update(saved.__dict__)
+
+
+@admin.register(Lock)
+class LockAdmin(ScopedAdmin):
+    form = LockForm
+    list_display = (
+        "target_type", "target", "reason", "organisation", "created_at", "created_by", "ends_at",
+        "needs_recovery", "lifted_at",
+    )  # fmt: skip
+    list_filter = ("target_type", ("lifted_at", admin.EmptyFieldListFilter))
+    list_select_related = ("organisation",)
+    search_fields = ("target", "reason")
+    ordering = ("-created_at",)
+    may_add = True
+    actions = ("lift",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is not None:
+            return (
+                "target_type", "target", "reason", "message", "needs_recovery", "created_at",
+                "created_by", "ends_at", "lifted_at", "lifted_by",
+            )  # fmt: skip
+        user: Any = request.user
+        asked = ("target_type", "target", "reason", "message", "minutes", "needs_recovery")
+        return ("organisation", *asked) if user.is_superuser else asked
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+        now, minutes = clock.now(), form.cleaned_data["minutes"]
+        organisation = self.organisation_for(request, obj)
+        saved = flows.place_lock(
+            organisation_id=organisation.pk,
+            target_type=LockTarget(obj.target_type),
+            target=flows.find_target(
+                organisation_id=organisation.pk,
+                target_type=LockTarget(obj.target_type),
+                named=obj.target,
+            ),
+            reason=obj.reason,
+            message=obj.message,
+            ends_at=now + timedelta(minutes=minutes) if minutes else None,
+            needs_recovery=obj.needs_recovery,
+            now=now,
+            actor=_actor(request),
+        )
+        obj.__dict__.update(saved.__dict__)
+
+    @admin.action(description="Lift: what they stop goes on")
+    def lift(self, request: HttpRequest, chosen: QuerySet[Lock]) -> None:
+        _each(self, request, chosen, lambda row: flows.lift_lock(
+            lock=row, now=clock.now(), actor=_actor(request)
+        ), "lifted")  # fmt: skip
 
 
 @admin.register(RoleAssignment)

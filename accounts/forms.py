@@ -13,10 +13,12 @@ from django.core.validators import URLValidator
 from django.db import IntegrityError, transaction
 
 from accounts import flows
-from accounts.models import Invitation, User
+from accounts.models import Invitation, Lock, LockTarget, User
 from core import clock
+from core.errors import Refusal
 
 EARLIEST_YEAR = 1850
+MAX_LOCK_MINUTES = 366 * 24 * 60
 BIRTHDATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -236,3 +238,33 @@ class InviteForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Invitation
         fields = ("email", "role")
+
+
+class LockForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A lock as an administrator places it; its rules are those of `accounts.flows.place_lock`."""
+
+    minutes = forms.IntegerField(
+        min_value=0, max_value=MAX_LOCK_MINUTES, initial=0, required=False,
+        label="For how many minutes", help_text="0: until somebody lifts it.",
+    )  # fmt: skip
+
+    class Meta:
+        model = Lock
+        fields = ("organisation", "target_type", "target", "reason", "message", "needs_recovery")
+        labels = {"target_type": "What", "needs_recovery": "A recovery of the account lifts it"}
+        help_texts = {
+            "target": "A person's email address, a role's name, an application's client_id, an "
+            "address or network, or the id of a device, a session or a factor.",
+            "message": "For whom it stops.",
+        }
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        cleaned["minutes"] = cleaned.get("minutes") or 0
+        kind, target = cleaned.get("target_type"), cleaned.get("target")
+        if kind and target and kind not in {LockTarget.USER, LockTarget.ROLE}:
+            try:
+                cleaned["target"] = flows.canonical(LockTarget(kind), target)
+            except Refusal as refusal:
+                self.add_error("target", refusal.detail)
+        return cleaned

@@ -115,6 +115,7 @@ class Event(StrEnum):
     DATA_KEY_CHANGED = "protection.data_key.changed"
 
     ASSURANCE_RAISED = "sessions.assurance.raised"
+    RESPONSE_TAKEN = "sessions.response.taken"
     SESSION_DENIED = "sessions.session.denied"
     SESSION_ENDED = "sessions.session.ended"
     SESSION_STARTED = "sessions.session.started"

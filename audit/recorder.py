@@ -4,7 +4,8 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Protocol
@@ -50,6 +51,19 @@ def branch_params(address: str) -> dict[str, Any]:
         "address": address,
         "transaction_id": transaction_id.get() or new_id(),
     }
+
+
+@contextmanager
+def one_cause() -> Iterator[None]:
+    """Ties together what is written inside: within a request it is tied already."""
+    if transaction_id.get() is not None:
+        yield
+        return
+    token = transaction_id.set(new_id())
+    try:
+        yield
+    finally:
+        transaction_id.reset(token)
 
 
 class Cursor(Protocol):

@@ -1,4 +1,7 @@
-"""The one question to policy: `decide(facts)`. Wiring hands in the folder of the bundle."""
+"""The questions to policy: `decide(facts)` about a session, `respond(signal)` about what happened.
+
+Wiring hands in the folder of the bundle.
+"""
 
 import logging
 from pathlib import Path
@@ -6,7 +9,8 @@ from pathlib import Path
 from policy import bundle
 from policy.decision import Decision
 from policy.facts import Facts
-from policy.rego import PolicyUnavailable, RegoEvaluator
+from policy.rego import RESPONSE_QUERY, PolicyUnavailable, RegoEvaluator
+from policy.response import Response, Signal
 
 logger = logging.getLogger(__name__)
 
@@ -36,3 +40,16 @@ def decide(facts: Facts) -> Decision:
         logger.exception("policy failed; denying")
         return Decision.denied("policy_unavailable", evaluator.bundle.revision)
     return Decision.from_answer(answer, evaluator.bundle.revision)
+
+
+def respond(signal: Signal) -> Response:
+    """What follows from a signal. Rules that fail are answered by the strictest consequence."""
+    evaluator = _Engine.evaluator
+    if evaluator is None:
+        return Response.failed("policy_missing", "none")
+    try:
+        answer = evaluator.evaluate(signal.document(), RESPONSE_QUERY)
+    except PolicyUnavailable:
+        logger.exception("the rules of response failed; ending sessions")
+        return Response.failed("policy_unavailable", evaluator.bundle.revision)
+    return Response.from_answer(answer, evaluator.bundle.revision)

@@ -13,6 +13,7 @@ from regorus import Engine
 from policy.bundle import Bundle
 
 QUERY = "data.sallyport.decision"
+RESPONSE_QUERY = "data.sallyport.response.actions"
 
 
 class PolicyUnavailable(Exception):  # noqa: N818 - names a state
@@ -24,12 +25,12 @@ class RegoEvaluator:
         self.bundle = bundle
         self._local = threading.local()
 
-    def evaluate(self, document: dict[str, Any]) -> Any:
+    def evaluate(self, document: dict[str, Any], query: str = QUERY) -> Any:
         """The policy's answer for this input, as parsed JSON; raises PolicyUnavailable."""
         try:
             engine = self._engine()
             engine.set_input_json(orjson.dumps(document).decode())
-            return orjson.loads(engine.eval_rule_as_json(QUERY))
+            return orjson.loads(engine.eval_rule_as_json(query))
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as failure:

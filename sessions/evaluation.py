@@ -70,7 +70,7 @@ FACT_COLUMNS = f"""
   COALESCE(k.level, 0) AS user_risk_level,
   COALESCE(s.auth_time > k.raised_at, false) AS user_risk_is_answered,
   {_PROVABLE_LEVEL} AS provable_level,
-  d.state AS device_state, d.scored_at AS device_scored_at,
+  d.state AS device_state, d.reported_at AS device_reported_at,
   CASE WHEN d.state = 'enrolled'
        THEN (SELECT count(*) FROM unnest(d.tier_ends_at) t (ends_at) WHERE t.ends_at > {NOW})
        ELSE 0 END AS device_tier,
@@ -233,12 +233,12 @@ def _device_of(row: Mapping[str, Any], now: datetime) -> DeviceFacts:
     state = row["device_state"]
     if state is None:
         return _NO_DEVICE
-    scored_at = row["device_scored_at"]
+    reported_at = row["device_reported_at"]
     return DeviceFacts(
         is_enrolled=state == State.ENROLLED,
         state=state,
         tier=row["device_tier"],
-        posture_age=-1 if scored_at is None else _seconds(now - scored_at),
+        posture_age=-1 if reported_at is None else _seconds(now - reported_at),
     )
 
 
@@ -280,7 +280,12 @@ def _apply(session_id: UUID, facts: Facts, decision: Decision, now: datetime) ->
     if decision.outcome is Outcome.REVOKE:
         session = LoginSession.unscoped.select_for_update().get(id=session_id)
         if session.ended_at is None:
-            flows.end_session(session=session, reason=end_reason(decision.reasons), now=now)
+            flows.end_session(
+                session=session,
+                reason=end_reason(decision.reasons),
+                now=now,
+                because=_because(facts, decision),
+            )
     elif decision.outcome is Outcome.DENY:
         session = LoginSession.unscoped.get(id=session_id)
         record(
@@ -290,11 +295,18 @@ def _apply(session_id: UUID, facts: Facts, decision: Decision, now: datetime) ->
             subject=session,
             session_id=session.id,
             now=now,
-            trigger=facts.trigger.value,
-            reasons=decision.reasons,
-            decision_id=decision.decision_id,
-            policy_revision=decision.revision,
+            **_because(facts, decision),
         )
+
+
+def _because(facts: Facts, decision: Decision) -> dict[str, Any]:
+    """What audit keeps of a decision."""
+    return {
+        "trigger": facts.trigger.value,
+        "reasons": decision.reasons,
+        "decision_id": decision.decision_id,
+        "policy_revision": decision.revision,
+    }
 
 
 def _verdict(facts: Facts, decision: Decision) -> dict[str, Any]:

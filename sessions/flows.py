@@ -1,5 +1,6 @@
 """Starting, strengthening and ending login sessions."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,10 +9,11 @@ from django.conf import settings
 from django.contrib.sessions.models import Session as CookieSession
 from django.db import transaction
 
-from accounts.flows import rotate_security_stamp
-from accounts.models import User
+from accounts import mail
+from accounts.flows import place_lock, rotate_security_stamp
+from accounts.models import LockTarget, User
 from audit.events import Event
-from audit.recorder import record
+from audit.recorder import record, ref
 from core.assurance import Assurance
 from core.errors import Refusal
 from core.ids import digest
@@ -19,6 +21,7 @@ from devices.models import Browser
 from sessions.models import EndReason, LoginSession
 from sessions.signals import assurance_changed, session_ended
 
+LOCKED_BY_OWNER = "locked by its owner"
 TOUCH_INTERVAL = timedelta(minutes=1)
 
 
@@ -104,11 +107,17 @@ def raise_assurance(*, session: LoginSession, assurance: Assurance, now: datetim
 
 @transaction.atomic
 def end_session(
-    *, session: LoginSession, reason: EndReason, now: datetime, actor: str | None = None
+    *,
+    session: LoginSession,
+    reason: EndReason,
+    now: datetime,
+    actor: str | None = None,
+    because: Mapping[str, Any] | None = None,
 ) -> bool:
     """End a session once; returns whether this call did it.
 
-    Whatever hangs on it (refresh families, tokens) reads `ended_at` at use.
+    Whatever hangs on it (refresh families, tokens) reads `ended_at` at use. because: what audit
+    keeps of the decision to do so.
     """
     ended = LoginSession.unscoped.filter(id=session.id, ended_at=None).update(
         ended_at=now, end_reason=reason
@@ -124,6 +133,7 @@ def end_session(
         session_id=session.id,
         now=now,
         reason=reason,
+        **(because or {}),
     )
     transaction.on_commit(lambda: session_ended.send(LoginSession, session=session, reason=reason))
     return True
@@ -167,6 +177,26 @@ def sign_out_everywhere(*, user: User, reason: EndReason, now: datetime, actor: 
         sessions=ended,
     )
     return ended
+
+
+@transaction.atomic
+def lock_account(*, user: User, now: datetime) -> None:
+    """Let somebody shut their own account, at once and everywhere.
+
+    A recovery by mail opens it again, or an administrator. Ends every session, the one that asks
+    included. Refuses not_found when the user is gone.
+    """
+    place_lock(
+        organisation_id=user.organisation_id,
+        target_type=LockTarget.USER,
+        target=str(user.pk),
+        reason=LOCKED_BY_OWNER,
+        needs_recovery=True,
+        now=now,
+        actor=user,
+    )
+    sign_out_everywhere(user=user, reason=EndReason.LOCKED, now=now, actor=ref(user))
+    mail.notify(user, "account/email/locked_by_owner", now=now)
 
 
 @transaction.atomic

@@ -1,5 +1,6 @@
 """What sessions hear from below: sign-in, sign-out, changed credentials."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -7,13 +8,18 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 
 from accounts.models import Lock, LockTarget
 from accounts.signals import credentials_changed, lock_placed
+from audit.events import Event
+from audit.models import AuditEvent
 from core import clock
 from core.http import client_address
 from devices.flows import recognise
+from devices.models import Device
+from devices.signals import device_changed
 from mfa.flows import Proof, proofs_to_assurance, proven_assurance
 from mfa.proof import TOGETHER
 from mfa.signals import factor_added
@@ -23,6 +29,7 @@ from sessions import flows
 from sessions.current import current_session_id
 from sessions.evaluation import evaluate
 from sessions.models import EndReason, LoginSession
+from sessions.response import Subject, respond
 from sessions.signals import signed_in
 
 
@@ -87,6 +94,36 @@ def follow_credential_change(sender: Any, *, user: Any, stamp: UUID, **_: Any) -
         flows.adopt_security_stamp(session=session, stamp=stamp, now=now)
 
 
+# What audit writes of, in the words of `policies/response.rego`.
+SIGNALS: Mapping[str, str] = {
+    Event.DEVICE_LOST: "device_lost",
+    Event.DEVICE_REVOKED: "device_revoked",
+    Event.DEVICE_SUSPENDED: "device_suspended",
+    Event.DEVICE_TIER_CHANGED: "posture_changed",
+    "risk.user.raised": "account_at_risk",
+}
+
+
+@receiver(post_save, sender=AuditEvent)
+def respond_to_audit(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noqa: ARG001
+    """Let the rules answer what is written, in its own transaction: both happen, or neither."""
+    kind = SIGNALS.get(instance.event)
+    if kind is None or instance.organisation_id is None:
+        return
+    about = Subject(
+        organisation_id=instance.organisation_id,
+        user_id=_person(instance.subject),
+        session_id=instance.session_id,
+        device_id=instance.device_id,
+    )
+    respond(kind, about=about, now=instance.at, facts=instance.facts)
+
+
+def _person(reference: str) -> UUID | None:
+    label, _, key = reference.partition(":")
+    return UUID(key) if label == "accounts.User" else None
+
+
 @receiver(lock_placed)
 def judge_at_once(sender: Any, *, lock: Lock, **_: Any) -> None:  # noqa: ARG001
     """End what a lock stops without waiting for its next use, so that lists are true."""
@@ -109,6 +146,16 @@ def _concerned(lock: Lock) -> Any:
     return LoginSession.unscoped.filter(
         organisation_id=lock.organisation_id, ended_at=None, **named
     ).order_by("id")
+
+
+@receiver(device_changed)
+def judge_by_device(sender: Any, *, device: Device, now: datetime, **_: Any) -> None:  # noqa: ARG001
+    """End or restrict at once what runs on a device that is trusted less by now."""
+    running = LoginSession.objects.within_id(device.organisation_id).filter(
+        ended_at=None, browser__device=device
+    )
+    for session_id in running.order_by("id").values_list("id", flat=True):
+        evaluate(session_id=session_id, trigger=Trigger.POSTURE, now=now)
 
 
 @receiver(factor_added)

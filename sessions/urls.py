@@ -9,5 +9,6 @@ urlpatterns = [
     path("step-up/passkey/", views.step_up_passkey, name="step_up_passkey"),
     path("sessions/", views.session_list, name="list"),
     path("sessions/end-others/", views.end_others, name="end_others"),
+    path("sessions/lock-account/", views.lock_account, name="lock_account"),
     path("sessions/<uuid:session_id>/end/", views.end, name="end"),
 ]

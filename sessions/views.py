@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.db.models import Case, Value, When
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render, resolve_url
@@ -162,6 +163,17 @@ def end_others(request: HttpRequest) -> HttpResponse:
     count = flows.end_other_sessions(user=request.user, keep=_current(request).id, now=clock.now())
     messages.success(request, f"{count} other session{' was' if count == 1 else 's were'} ended.")
     return redirect("sessions:list")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def lock_account(request: HttpRequest) -> HttpResponse:
+    """Lock one's own account. No proof is asked for: whoever is in a hurry has to get it done."""
+    if request.method != "POST":
+        return render(request, "sessions/lock_account.html", {"account": _user(request)})
+    flows.lock_account(user=_user(request), now=clock.now())
+    logout(request)
+    return redirect("accounts:locked")
 
 
 def _user(request: HttpRequest) -> User:

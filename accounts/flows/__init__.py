@@ -11,7 +11,15 @@ from accounts.flows.credentials import (
     unlock_account,
 )
 from accounts.flows.invitations import accept_invitation, find_invitation, invite
-from accounts.flows.locks import find_lock, is_locked_out, lift_by_recovery, lift_lock, place_lock
+from accounts.flows.locks import (
+    canonical,
+    find_lock,
+    find_target,
+    is_locked_out,
+    lift_by_recovery,
+    lift_lock,
+    place_lock,
+)
 from accounts.flows.outbox import deliver_due_mail, purge_mail
 from accounts.flows.people import (
     create_organisation,
@@ -45,6 +53,7 @@ __all__ = [
     "accept_invitation",
     "add_group_member",
     "assign_role",
+    "canonical",
     "change_password",
     "create_group",
     "create_organisation",
@@ -57,6 +66,7 @@ __all__ = [
     "expire_due_role_assignments",
     "find_invitation",
     "find_lock",
+    "find_target",
     "forget_password",
     "give_group_role",
     "held_roles",

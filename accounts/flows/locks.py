@@ -2,13 +2,15 @@
 
 import ipaddress
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 
-from accounts.models import Lock, LockTarget, User
+from accounts.models import Lock, LockTarget, Role, User
 from accounts.signals import lock_placed
 from audit.events import Event
 from audit.models import AuditEvent
@@ -147,6 +149,28 @@ def find_lock(
     here = ipaddress.ip_address(address)
     networks = live.filter(target_type=LockTarget.ADDRESS)
     return next((lock for lock in networks if here in ipaddress.ip_network(lock.target)), None)
+
+
+def find_target(*, organisation_id: UUID, target_type: LockTarget, named: str) -> str:
+    """The id of what an administrator names: a person by address, a role by name, or any id.
+
+    Refuses invalid_request for a person or a role that is not there.
+    """
+    named = named.strip()
+    known: Mapping[LockTarget, tuple[Any, str]] = {
+        LockTarget.USER: (User.objects, "email"),
+        LockTarget.ROLE: (Role.objects, "name"),
+    }
+    if target_type not in known:
+        return canonical(target_type, named)
+    rows, column = known[target_type]
+    wanted = Q(**{column: named.lower()})
+    with suppress(ValueError):
+        wanted |= Q(pk=UUID(named))
+    found = rows.within_id(organisation_id).filter(wanted).first()
+    if found is None:
+        raise Refusal.invalid_request(f"There is no such {target_type.value} here.")
+    return str(found.pk)
 
 
 def canonical(target_type: LockTarget, target: str) -> str:

@@ -2,6 +2,8 @@
 
 from http import HTTPStatus
 
+from django.db import transaction
+
 from core.errors import Refusal
 from idp import storage
 from idp.endpoints.callers import count_failure, read_fields
@@ -24,7 +26,7 @@ def token(request: Request) -> Answer:
         work = TokenRequest(request, fields, unit)
         answer: Answer = server.create_token_response(work)
     for trace in work.traces:
-        with storage.unit() as unit:
+        with transaction.atomic(), storage.unit() as unit:
             trace(unit.cursor)
     if answer.status == 401:  # noqa: PLR2004 - invalid_client
         count_failure(request, fields)

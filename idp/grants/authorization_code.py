@@ -153,12 +153,14 @@ def _trace_failure(cursor: Cursor, code: str, client: MachineClient) -> None:
         return
     if row["used_at"] is not None and row["client_id"] == client.id:
         event = Event.CODE_REPLAYED
-        proof.revoke_family(
+        revoked = proof.revoke_family(
             cursor,
             row["family_id"],
             RevokeReason.CODE_REPLAYED,
             Event.REFRESH_FAMILY_REVOKED,
         )
+        if revoked:
+            proof.respond_to_replay(row, now=clock.now())
     else:
         event = Event.CODE_MISUSED
     recorder.insert(

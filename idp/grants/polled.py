@@ -128,9 +128,11 @@ class PolledGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ignore[
         event = self.MISUSED
         if row["used_at"] is not None and row["client_id"] == client.id:
             event = self.REPLAYED
-            proof.revoke_family(
+            revoked = proof.revoke_family(
                 cursor, row["family_id"], RevokeReason.CODE_REPLAYED, Event.REFRESH_FAMILY_REVOKED
             )
+            if revoked:
+                proof.respond_to_replay(row, now=clock.now())
         recorder.insert(
             cursor,
             event,

@@ -1,5 +1,6 @@
 """Phases 4 and 6 for grant types that act for a user: judge what was proven, and write it down."""
 
+from datetime import datetime
 from typing import Any
 
 from audit import recorder
@@ -20,6 +21,7 @@ from idp.tokens.subject import subject_of
 from policy.decision import Decision, Outcome
 from policy.facts import Trigger
 from sessions import evaluation
+from sessions.response import Subject, respond
 
 
 def judge(request: TokenRequest, client: MachineClient, row: Row, trigger: Trigger) -> Decision:
@@ -153,6 +155,19 @@ def note_restriction(
             "policy_revision": decision.revision,
         },
     )
+
+
+def respond_to_replay(row: Row, *, now: datetime) -> None:
+    """Let the rules say what follows from a token that was copied (`policies/response.rego`).
+
+    For the transaction that revokes what it was of.
+    """
+    about = Subject(
+        organisation_id=row["organisation_id"],
+        user_id=row["user_id"],
+        session_id=row["session_id"],
+    )
+    respond("token_replay", about=about, now=now)
 
 
 def _trace_refusal(

@@ -234,3 +234,5 @@ def _trace_replay(cursor: Cursor, client: MachineClient, row: Row, presented: Re
             "revoked": revoked,
         },
     )
+    if revoked:
+        proof.respond_to_replay(row, now=row["now"])

@@ -45,10 +45,12 @@ UNSCOPED = {
     "accounts/flows/locks.py": "locks of the organisation at hand, and one by its id",
     "mfa/flows/change.py": "factors of the user at hand",
     "mfa/flows/standing.py": "roles of the user at hand",
+    "sessions/admin.py": "live sessions, narrowed for staff of one organisation",
     "sessions/evaluation.py": "a session by its id",
     "sessions/flows.py": "sessions of the user at hand, by id or by cookie",
     "sessions/middleware.py": "a session is looked up by the digest of its cookie",
     "sessions/receivers.py": "sessions of the user at hand",
+    "sessions/response.py": "the mark of the account at hand",
     "sessions/tasks.py": "sweeps over all",
     "sessions/views.py": "sessions of the user at hand",
 }

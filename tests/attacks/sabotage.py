@@ -756,6 +756,16 @@ DEFENCES = {
         wrap("sessions.evaluation:facts_of", without_locks),
         "sessions/test_locks.py",
     ),
+    "A037-locked-out": Defence(
+        "whoever is locked out does not sign in",
+        replace("accounts.flows.locks:is_locked_out", lambda **_: False),
+        "sessions/test_locking_oneself.py",
+    ),
+    "A037-response": Defence(
+        "rules answer a lost device, a replay and a takeover at once",
+        replace("sessions.response:respond", lambda *_, **__: None),
+        "sessions/test_response.py",
+    ),
     "A037-tiers": Defence(
         "what demands a trusted device is withheld on others",
         wrap("sessions.evaluation:facts_of", in_the_highest_tier),

@@ -42,7 +42,7 @@ def row(**changes):
         "auth_time": AT, "role_level": 0, "now": AT, "roles": None, "role_tiers": None,
         "session_started_at": AT, "binding": "", "proven_at": None, "risk_level": 0,
         "risk_is_answered": False, "user_risk_level": 0, "user_risk_is_answered": False,
-        "provable_level": 0, "device_state": None, "device_scored_at": None, "device_tier": 0,
+        "provable_level": 0, "device_state": None, "device_reported_at": None, "device_tier": 0,
         "address_has_changed": False, "locks": [],
     }  # fmt: skip
     return good | changes
@@ -228,7 +228,10 @@ class TestEvaluate:
         event = AuditEvent.objects.get(event=Event.SESSION_ENDED)
         assert session.end_reason == reason
         assert session.ended_at is not None
-        assert (event.session_id, event.facts) == (session.id, {"reason": reason.value})
+        assert (event.session_id, event.facts["reason"]) == (session.id, reason.value)
+        assert event.facts["trigger"] == "request"
+        assert event.facts["reasons"]
+        assert event.facts["policy_revision"] == session.verdict["policy_revision"]
 
     def test_an_ended_session_stays_ended_for_its_reason(self, session):
         LoginSession.unscoped.update(ended_at=clock.now(), end_reason=EndReason.SIGNED_OUT)
