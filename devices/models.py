@@ -290,3 +290,8 @@ class TierCount(ScopedModel):
         constraints = [
             models.UniqueConstraint(fields=["organisation", "day"], name="devices_count_once"),
         ]
+
+
+# Models of this app that live with what they belong to.
+from devices.connectors.models import Connector as Connector  # noqa: E402, PLC0414
+from devices.connectors.models import DeviceIdentifier as DeviceIdentifier  # noqa: E402, PLC0414

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from devices.connectors import views as connectors
 from devices.views import api, enrol, pages
 
 app_name = "devices"
@@ -17,4 +18,5 @@ urlpatterns = [
     path("devices/api/enrolments/<uuid:enrolment_id>", api.enrolment, name="api_enrolment"),
     path("devices/api/<uuid:device_id>/nonce", api.nonce, name="api_nonce"),
     path("devices/api/<uuid:device_id>/reports", api.reports, name="api_reports"),
+    path("devices/api/connectors/<uuid:connector_id>/", connectors.call, name="api_connector"),
 ]

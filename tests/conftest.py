@@ -10,6 +10,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 from accounts.models import Organisation
 from core import clock
 from core.prepared import Cursor
+from devices.connectors import access_token
 from idp import client_auth, client_keys, client_row, discovery, keys, storage
 from idp.endpoints import callers
 from idp.models import Client
@@ -52,6 +53,7 @@ def _fresh_process_state() -> Iterator[None]:
     client_auth.forget()
     callers.forget()
     client_keys.forget()
+    access_token.forget()
     client_row.forget()
     discovery.document.cache_clear()
     current_session_id.set(None)

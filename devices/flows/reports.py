@@ -5,7 +5,7 @@ connectors (`take_results`). Either way one transaction keeps what came as it ca
 this source had said before, scores the device anew and writes it down.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -219,7 +219,7 @@ def _corrected(found: Found, device: Device) -> Found:
 
 
 def _rescore(
-    device: Device, kept: PostureReport, found: Iterable[Found], *, now: datetime
+    device: Device, kept: PostureReport, found: Sequence[Found], *, now: datetime
 ) -> Judged:
     """Replace what this source had said, and grant what the whole is worth. `device` is locked."""
     _results(device).bulk_create(
@@ -240,7 +240,8 @@ def _rescore(
         unique_fields=["device", "check_id", "source"],
         update_fields=["evidence", "status", "value", "observed_at"],
     )
-    judged = _grant(device, now=now, reported_at=now, cause=f"report of {kept.source}")
+    reported_at = now if kept.jti else _last_sign(device, found, now)
+    judged = _grant(device, now=now, reported_at=reported_at, cause=f"report of {kept.source}")
     kept.organisation_id, kept.device, kept.received_at = device.organisation_id, device, now
     kept.score, kept.reported_tier, kept.tier = judged.score.value, judged.score.tier, judged.tier
     kept.save(force_insert=True)
@@ -258,6 +259,12 @@ def _rescore(
         sha256=digest(kept.raw).hex(),
     )
     return judged
+
+
+def _last_sign(device: Device, found: Sequence[Found], now: datetime) -> datetime:
+    """What another product saw some time ago is a sign of life of then, not of now."""
+    seen = [one.observed_at for one in found]
+    return max([*seen, *filter(None, [device.reported_at])], default=now)
 
 
 def _grant(device: Device, *, now: datetime, reported_at: datetime, cause: str) -> Judged:

@@ -25,10 +25,13 @@ UNSCOPED = {
     "accounts/tasks.py": "tidying over all",
     "console/management/commands/load_demo.py": "it makes both organisations of the demo",
     "console/reading.py": "events of the user at hand",
+    "devices/connectors/delivery.py": "a call begins by a connector's id alone",
     "devices/flows/browsers.py": "a browser is looked up by user and the digest of its cookie",
     "devices/flows/enrolment.py": "a key is enrolled once, wherever",
     "devices/flows/inventory.py": "the count of all, and tidying over all",
     "devices/flows/reports.py": "a machine names its id alone; sweeps over all",
+    "devices/management/commands/identify_device.py": "a person names a device's id",
+    "devices/management/commands/import_posture.py": "a person names a connector's id",
     "idp/authorization/checks.py": "a request begins by a client id alone",
     "idp/authorization/pending.py": "a request is looked up by its id and its browser",
     "idp/client_documents/flows.py": "a request begins by a client id alone",
@@ -128,6 +131,7 @@ def test_nothing_random_but_from_the_system():
 
 # One verifier for each kind of token, since `jwt.decode` checks neither expiry nor type.
 VERIFIERS = {
+    "devices/connectors/access_token.py": "tokens of Cloudflare Access",
     "devices/posture.py": "what devices sign",
     "idp/tokens/verify.py": "what we signed ourselves",
     "idp/tokens/dpop.py": "proofs of possession",

@@ -31,6 +31,7 @@ OPEN = {
     "idp:status_lists", "idp:status_list", "idp:client_logo",
     "idp:global_token_revocation",
     "devices:api_enrolments", "devices:api_enrolment", "devices:api_nonce", "devices:api_reports",
+    "devices:api_connector",
     "healthz", "readyz",
 }  # fmt: skip
 VALUES = {

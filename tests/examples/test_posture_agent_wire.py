@@ -259,6 +259,19 @@ class TestEnrolling:
         assert state.load(folder) == enrolled
         assert keys.load(folder).thumbprint == before
 
+    def test_asked_to_wait_longer_it_does(
+        self, server: Server, ask, naps: list[float], wire: Wire
+    ) -> None:
+        server.headers["Retry-After"] = "7"
+        server.answers |= {
+            "/devices/api/enrolments": [(201, ASKED)],
+            "/devices/api/enrolments/e": [(429, {"error": "slow_down"}), (200, ALLOWED)],
+        }
+
+        ask()
+
+        assert naps == [5, 7]
+
     def test_it_stops_waiting_when_the_code_has_run_out(self, server: Server, ask) -> None:
         server.answers |= {
             "/devices/api/enrolments": [(201, ASKED)],
