@@ -122,6 +122,11 @@ class Event(StrEnum):
 
     DATA_KEY_CHANGED = "protection.data_key.changed"
 
+    LOGIN_ASSESSED = "risk.login.assessed"
+    LOGIN_JUDGED = "risk.login.judged"
+    USER_RISK_CLEARED = "risk.user.cleared"
+    USER_RISK_RAISED = "risk.user.raised"
+
     ASSURANCE_RAISED = "sessions.assurance.raised"
     RESPONSE_TAKEN = "sessions.response.taken"
     SESSION_DENIED = "sessions.session.denied"

@@ -154,6 +154,7 @@ class Environment(BaseSettings):
     session_binding_required: bool = False
     mtls: Mtls = Mtls()
     policy_dir: Path = Path("policies")
+    geo_database: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property

@@ -181,6 +181,9 @@ POLICY_DIR = ENV.policy_dir if ENV.policy_dir.is_absolute() else BASE_DIR / ENV.
 # --- devices ----------------------------------------------------------------------------------
 DEVICES_ENROLMENT_ACR = ENV.devices.enrolment_acr
 DEVICES_ADMINISTRATOR_APPROVES = ENV.devices.administrator_approves
+# --- risk -------------------------------------------------------------------------------------
+GEO_DATABASE = ENV.geo_database
+GEO_DIR = VAR_DIR / "geo"  # the bundled data, made compact at first use
 
 # --- accounts (allauth, axes) -----------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
@@ -329,6 +332,8 @@ CELERY_BEAT_SCHEDULE = {
     "purge-idp": {"task": "idp.tasks.purge", "schedule": 3600},
     "purge-accounts": {"task": "accounts.tasks.purge", "schedule": 3600},
     "purge-sessions": {"task": "sessions.tasks.purge", "schedule": 3600},
+    "watch-actions": {"task": "risk.tasks.watch_actions", "schedule": 300},
+    "purge-risk": {"task": "risk.tasks.purge", "schedule": 3600},
     "purge-challenges": {"task": "mfa.tasks.purge", "schedule": 3600},
 }
 

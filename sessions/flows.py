@@ -18,6 +18,7 @@ from core.assurance import Assurance
 from core.errors import Refusal
 from core.ids import digest
 from devices.models import Browser
+from risk.levels import RiskLevel
 from sessions.models import EndReason, LoginSession
 from sessions.signals import assurance_changed, session_ended
 
@@ -71,6 +72,12 @@ def start_session(
         **session.describe(),
     )
     return session
+
+
+def note_risk(*, session: LoginSession, level: RiskLevel) -> None:
+    """Write down how unusual this sign-in was, for whatever judges the session."""
+    LoginSession.unscoped.filter(id=session.id).update(risk_level=level)
+    session.risk_level = level
 
 
 @transaction.atomic

@@ -25,6 +25,7 @@ class EndReason(models.TextChoices):
     ENDED_BY_CLIENT = "ended_by_client", "signed out everywhere by an application"
     LOCKED = "locked", "locked"
     DEVICE_GONE = "device_gone", "its device was lost or revoked"
+    DISOWNED = "disowned", "its owner said that it was somebody else"
 
 
 class Binding(models.TextChoices):

@@ -18,19 +18,23 @@ from audit.models import AuditEvent
 from core import clock
 from core.http import client_address
 from devices.flows import recognise
-from devices.models import Device
+from devices.models import Browser, Device, State
 from devices.signals import device_changed
-from mfa.flows import Proof, proofs_to_assurance, proven_assurance
+from mfa.flows import Proof, passkey_added_at, proofs_to_assurance, proven_assurance
 from mfa.proof import TOGETHER
 from mfa.signals import factor_added
 from mfa.stages import authentication_records
 from policy.facts import Trigger
+from risk.flows import Attempt, assess_login, confirm_sign_in
+from risk.levels import RiskLevel
+from risk.models import SignIn, Verdict
+from risk.signals import sign_in_judged
 from sessions import flows
 from sessions.current import current_session_id
 from sessions.evaluation import evaluate
 from sessions.models import EndReason, LoginSession
 from sessions.response import Subject, respond
-from sessions.signals import signed_in
+from sessions.signals import assurance_changed, signed_in
 
 
 @receiver(user_logged_in)
@@ -39,7 +43,8 @@ def start_login_session(sender: Any, *, request: Any, user: Any, **_: Any) -> No
     now = clock.now()
     if request.session.session_key is None:  # flushed: somebody else was signed in before
         request.session.save()
-    assurance = proven_assurance(authentication_records(request, user), now=now)
+    records = authentication_records(request, user)
+    assurance = proven_assurance(records, now=now)
     address = client_address(request)
     user_agent = request.headers.get("User-Agent", "")
     with transaction.atomic():
@@ -59,6 +64,25 @@ def start_login_session(sender: Any, *, request: Any, user: Any, **_: Any) -> No
             user_agent=user_agent,
             now=now,
         )
+        sign_in = assess_login(
+            Attempt(
+                user_id=user.pk,
+                organisation_id=user.organisation_id,
+                account=user.email,
+                account_created_at=user.created_at,
+                session_id=session.id,
+                address=address,
+                user_agent=user_agent,
+                browser_id=recognised.browser.id,
+                browser_name=recognised.browser.name,
+                is_known_browser=not recognised.is_new,
+                is_enrolled_device=is_on_enrolled_device(recognised.browser),
+                level=assurance.level,
+                passkey_added_at=passkey_added_at(records),
+            ),
+            now=now,
+        )
+        flows.note_risk(session=session, level=RiskLevel(sign_in.level))
         evaluate(session_id=session.id, trigger=Trigger.LOGIN, now=now)
     request.browser_cookie = recognised.cookie
     request.login_session = session
@@ -67,6 +91,35 @@ def start_login_session(sender: Any, *, request: Any, user: Any, **_: Any) -> No
     signed_in.send(
         LoginSession, user=user, session=session, browser_is_new=recognised.is_new, now=now
     )
+
+
+def is_on_enrolled_device(browser: Browser) -> bool:
+    """Whether the browser runs on a machine that is enrolled and still in good standing."""
+    device = browser.device
+    return device is not None and device.state == State.ENROLLED
+
+
+@receiver(assurance_changed)
+def confirm_by_proof(sender: Any, *, session: LoginSession, **_: Any) -> None:  # noqa: ARG001
+    """An unusual sign-in becomes usual once its session has proven more."""
+    confirm_sign_in(session_id=session.id, level=session.level, now=clock.now())
+
+
+@receiver(sign_in_judged)
+def end_disowned_session(
+    sender: Any,  # noqa: ARG001
+    *,
+    sign_in: SignIn,
+    verdict: Verdict,
+    now: datetime,
+    **_: Any,
+) -> None:
+    """Somebody else's sign-in is over. Were this never called, the account's risk would stop it."""
+    if verdict != Verdict.COMPROMISED:
+        return
+    session = LoginSession.unscoped.filter(id=sign_in.session_id, ended_at=None).first()
+    if session is not None:
+        flows.end_session(session=session, reason=EndReason.DISOWNED, now=now)
 
 
 @receiver(user_logged_out)

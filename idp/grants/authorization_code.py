@@ -26,6 +26,7 @@ from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint
 from policy.decision import Decision
 from policy.facts import Trigger
+from risk.replays import note_replay
 from sessions import evaluation
 
 VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636 §4.1
@@ -160,6 +161,12 @@ def _trace_failure(cursor: Cursor, code: str, client: MachineClient) -> None:
             Event.REFRESH_FAMILY_REVOKED,
         )
         if revoked:
+            note_replay(
+                cursor,
+                user_id=row["user_id"],
+                organisation_id=row["organisation_id"],
+                now=clock.now(),
+            )
             proof.respond_to_replay(row, now=clock.now())
     else:
         event = Event.CODE_MISUSED

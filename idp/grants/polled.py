@@ -26,6 +26,7 @@ from idp.tokens import refresh_token
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint
 from policy.facts import Trigger
+from risk.replays import note_replay
 from sessions import evaluation
 
 
@@ -132,6 +133,13 @@ class PolledGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ignore[
                 cursor, row["family_id"], RevokeReason.CODE_REPLAYED, Event.REFRESH_FAMILY_REVOKED
             )
             if revoked:
+                note_replay(
+                    cursor,
+                    user_id=row["user_id"],
+                    organisation_id=row["organisation_id"],
+                    address=self.request.address,
+                    now=clock.now(),
+                )
                 proof.respond_to_replay(row, now=clock.now())
         recorder.insert(
             cursor,

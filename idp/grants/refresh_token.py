@@ -28,6 +28,7 @@ from idp.tokens.refresh_token import RefreshToken
 from policy.decision import Decision
 from policy.facts import Trigger
 from protection import envelope
+from risk.replays import note_replay
 from sessions import evaluation
 
 UNUSABLE = "The refresh token is unknown, spent, expired or not yours."
@@ -235,4 +236,10 @@ def _trace_replay(cursor: Cursor, client: MachineClient, row: Row, presented: Re
         },
     )
     if revoked:
+        note_replay(
+            cursor,
+            user_id=row["user_id"],
+            organisation_id=row["organisation_id"],
+            now=row["now"],
+        )
         proof.respond_to_replay(row, now=row["now"])

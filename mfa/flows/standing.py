@@ -1,10 +1,11 @@
 """What somebody has, and what that lets them prove."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from accounts.models import Role, RoleAssignment, User
 from core.assurance import ACR_VALUES, Level
@@ -45,6 +46,19 @@ def has_second_factor(user: Any) -> bool:
         factor.objects.filter(user_id=user.pk, confirmed=True).exists()
         for factor in (TotpFactor, PasskeyFactor)
     )
+
+
+def passkey_added_at(records: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """Since when the passkey of a sign-in is the account's; None when none was proven.
+
+    records: allauth's. Where several were, the youngest counts.
+    """
+    keys = [record.get("id") for record in records if record.get("type") == "webauthn"]
+    if not keys:
+        return None
+    added = PasskeyFactor.objects.filter(pk__in=keys).aggregate(latest=Max("created_at"))
+    latest: datetime | None = added["latest"]
+    return latest
 
 
 def strongest_level(user: Any) -> Level:

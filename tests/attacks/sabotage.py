@@ -47,6 +47,11 @@ class Defence:
     tests: int = 0
 
 
+def claimed(request: Any) -> str:
+    """The address that a header names, whoever wrote it."""
+    return str(request.META.get("HTTP_X_FORWARDED_FOR") or request.META["REMOTE_ADDR"])
+
+
 # --- how defences are taken away ------------------------------------------------------------------
 
 
@@ -850,6 +855,20 @@ DEFENCES = {
         "nor where a client document is fetched",
         wrap("core.outbound:_read", following_redirects),
         "attacks/test_a065_client_documents.py",
+    ),
+    "A093": Defence(
+        "spellings of an address are one account",
+        wrap(
+            "risk.history:digests_of_attempt",
+            lambda original, **what: original(**what) | {"account": os.urandom(16)},
+        ),
+    ),
+    "A098": Defence(
+        "what a header claims is no address", replace("risk.receivers:client_address", claimed)
+    ),
+    "A099": Defence(
+        "tries on many accounts count by where they come from",
+        replace("risk.evidence:spray", lambda **_: None),
     ),
     "A104": Defence(
         "a step that was used is not accepted again",

@@ -8,6 +8,7 @@ from accounts import budget
 from accounts.models import GuessBudget
 from audit.events import Event
 from audit.models import AuditEvent
+from risk.models import FailedSignIn, SignIn
 from tests import cast
 from tests.cast import PASSWORD, Person
 
@@ -58,3 +59,22 @@ def test_unicode_lookalikes_are_other_addresses_not_more_guesses_at_this_one(
     for login in ("nına@acme.example", "nina@acme.example\u200b", "\uff4eina@acme.example"):  # noqa: RUF001
         guess(client, login, PASSWORD)
         assert "_auth_user_id" not in client.session
+
+
+def test_spellings_are_one_account_for_risk_as_well(client: Browser, newcomer: Person) -> None:
+    for number in range(8):
+        guess(client, SPELLINGS[number % 4], address=f"10.0.{number}.1")
+
+    assert FailedSignIn.objects.values("account").distinct().count() == 1
+    assert FailedSignIn.objects.count() == 8
+
+
+def test_a_burst_of_guesses_counts_against_the_sign_in_that_follows(
+    newcomer: Person,
+) -> None:
+    for number in range(8):
+        guess(Browser(), SPELLINGS[number % 4], address=f"10.0.{number}.1")
+
+    guess(Browser(), newcomer.email, PASSWORD, address="10.0.0.1")
+
+    assert "failures" in [code for code, _ in SignIn.unscoped.get().reasons]

@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from audit.events import Event
 from audit.models import AuditEvent
+from risk.models import FailedSignIn, SignIn
 from tests.cast import Person
 
 FORGED = [
@@ -67,3 +68,29 @@ def test_fewer_hops_than_proxies_are_no_fault(client: Browser, newcomer: Person,
     settings.TRUSTED_PROXY_COUNT = settings.ALLAUTH_TRUSTED_PROXY_COUNT = 3
     assert fail(client, HTTP_X_FORWARDED_FOR="198.51.100.1").status_code == 200
     assert AuditEvent.objects.get(event=Event.LOGIN_FAILED).address == "203.0.113.9"
+
+
+@pytest.mark.parametrize("headers", FORGED)
+def test_risk_judges_the_peer_not_the_claim(
+    client: Browser, newcomer: Person, headers: dict[str, str]
+) -> None:
+    client.post(
+        reverse("account_login"),
+        {"login": newcomer.email, "password": newcomer.password},
+        REMOTE_ADDR="203.0.113.9",
+        **headers,
+    )
+
+    assert SignIn.unscoped.get().address == "203.0.113.9"
+
+
+def test_a_new_claim_each_time_does_not_hide_a_spray(client: Browser, db: None) -> None:
+    for number in range(6):
+        client.post(
+            reverse("account_login"),
+            {"login": f"p{number}@acme.example", "password": "wrong"},
+            REMOTE_ADDR="203.0.113.9",
+            HTTP_X_FORWARDED_FOR=f"198.51.100.{number}",
+        )
+
+    assert FailedSignIn.objects.values("address").distinct().count() == 1

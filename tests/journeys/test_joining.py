@@ -51,6 +51,7 @@ def test_a_guest_with_a_role_that_demands_two_steps(
         "accounts.invitation.accepted",
         "devices.browser.first_seen",
         "sessions.session.started",
+        "risk.login.assessed",
         "sessions.assurance.raised",
         "mfa.factor.added",
         "idp.consent.granted",

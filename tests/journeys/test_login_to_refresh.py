@@ -57,6 +57,7 @@ def test_the_main_story(visitor: Visitor, notes: Client, employee: Person, later
         "mfa.challenge.passed",
         "devices.browser.first_seen",
         "sessions.session.started",
+        "risk.login.assessed",
         "idp.consent.granted",
         "idp.code.issued",
         "idp.code.redeemed",
