@@ -39,7 +39,7 @@ def raise_user_risk(
     A level that still holds is never lowered, and its reasons stay beside the new one.
     """
     ends_at = now + LASTS[level]
-    risk, is_new = UserRisk.unscoped.select_for_update().get_or_create(
+    risk, is_new = UserRisk.objects.within_id(organisation_id).select_for_update().get_or_create(
         user_id=user_id,
         defaults={
             "organisation_id": organisation_id, "level": level, "reasons": [reason],
@@ -81,7 +81,12 @@ def clear_user_risk(
     raised_after: datetime | None = None,
 ) -> bool:
     """End the mark; raised_after: only if it was made since. Returns whether there was one."""
-    risk = UserRisk.unscoped.select_for_update().filter(user_id=user_id, ends_at__gt=now).first()
+    risk = (
+        UserRisk.objects.within_id(organisation_id)
+        .select_for_update()
+        .filter(user_id=user_id, ends_at__gt=now)
+        .first()
+    )
     if risk is None or (raised_after is not None and risk.raised_at <= raised_after):
         return False
     previous = RiskLevel(risk.level)

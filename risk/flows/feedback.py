@@ -27,7 +27,9 @@ def judge_sign_in(
     whoever took the account over would say the same. Saying it again changes nothing; the last word
     counts, but an administrator's is not undone by a user's.
     """
-    locked = SignIn.unscoped.select_for_update().get(pk=sign_in.pk)
+    locked = (
+        SignIn.objects.within_id(sign_in.organisation_id).select_for_update().get(pk=sign_in.pk)
+    )
     if locked.verdict == verdict or (locked.judged_by == "administrator" and by == "user"):
         return locked
     locked.verdict, locked.judged_by, locked.judged_at = verdict, by, now
