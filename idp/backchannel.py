@@ -22,7 +22,8 @@ from core import clock
 from core.assurance import Level
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import outbox, ping_delivery, polled_requests
+from idp import polled_requests
+from idp.delivery import outbox, pings
 from idp.models import BackchannelAuthentication, Client
 from idp.models.client import CIBA
 from sessions.models import LoginSession
@@ -99,9 +100,7 @@ def _start(wanted: Wanted, *, client: Client, now: datetime) -> str:
         expires_at=now + wanted.lifetime,
     )
     if wanted.notification_token:
-        ping_delivery.prepare(
-            asked, token=wanted.notification_token, auth_req_id=auth_req_id, now=now
-        )
+        pings.prepare(asked, token=wanted.notification_token, auth_req_id=auth_req_id, now=now)
     record(
         Event.BACKCHANNEL_AUTHENTICATION_STARTED,
         organisation_id=client.organisation_id,
@@ -197,5 +196,5 @@ def _close(
     polled_requests.record(
         event, asked, user=user, session=session, now=now, facts={"request": asked.id}
     )
-    if ping_delivery.release(asked, now=now):
+    if pings.release(asked, now=now):
         transaction.on_commit(lambda: outbox.hurry("idp.tasks.deliver_pings"))

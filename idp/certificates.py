@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
 
 from core.errors import Refusal
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 
 MAX_HEADER_LENGTH = 16_384
 SUCCESS = "SUCCESS"  # nginx's $ssl_client_verify

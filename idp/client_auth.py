@@ -22,8 +22,8 @@ from core.limits import Limit
 from core.prepared import Row
 from idp import assertions, certificates, client_keys, storage
 from idp.client_documents import address
-from idp.metadata import ClientMetadata
 from idp.models import Client
+from idp.registration.metadata import ClientMetadata
 from idp.wire import Request
 
 CACHE_LIFETIME_SECONDS = 5.0

@@ -21,7 +21,7 @@ from core import clock, outbound, strict_json
 from core.errors import Refusal
 from core.outbound import OutboundError
 from idp import algorithms
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 
 ACCEPT = "application/jwk-set+json, application/json"
 MAX_KEYS = 20

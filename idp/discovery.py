@@ -14,7 +14,7 @@ from idp.authorization.reply import MODES
 from idp.endpoints.global_revocation import AUTH_METHODS
 from idp.models import Client
 from idp.models.client import CIBA, DEVICE_CODE, SCOPES, SECRET_METHODS, TOKEN_EXCHANGE
-from idp.registration_backchannel import DELIVERY_MODES
+from idp.registration.backchannel import DELIVERY_MODES
 from idp.response_types import RESPONSE_TYPES
 from idp.tokens import encryption, standard_claims, status, subject
 

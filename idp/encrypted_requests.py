@@ -16,7 +16,7 @@ from core import strict_json
 from core.errors import Refusal
 from idp import encryption_keys
 from idp.encryption_keys import ALGORITHMS
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 from idp.tokens.encryption import ENCRYPTIONS
 
 HEADERS = frozenset({"alg", "enc", "kid", "epk", "apu", "apv", "typ", "cty"})

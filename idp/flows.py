@@ -15,15 +15,8 @@ from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import (
-    logos,
-    registration,
-    registration_addresses,
-    registration_keys,
-    registration_subject,
-)
-from idp.initiation import start_url
-from idp.metadata import ClientMetadata
+from idp import logos
+from idp.authorization.initiation import start_url
 from idp.models import (
     AuthorizationCode,
     BackchannelAuthentication,
@@ -34,7 +27,9 @@ from idp.models import (
 )
 from idp.models.client import SECRET_METHODS
 from idp.models.token import RevokeReason
-from idp.registration_subject import SectorList
+from idp.registration import addresses, credentials, rules, sectors
+from idp.registration.metadata import ClientMetadata
+from idp.registration.sectors import SectorList
 
 DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
 DEFAULT_SCOPES = ("openid", "profile", "email")
@@ -103,13 +98,13 @@ def register_client(
 ) -> RegisteredClient:
     """Register an application; one that authenticates by a secret gets one of 256 bits.
 
-    metadata: what `idp.metadata.ClientMetadata` knows beyond the rest.
+    metadata: what `idp.registration.metadata.ClientMetadata` knows beyond the rest.
     actor: the administrator; None at the command line. sector: the list of its sector, from whoever
     begins a transaction around this; else it is fetched here, before ours. Refuses INVALID_REQUEST
     for values that cannot be registered, with a sentence for the administrator.
     """
-    kind = registration.check_kind(kind)
-    values = registration.check(
+    kind = rules.check_kind(kind)
+    values = rules.check(
         {
             "name": name,
             "redirect_uris": redirect_uris,
@@ -128,15 +123,15 @@ def register_client(
         kind=kind,
     )
     known = ClientMetadata.from_json(values["metadata"])
-    registration.check_way_back(values["grant_types"], values["redirect_uris"])
-    registration.check_fit(values["grant_types"], known)
+    rules.check_way_back(values["grant_types"], values["redirect_uris"])
+    rules.check_fit(values["grant_types"], known)
     method = values["token_endpoint_auth_method"]
-    registration_keys.check_method(method, known)
-    registration_addresses.check_front_channel(known, values["redirect_uris"])
-    sector = sector or registration_subject.sector_list(known)
+    credentials.check_method(method, known)
+    addresses.check_front_channel(known, values["redirect_uris"])
+    sector = sector or sectors.sector_list(known)
     secret = new_token() if method in SECRET_METHODS else None
     with transaction.atomic():
-        registration_subject.check(known, values["redirect_uris"], sector)
+        sectors.check(known, values["redirect_uris"], sector)
         client = Client.objects.create(
             client_id=f"app_{new_token(16)}",
             organisation=organisation,
@@ -179,11 +174,11 @@ def sector_after(client: Client, changes: Mapping[str, Any]) -> SectorList | Non
     if not values:
         return None
     current = Client.objects.within_id(client.organisation_id).get(pk=client.pk)
-    checked = registration.check(values, kind=current.kind)
+    checked = rules.check(values, kind=current.kind)
     if all(getattr(current, name) == value for name, value in checked.items()):
         return None
     known = checked.get("metadata", current.metadata)
-    return registration_subject.sector_list(ClientMetadata.from_json(known))
+    return sectors.sector_list(ClientMetadata.from_json(known))
 
 
 @transaction.atomic
@@ -200,7 +195,7 @@ def change_client(
     if unknown:
         raise TypeError(f"these cannot be changed: {', '.join(sorted(unknown))}")
     locked = _lock(client)
-    checked = registration.check(changes, kind=locked.kind)
+    checked = rules.check(changes, kind=locked.kind)
     before = {name: getattr(locked, name) for name in checked}
     changed = {name: value for name, value in checked.items() if before[name] != value}
     if not changed:
@@ -209,11 +204,11 @@ def change_client(
         raise Refusal.invalid_request("Its own document says this: it is changed there.")
     for name, value in changed.items():
         setattr(locked, name, value)
-    registration.check_way_back(locked.grant_types, locked.redirect_uris)
-    registration.check_fit(locked.grant_types, ClientMetadata.from_json(locked.metadata))
+    rules.check_way_back(locked.grant_types, locked.redirect_uris)
+    rules.check_fit(locked.grant_types, ClientMetadata.from_json(locked.metadata))
     if {"metadata", "token_endpoint_auth_method"} & changed.keys():
         method = locked.token_endpoint_auth_method
-        registration_keys.check_method(method, ClientMetadata.from_json(locked.metadata))
+        credentials.check_method(method, ClientMetadata.from_json(locked.metadata))
         if method in SECRET_METHODS and locked.secret_digest is None:
             raise Refusal.invalid_request("This client has no secret: register it anew.")
         if method not in SECRET_METHODS:
@@ -222,8 +217,8 @@ def change_client(
             locked.secret_sealed = None
     if {"metadata", "redirect_uris"} & changed.keys():
         known = ClientMetadata.from_json(locked.metadata)
-        registration_addresses.check_front_channel(known, locked.redirect_uris)
-        registration_subject.check(known, locked.redirect_uris, sector)
+        addresses.check_front_channel(known, locked.redirect_uris)
+        sectors.check(known, locked.redirect_uris, sector)
     locked.changed_at = now
     locked.save(update_fields=[*changed, *SECRET_FIELDS, "changed_at"])
     logos.follow(locked, now=now)

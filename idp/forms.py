@@ -8,13 +8,13 @@ from django import forms
 from accounts.models import REQUIRED_ACR, REQUIRED_TIER
 from core import user_codes
 from core.errors import Refusal
-from idp import registration, registration_addresses, registration_keys
 from idp.dynamic_registration.flows import MAX_LIFETIME, MAX_USES
 from idp.dynamic_registration.ways import IMPLICIT
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES, OURS
-from idp.metadata import ClientMetadata
 from idp.models import Client, InitialAccessToken
 from idp.models.client import GRANT_TYPES, SCOPES
+from idp.registration import addresses, credentials, rules
+from idp.registration.metadata import ClientMetadata
 
 
 class ConsentForm(forms.Form):
@@ -108,20 +108,20 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.add_error(name, "Its own document says this: it is changed there.")
                 continue
             try:
-                cleaned |= registration.check({name: cleaned[name]}, kind=kind)
+                cleaned |= rules.check({name: cleaned[name]}, kind=kind)
             except Refusal as refusal:
                 self.add_error(name, refusal.detail)
         if not self.errors:
             try:
-                registration.check_way_back(cleaned["grant_types"], cleaned["redirect_uris"])
+                rules.check_way_back(cleaned["grant_types"], cleaned["redirect_uris"])
             except Refusal as refusal:
                 self.add_error("redirect_uris", refusal.detail)
         if not self.errors:
             try:
                 known = ClientMetadata.from_json(cleaned["metadata"])
-                registration.check_fit(cleaned["grant_types"], known)
-                registration_keys.check_method(cleaned["token_endpoint_auth_method"], known)
-                registration_addresses.check_front_channel(known, cleaned["redirect_uris"])
+                rules.check_fit(cleaned["grant_types"], known)
+                credentials.check_method(cleaned["token_endpoint_auth_method"], known)
+                addresses.check_front_channel(known, cleaned["redirect_uris"])
             except Refusal as refusal:
                 self.add_error("metadata", refusal.detail)
         return cleaned
@@ -152,12 +152,12 @@ class InitialAccessTokenForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("organisation", "name", "grant_types", "scopes")
 
     def clean_name(self) -> str:
-        name: str = _allowed("name", registration.check_name, self.cleaned_data["name"])
+        name: str = _allowed("name", rules.check_name, self.cleaned_data["name"])
         return name
 
     def clean_scopes(self) -> list[str]:
         scopes: list[str] = self.cleaned_data["scopes"]
-        return list(_allowed("scopes", registration.check_scopes, scopes))
+        return list(_allowed("scopes", rules.check_scopes, scopes))
 
 
 def _allowed(name: str, check: Callable[[Any], Any], value: Any) -> Any:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from idp import registration_addresses
 from idp.client_documents.address import host_of
-from idp.metadata import ClientMetadata
 from idp.models import Client
+from idp.registration import addresses
+from idp.registration.metadata import ClientMetadata
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def introduce(client: Client) -> Introduction:
     known = ClientMetadata.from_json(client.metadata)
 
     def plain(uri: str) -> str:
-        return uri if registration_addresses.origin_of(uri) else ""
+        return uri if addresses.origin_of(uri) else ""
 
     return Introduction(
         policy_uri=plain(known.policy_uri),

@@ -24,12 +24,13 @@ from core import outbound
 from core.errors import Refusal
 from core.limits import spend
 from core.outbound import OutboundBusy, OutboundError
-from idp import outbox, pictures
+from idp import pictures
+from idp.delivery import outbox
+from idp.delivery.outbox import Attempt
 from idp.limits import CLIENT_LOGO_HOSTS
-from idp.metadata import ClientMetadata
 from idp.models import Client, ClientLogo
-from idp.outbox import Attempt
 from idp.pictures import NotAPictureError, Picture
+from idp.registration.metadata import ClientMetadata
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet

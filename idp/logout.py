@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from core.errors import Refusal
-from idp.metadata import ClientMetadata
 from idp.models import Client, RefreshFamily
+from idp.registration.metadata import ClientMetadata
 from idp.requests import LogoutParams, with_query
 from idp.tokens import verify
 from idp.tokens.subject import subject_of

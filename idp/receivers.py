@@ -5,8 +5,8 @@ from typing import Any
 from django.dispatch import receiver
 
 from core import clock
-from idp import outbox
-from idp.logout_delivery import note_ended
+from idp.delivery import outbox
+from idp.delivery.logout_tokens import note_ended
 from idp.models import RefreshFamily
 from idp.models.token import RevokeReason
 from sessions.models import LoginSession

@@ -27,7 +27,7 @@ from idp import client_keys, encrypted_requests, storage
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
 from idp.assertions import CLAIM_ASSERTION, is_jti
 from idp.limits import REQUEST_REFERENCES
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 from idp.requests import BACKCHANNEL, PROTOCOL, STRUCTURED, TEXT, AuthorizationParams
 
 HEADERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})

@@ -6,8 +6,8 @@ client has to register each such type; an access token alone is not to be had at
 """
 
 from core.errors import Refusal
-from idp.metadata import ClientMetadata
 from idp.models.client import Client
+from idp.registration.metadata import ClientMetadata
 
 WORDS = ("code", "id_token", "token")
 RESPONSE_TYPES = (

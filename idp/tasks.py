@@ -15,8 +15,9 @@ from django.db.models import Q
 from audit.events import Event
 from audit.recorder import record
 from core import clock
-from idp import keys, logos, logout_delivery, outbox, ping_delivery
+from idp import keys, logos
 from idp.client_documents.flows import look_again
+from idp.delivery import logout_tokens, outbox, pings
 from idp.models import (
     AuthorizationCode,
     AuthorizationRequest,
@@ -88,16 +89,14 @@ def fetch_client_logos() -> int:
 @shared_task
 def deliver_logout_tokens() -> int:
     """Tell clients of ended sessions; returns how many took it."""
-    logout_delivery.note_ended(now=clock.now())
-    return outbox.deliver(
-        lambda now, without: logout_delivery.deliver_next(now=now, without=without)
-    )
+    logout_tokens.note_ended(now=clock.now())
+    return outbox.deliver(lambda now, without: logout_tokens.deliver_next(now=now, without=without))
 
 
 @shared_task
 def deliver_pings() -> int:
     """Tell clients that a person has answered them; returns how many took it."""
-    return outbox.deliver(lambda now, without: ping_delivery.deliver_next(now=now, without=without))
+    return outbox.deliver(lambda now, without: pings.deliver_next(now=now, without=without))
 
 
 @shared_task
@@ -122,7 +121,7 @@ def purge() -> int:
         ),
     ):
         deleted += rows.delete()[0]
-    return deleted + logout_delivery.purge(now=now)
+    return deleted + logout_tokens.purge(now=now)
 
 
 def _retire_expired(now: object) -> int:

@@ -13,8 +13,8 @@ from dataclasses import replace
 from core.errors import Refusal
 from idp import authorization_details, claims_request, resources, response_types
 from idp.authorization import reply
-from idp.metadata import ClientMetadata
 from idp.models import Client
+from idp.registration.metadata import ClientMetadata
 from idp.requests import AuthorizationParams
 from idp.tokens import verify
 

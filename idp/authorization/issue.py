@@ -18,8 +18,8 @@ from audit.recorder import record
 from core.assurance import Level
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import keys, pushed_requests, request_objects, session_state
-from idp.authorization import front_channel, reply
+from idp import keys, pushed_requests, request_objects
+from idp.authorization import front_channel, reply, session_state
 from idp.authorization import pending as pending_requests
 from idp.authorization.reply import Reply
 from idp.models import AuthorizationCode, AuthorizationRequest, Client

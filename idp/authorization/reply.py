@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from django.conf import settings
 
-from idp.metadata import ClientMetadata
 from idp.models import Client
+from idp.registration.metadata import ClientMetadata
 from idp.requests import AuthorizationParams, with_query
 from idp.tokens import mint
 

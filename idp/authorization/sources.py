@@ -10,8 +10,8 @@ from django.http import QueryDict
 
 from core.errors import Refusal
 from idp import pushed_requests, request_objects
-from idp.metadata import ClientMetadata
 from idp.models import Client
+from idp.registration.metadata import ClientMetadata
 from idp.request_objects import Signed
 from idp.requests import AuthorizationParams, only
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from core.errors import Refusal
-from idp import registration_addresses
+from idp.registration import addresses
 
 PREFIX = "https://"
 MAX_LENGTH = 255
@@ -57,7 +57,7 @@ def check(client_id: str) -> None:
 def _fault_of(client_id: str) -> str:
     if len(client_id) > MAX_LENGTH:
         return f"is longer than {MAX_LENGTH} characters"
-    fault = registration_addresses.fault_of(client_id, is_asked=True)
+    fault = addresses.fault_of(client_id, is_asked=True)
     if fault:
         return fault
     parts = urlsplit(client_id)
@@ -65,6 +65,6 @@ def _fault_of(client_id: str) -> str:
         return "must name its host in lower-case ASCII, and a port in plain digits or not at all"
     if not parts.path:
         return "must have a path"
-    if registration_addresses.DOT_SEGMENT.search(parts.path):
+    if addresses.DOT_SEGMENT.search(parts.path):
         return "must have no dot segments"
     return ""

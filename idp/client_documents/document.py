@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from accounts.models import Organisation
 from core.errors import Refusal
-from idp import registration, registration_addresses, registration_keys, registration_subject
 from idp.client_documents.address import host_of, origin_of
 from idp.dynamic_registration import document
 from idp.dynamic_registration.document import Registration
 from idp.dynamic_registration.permission import DEFAULT_SCOPES, Permission
-from idp.metadata import ClientMetadata
+from idp.registration import addresses, credentials, rules, sectors
+from idp.registration.metadata import ClientMetadata
 
 METHODS = frozenset({"none", "private_key_jwt"})
 GRANT_TYPES = frozenset({"authorization_code", "refresh_token"})
@@ -43,8 +43,8 @@ def read(client_id: str, members: Mapping[str, Any], organisation: Organisation)
         sent["scope"] = " ".join(word for word in sent["scope"].split() if word in DEFAULT_SCOPES)
     read = document.read(sent, Permission(organisation, GRANT_TYPES, DEFAULT_SCOPES, True))
     known = ClientMetadata.from_json(read.values["metadata"])
-    registration_keys.check_method(read.values["token_endpoint_auth_method"], known)
-    registration.check_way_back(read.values["grant_types"], read.values["redirect_uris"])
+    credentials.check_method(read.values["token_endpoint_auth_method"], known)
+    rules.check_way_back(read.values["grant_types"], read.values["redirect_uris"])
     if known.require_pushed_authorization_requests:  # only a client that has a row can push
         raise _refusal("A client that nobody has allowed yet cannot push its requests.")
     for uri in (*read.values["redirect_uris"], *read.values["post_logout_redirect_uris"]):
@@ -53,14 +53,14 @@ def read(client_id: str, members: Mapping[str, Any], organisation: Organisation)
         uri = getattr(known, name)
         if uri and origin_of(uri) != origin_of(client_id):
             raise _refusal(f"{name} is not at the origin of the client_id.")
-    registration_subject.check(known, read.values["redirect_uris"], None)
+    sectors.check(known, read.values["redirect_uris"], None)
     return read
 
 
 def _is_at(client_id: str, uri: Any) -> bool:
     return (
         isinstance(uri, str)
-        and not registration_addresses.fault_of(uri)
+        and not addresses.fault_of(uri)
         and origin_of(uri) == origin_of(client_id)
     )
 

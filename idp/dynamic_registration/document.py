@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from core.errors import Refusal
-from idp import discovery, metadata, registration
+from idp import discovery
 from idp.dynamic_registration import ways
 from idp.dynamic_registration.permission import Permission
-from idp.metadata import ClientMetadata
 from idp.models import Client
+from idp.registration import metadata, rules
+from idp.registration.metadata import ClientMetadata
 
 # Ours, and none of an application's own business.
 KEPT_FROM_CLIENTS = {
@@ -174,7 +175,7 @@ def with_ours(wanted: Mapping[str, Any], *, client: Client) -> dict[str, Any]:
 
 def _checked(column: str, value: Any, *, kind: str) -> Any:
     try:
-        return registration.check({column: value}, kind=kind)[column]
+        return rules.check({column: value}, kind=kind)[column]
     except Refusal as refusal:
         if refusal.status != 400:  # noqa: PLR2004 - not about what was sent
             raise
@@ -219,9 +220,7 @@ def _check_application_type(
         parts = urlsplit(uri)
         if parts.scheme not in {"https", "http"}:
             raise Refusal("invalid_redirect_uri", "A scheme of its own is for native applications.")
-        if is_implicit and (
-            parts.scheme != "https" or parts.hostname in registration.LOOPBACK_HOSTS
-        ):
+        if is_implicit and (parts.scheme != "https" or parts.hostname in rules.LOOPBACK_HOSTS):
             raise Refusal(
                 "invalid_redirect_uri", "A web application without the code uses https addresses."
             )
@@ -233,7 +232,7 @@ def _name_for(redirect_uris: list[str]) -> str:
         host = urlsplit(redirect_uris[0]).hostname if redirect_uris else None
     except ValueError:
         host = None
-    return (host or "Unnamed application")[: registration.MAX_NAME_LENGTH]
+    return (host or "Unnamed application")[: rules.MAX_NAME_LENGTH]
 
 
 def _text(sent: Mapping[str, Any], name: str) -> str | None:

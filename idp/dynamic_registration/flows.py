@@ -13,14 +13,14 @@ from audit.events import Event
 from audit.recorder import record, ref
 from core.errors import Refusal
 from core.ids import digest, equal, new_token
-from idp import registration
 from idp.dynamic_registration import document, permission, statements, ways
 from idp.dynamic_registration.permission import Permission
 from idp.flows import change_client, deactivate_client, register_client, sector_after
-from idp.metadata import ClientMetadata
 from idp.models import Client, InitialAccessToken
 from idp.models.client import GRANT_TYPES, KEY_METHODS, SECRET_METHODS
-from idp.registration_subject import sector_list
+from idp.registration import rules
+from idp.registration.metadata import ClientMetadata
+from idp.registration.sectors import sector_list
 
 MAX_USES = 1_000
 MAX_LIFETIME = timedelta(days=365)
@@ -75,11 +75,11 @@ def make_initial_access_token(
     text = new_token()
     token = InitialAccessToken.objects.create(
         organisation=organisation,
-        name=registration.check_name(name) if name.strip() else "",
+        name=rules.check_name(name) if name.strip() else "",
         digest=digest(text),
         uses_left=uses,
         grant_types=list(grant_types),
-        scopes=registration.check_scopes(scopes),
+        scopes=rules.check_scopes(scopes),
         created_by=created_by,
         created_at=now,
         expires_at=now + lifetime,

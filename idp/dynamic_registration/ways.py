@@ -7,8 +7,8 @@ cannot be asked for, and whoever may use the authorization endpoint has `authori
 from collections.abc import Sequence
 
 from core.errors import Refusal
-from idp.metadata import ClientMetadata
 from idp.models import Client
+from idp.registration.metadata import ClientMetadata
 
 CODE, IMPLICIT = "authorization_code", "implicit"
 GRANTS_OF_WORDS = {"code": CODE, "id_token": IMPLICIT, "token": IMPLICIT}

@@ -27,10 +27,10 @@ from idp.backchannel import Wanted
 from idp.client_auth import MachineClient
 from idp.endpoints.callers import as_parameters, authenticated
 from idp.limits import BACKCHANNEL_AUTHENTICATIONS
-from idp.metadata import ClientMetadata
 from idp.models import Client
 from idp.models.client import CIBA
-from idp.registration_backchannel import PING
+from idp.registration.backchannel import PING
+from idp.registration.metadata import ClientMetadata
 from idp.requests import BACKCHANNEL, BackchannelParams
 from idp.tokens import subject, verify
 from idp.wire import Answer, Request, json_answer

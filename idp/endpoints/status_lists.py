@@ -5,7 +5,7 @@ from uuid import UUID
 
 from core import clock
 from core.errors import Refusal
-from idp import status_lists
+from idp.tokens import status_lists
 from idp.wire import JSON, Answer, Request, error_answer, json_answer
 
 CROSS_ORIGIN = ("Access-Control-Allow-Origin", "*")

@@ -27,7 +27,7 @@ class Client(ScopedModel):
     audience: `aud` of access tokens; empty means the issuer itself.
     previous_secret_digest: the secret before, still good until previous_secret_expires_at.
     secret_sealed: the secret itself, only for client_secret_jwt, which needs it to verify.
-    metadata: what else it registered (`idp.metadata.ClientMetadata`).
+    metadata: what else it registered (`idp.registration.metadata.ClientMetadata`).
     registration_digest: SHA-256 of its registration access token (RFC 7592), if it has one.
     document_digest: SHA-256 of what its document says, if it describes itself by one at its
     client_id (`idp.client_documents`). Nobody else may change what that says.

@@ -7,7 +7,7 @@ from core.scope import ScopedModel
 
 
 class Delivery(ScopedModel):
-    """That one client is to be told something, by a worker (`idp.outbox`).
+    """That one client is to be told something, by a worker (`idp.delivery.outbox`).
 
     attempts: tries so far. next_attempt_at: when to try next; None once it is settled.
     delivered_at: when the client accepted it; a settled row without was given up, see last_error.

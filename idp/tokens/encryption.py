@@ -14,7 +14,7 @@ from joserfc.jwe import JWERegistry
 from core.errors import Refusal
 from idp.client_auth import MachineClient
 from idp.client_keys import ClientKey, keys_of
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 
 KEY_TYPES = {"RSA-OAEP-256": "RSA", "ECDH-ES": "EC", "ECDH-ES+A256KW": "EC"}
 ALGORITHMS = tuple(KEY_TYPES)

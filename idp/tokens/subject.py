@@ -18,9 +18,9 @@ from accounts.models import User
 from core import clock
 from core.errors import Refusal
 from idp.client_auth import MachineClient
-from idp.metadata import ClientMetadata
 from idp.models import Client
 from idp.models.subject import ONLY, PairwiseSalt
+from idp.registration.metadata import ClientMetadata
 
 PAIRWISE = "pairwise"
 SUBJECT_TYPES = ("public", PAIRWISE)

@@ -494,7 +494,7 @@ DEFENCES = {
     ),
     "A014": Defence(
         "names hold no signs that fake",
-        replace("idp.registration:check_name", lambda name: name),
+        replace("idp.registration.rules:check_name", lambda name: name),
         "attacks/test_a014_markup_in_registrations.py",
     ),
     "A014-logos": Defence(
@@ -598,7 +598,7 @@ DEFENCES = {
     ),
     "A067": Defence(
         "an address holds no braces",
-        replace("idp.registration_addresses:CHARACTERS", re.compile(".*")),
+        replace("idp.registration.addresses:CHARACTERS", re.compile(".*")),
     ),
     "A069": Defence(
         "who must sign is held to it",
@@ -800,7 +800,7 @@ DEFENCES = {
     ),
     "A054": Defence(
         "only algorithms of a short list can be registered",
-        replace("idp.registration_responses:completed", lambda known: known),
+        replace("idp.registration.responses:completed", lambda known: known),
     ),
     "A055": Defence(
         "headers have a greatest length, and errors are caught",
@@ -827,7 +827,7 @@ DEFENCES = {
     ),
     "A065-registered": Defence(
         "an address inside is not registered",
-        replace("idp.registration_addresses:_is_inside", lambda _: False),
+        replace("idp.registration.addresses:_is_inside", lambda _: False),
         "attacks/test_a065_registration_points_inside.py",
     ),
     "A065-logo": Defence(

@@ -13,10 +13,10 @@ from audit.models import AuditEvent
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, new_id
-from idp import registration
 from idp.flows import connected_applications, register_client, revoke_consent, update_client
 from idp.models import BackchannelAuthentication, Client, RefreshFamily
 from idp.models.client import CIBA
+from idp.registration import rules
 from idp.tasks import purge
 from mfa.models import PasskeyFactor
 from sessions.models import LoginSession
@@ -170,14 +170,14 @@ class TestAsking:
 
 class TestRegistration:
     def test_ciba_brings_refresh_tokens_and_needs_no_redirect_uri(self) -> None:
-        kept = registration.check_grant_types([CIBA, "refresh_token"], kind="confidential")
+        kept = rules.check_grant_types([CIBA, "refresh_token"], kind="confidential")
 
         assert kept == ["refresh_token", CIBA]
-        registration.check_way_back(kept, [])
+        rules.check_way_back(kept, [])
 
     def test_it_is_for_confidential_clients(self) -> None:
         with pytest.raises(Refusal, match="confidential"):
-            registration.check_grant_types([CIBA], kind="public")
+            rules.check_grant_types([CIBA], kind="public")
 
     @pytest.mark.parametrize(
         ("metadata", "why"),
@@ -205,7 +205,7 @@ class TestRegistration:
     )
     def test_what_cannot_be_done_is_refused(self, metadata: dict[str, Any], why: str) -> None:
         with pytest.raises(Refusal, match=why) as refused:
-            registration.check_metadata(metadata)
+            rules.check_metadata(metadata)
         assert refused.value.code == "invalid_client_metadata"
 
     def test_the_grant_type_needs_a_delivery_mode(self, acme: Any, bank: Client) -> None:

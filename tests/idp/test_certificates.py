@@ -14,7 +14,7 @@ from core import clock
 from core.errors import Refusal
 from idp import certificates
 from idp.certificates import NO_CERTIFICATE, certificate_of, has_registered_name, thumbprint
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 from tests.support.elsewhere import authority
 
 SANS = [

@@ -9,7 +9,7 @@ from joserfc.jwk import OctKey
 from core.errors import Refusal
 from idp import client_keys
 from idp.client_keys import check_jwks, keys_of, verified
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 from tests.support.assertions import claims, ec_key, jwks, rsa_key, sign
 
 SMALL = {

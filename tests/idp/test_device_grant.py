@@ -12,10 +12,10 @@ from audit.models import AuditEvent
 from core import clock, outbound
 from core.ids import digest
 from idp import device as devices
-from idp import registration
 from idp.flows import connected_applications, revoke_consent, update_client
 from idp.models import Client, Consent, DeviceAuthorization, RefreshFamily
 from idp.models.client import DEVICE_CODE
+from idp.registration import rules
 from idp.tasks import purge
 from sessions.models import LoginSession
 from tests import cast
@@ -114,12 +114,12 @@ class TestStarting:
 
 class TestRegistration:
     def test_device_code_brings_refresh_tokens(self):
-        kept = registration.check_grant_types([DEVICE_CODE, "refresh_token"], kind="public")
+        kept = rules.check_grant_types([DEVICE_CODE, "refresh_token"], kind="public")
 
         assert kept == ["refresh_token", DEVICE_CODE]
 
     def test_it_needs_no_redirect_uri(self):
-        registration.check_way_back([DEVICE_CODE], [])
+        rules.check_way_back([DEVICE_CODE], [])
 
 
 class TestThePage:

@@ -173,8 +173,8 @@ class TestBadInput:
         assert reply.error == "invalid_client_metadata"
 
     def test_no_member_breaks_it(self, acme: Organisation) -> None:
-        from idp import metadata
         from idp.dynamic_registration.document import COLUMNS
+        from idp.registration import metadata
 
         token = initial_token(acme, uses=999)
         values = ["", "\n", "x" * 3000, 0, -1, 10**14, 1.5, True, [], [[]], {}, {"a": []}, ["\t"]]

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import Refusal
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 from idp.response_types import RESPONSE_TYPES, canonical, check_registered
 
 

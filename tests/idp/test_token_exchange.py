@@ -5,9 +5,9 @@ import pytest
 from audit.events import Event
 from audit.models import AuditEvent
 from core.errors import Refusal
-from idp import registration
 from idp.models import Client, RefreshFamily
 from idp.models.client import TOKEN_EXCHANGE
+from idp.registration import rules
 from tests.support import oauth
 from tests.support.exchange import LEDGER, api, exchange, introspect, token_for
 
@@ -87,7 +87,7 @@ def test_its_client_may_revoke_it(gateway, token):
 
 def test_public_clients_cannot_register_for_it():
     with pytest.raises(Refusal):
-        registration.check_grant_types([TOKEN_EXCHANGE], kind="public")
+        rules.check_grant_types([TOKEN_EXCHANGE], kind="public")
 
 
 @pytest.mark.spec("RFC 8414", "2", "the grant type is in the metadata")

@@ -28,8 +28,8 @@ from core.ids import new_token
 from examples.protected_api.guard import Keys, StatusLists
 from examples.protected_api.guard import Refused as GuardRefused
 from idp.models import Client
-from idp.status_lists import encode
 from idp.tokens import mint
+from idp.tokens.status_lists import encode
 from tests import cast
 from tests.cast import Person
 from tests.support.authorize import answer, authorize

@@ -121,7 +121,7 @@ DEFAULT = ClientMetadata()
 def parse(values: Mapping[str, Any]) -> ClientMetadata:
     """Read metadata that somebody sent; refuses INVALID_CLIENT_METADATA for a wrong name or type.
 
-    What the values may be is judged by `idp.registration`.
+    What the values may be is judged by `rules.py`.
     """
     for name, value in values.items():
         if name not in _TYPES:

@@ -20,10 +20,10 @@ from django.db.models import Exists, OuterRef
 from audit.events import Event
 from audit.recorder import record
 from core import outbound
-from idp import outbox
-from idp.metadata import ClientMetadata
+from idp.delivery import outbox
+from idp.delivery.outbox import Attempt, NotAcceptedError
 from idp.models import LogoutDelivery, RefreshFamily
-from idp.outbox import Attempt, NotAcceptedError
+from idp.registration.metadata import ClientMetadata
 from idp.tokens import claims, mint
 from idp.tokens.subject import subject_of
 
@@ -56,7 +56,7 @@ def note_ended(*, now: datetime, session_id: UUID | None = None) -> int:
 
 
 def deliver_next(*, now: datetime, without: Collection[UUID] = ()) -> Attempt | None:
-    """Try the next delivery that is due, as `idp.outbox` does it; None when there is none."""
+    """Try the next delivery that is due, as the outbox does it; None when there is none."""
     return outbox.try_next(LogoutDelivery, send=_send, abandon=_abandon, now=now, without=without)
 
 

@@ -15,10 +15,10 @@ from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
 from idp import tasks
+from idp.delivery.logout_tokens import deliver_next, note_ended
+from idp.delivery.outbox import MAX_ATTEMPTS
 from idp.flows import deactivate_client
-from idp.logout_delivery import deliver_next, note_ended
 from idp.models import Client, LogoutDelivery
-from idp.outbox import MAX_ATTEMPTS
 from sessions.current import current_session_id
 from sessions.flows import end_session
 from sessions.models import EndReason, LoginSession
@@ -123,7 +123,7 @@ class TestWhoIsTold:
         self, client: Browser, session: LoginSession, elsewhere: Elsewhere,
         django_capture_on_commit_callbacks: Any,
     ) -> None:  # fmt: skip
-        with mock.patch("idp.outbox.current_app") as app:
+        with mock.patch("idp.delivery.outbox.current_app") as app:
             with django_capture_on_commit_callbacks(execute=True):
                 client.post("/accounts/logout/")
 
@@ -138,7 +138,7 @@ class TestWhoIsTold:
         session = cast.sign_in(client, employee)
         oauth.redeem(acme_web, oauth.issue_code(acme_web, session))
 
-        with mock.patch("idp.outbox.current_app") as app:
+        with mock.patch("idp.delivery.outbox.current_app") as app:
             with django_capture_on_commit_callbacks(execute=True):
                 end(session)
 
@@ -148,7 +148,7 @@ class TestWhoIsTold:
     def test_a_broker_that_is_away_loses_nothing(
         self, session: LoginSession, elsewhere: Elsewhere, django_capture_on_commit_callbacks: Any
     ) -> None:
-        with mock.patch("idp.outbox.current_app") as app:
+        with mock.patch("idp.delivery.outbox.current_app") as app:
             app.send_task.side_effect = OSError("no broker")
             with django_capture_on_commit_callbacks(execute=True):
                 end(session)
@@ -283,7 +283,7 @@ def test_two_workers_tell_it_once(
 ) -> None:
     uri = elsewhere.serve(PATH, b"")
     told = cast.client("acme-told", acme, metadata={"backchannel_logout_uri": uri})
-    with mock.patch("idp.outbox.current_app"):
+    with mock.patch("idp.delivery.outbox.current_app"):
         for _ in range(4):
             session = cast.sign_in(Browser(), employee)
             oauth.redeem(told, oauth.issue_code(told, session))

@@ -8,8 +8,8 @@ from typing import Any
 
 from core.errors import Refusal
 from idp.client_keys import keys_of
-from idp.metadata import ClientMetadata
 from idp.models.client import Client
+from idp.registration.metadata import ClientMetadata
 from idp.tokens import encryption
 
 SIGNED = ("userinfo", "introspection")

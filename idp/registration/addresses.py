@@ -14,7 +14,7 @@ from django.conf import settings
 
 from core import http, outbound
 from core.errors import Refusal
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 
 MAX_LENGTH = 1_000
 CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")

@@ -4,8 +4,8 @@ import ipaddress
 
 from core.errors import Refusal
 from idp import algorithms, assertions, certificates, client_keys
-from idp.metadata import ClientMetadata
 from idp.models.client import Client
+from idp.registration.metadata import ClientMetadata
 
 Method = Client.AuthMethod
 ALGORITHMS = {

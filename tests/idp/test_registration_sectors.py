@@ -10,9 +10,9 @@ from django.db import connections, transaction
 from accounts.models import Organisation
 from core import clock, outbound
 from core.errors import Refusal
-from idp import registration_subject
 from idp.flows import register_client, update_client
 from idp.models import Client, InitialAccessToken
+from idp.registration import sectors
 from tests import cast
 from tests.support import registering
 from tests.support.elsewhere import Elsewhere
@@ -84,14 +84,14 @@ def test_a_change_that_leaves_it_alone_asks_nobody(
 
 def during_the_request(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     """Do something from elsewhere while the list is being fetched."""
-    fetch = registration_subject.sector_list
+    fetch = sectors.sector_list
 
     def meanwhile(known: Any) -> Any:
         found = fetch(known)
         act()
         return found
 
-    monkeypatch.setattr(registration_subject, "sector_list", meanwhile)
+    monkeypatch.setattr(sectors, "sector_list", meanwhile)
 
 
 def test_nobody_waits_for_the_row_meanwhile(

@@ -10,8 +10,8 @@ from django.test import Client as Browser
 from audit.events import Event
 from audit.models import AuditEvent
 from idp import tasks
+from idp.delivery.outbox import MAX_ATTEMPTS
 from idp.models import Client, PingDelivery
-from idp.outbox import MAX_ATTEMPTS
 from tests import cast
 from tests.cast import Person
 from tests.support import ciba
@@ -89,7 +89,7 @@ def test_the_answer_asks_a_worker_to_hurry_and_waits_for_nobody(
     bank: Client, alices: Browser, elsewhere: Elsewhere, django_capture_on_commit_callbacks: Any
 ) -> None:
     ask(bank)
-    with mock.patch("idp.outbox.current_app") as app:
+    with mock.patch("idp.delivery.outbox.current_app") as app:
         with django_capture_on_commit_callbacks(execute=True):
             ciba.decide(alices)
 

@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from idp.metadata import ClientMetadata
 from idp.models import Client
+from idp.registration.metadata import ClientMetadata
 from idp.requests import with_query
 
 

@@ -14,10 +14,10 @@ from audit.events import Event
 from audit.recorder import record
 from core import outbound
 from core.outbound import RedirectedError
-from idp import outbox
-from idp.metadata import ClientMetadata
+from idp.delivery import outbox
+from idp.delivery.outbox import Attempt, NotAcceptedError
 from idp.models import BackchannelAuthentication, PingDelivery
-from idp.outbox import Attempt, NotAcceptedError
+from idp.registration.metadata import ClientMetadata
 
 
 def prepare(
@@ -43,7 +43,7 @@ def release(asked: BackchannelAuthentication, *, now: datetime) -> bool:
 
 
 def deliver_next(*, now: datetime, without: Collection[UUID] = ()) -> Attempt | None:
-    """Try the next delivery that is due, as `idp.outbox` does it; None when there is none."""
+    """Try the next delivery that is due, as the outbox does it; None when there is none."""
     return outbox.try_next(PingDelivery, send=_send, abandon=_abandon, now=now, without=without)
 
 

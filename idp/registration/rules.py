@@ -12,15 +12,7 @@ from urllib.parse import urlsplit
 
 from core.assurance import ACR_VALUES
 from core.errors import Refusal
-from idp import (
-    metadata,
-    registration_addresses,
-    registration_backchannel,
-    registration_keys,
-    registration_requests,
-    registration_responses,
-    response_types,
-)
+from idp import response_types
 from idp.models import Client
 from idp.models.client import (
     CIBA,
@@ -29,6 +21,14 @@ from idp.models.client import (
     KEY_METHODS,
     SECRET_METHODS,
     TOKEN_EXCHANGE,
+)
+from idp.registration import (
+    addresses,
+    authorization_requests,
+    backchannel,
+    credentials,
+    metadata,
+    responses,
 )
 
 MAX_NAME_LENGTH = 100
@@ -117,7 +117,7 @@ def _fault_of(uri: str, kind: str) -> str:
         return "is not a URI"
     if "@" in parts.netloc:
         return "must have no user part"
-    if registration_addresses.DOT_SEGMENT.search(parts.path):
+    if addresses.DOT_SEGMENT.search(parts.path):
         return "must have no dot segments"
     if parts.scheme == "https":
         return "" if host else "must name a host"
@@ -181,12 +181,12 @@ def check_metadata(values: Any) -> dict[str, Any]:
     if values is not None and not isinstance(values, Mapping):
         raise Refusal("invalid_client_metadata", "The metadata is a JSON object.")
     kept = metadata.parse(values or {})
-    registration_keys.check(kept)
-    kept = registration_requests.completed(registration_responses.completed(kept))
+    credentials.check(kept)
+    kept = authorization_requests.completed(responses.completed(kept))
     response_types.check_registered(kept)
-    registration_addresses.check(kept)
-    registration_requests.check(kept)
-    registration_backchannel.check(kept)
+    addresses.check(kept)
+    authorization_requests.check(kept)
+    backchannel.check(kept)
     return kept.to_json()
 
 

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from core.errors import Refusal
 from idp import encryption_keys, resources
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 from idp.request_objects import algorithms_of
 from idp.tokens import encryption
 

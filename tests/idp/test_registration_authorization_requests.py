@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from core.errors import Refusal
-from idp.registration import check_metadata
+from idp.registration.rules import check_metadata
 
 
 @pytest.mark.parametrize(

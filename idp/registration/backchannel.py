@@ -1,7 +1,7 @@
 """What may be registered about backchannel authentication (CIBA Core 1.0 §4): pure rules."""
 
 from core.errors import Refusal
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 from idp.request_objects import backchannel_algorithms_of
 
 POLL, PING = "poll", "ping"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from core import outbound
 from core.errors import Refusal
 from core.outbound import OutboundError
-from idp.metadata import ClientMetadata
+from idp.registration.metadata import ClientMetadata
 from idp.tokens import subject
 
 OK = 200
