@@ -180,20 +180,8 @@ def purge_reports(*, now: datetime) -> int:
 @transaction.atomic
 def _take(device: Device, report: Report, now: datetime) -> Judged:
     """Claim seq and nonce, and keep the report. The first statement locks the device's row."""
-    claimed = Device.unscoped.filter(
-        pk=device.pk,
-        state=State.ENROLLED,
-        key_thumbprint=device.key_thumbprint,
-        report_seq__lt=report.seq,
-    ).update(report_seq=report.seq, os_name=report.os_name, os_version=report.os_version)
-    if not claimed:
-        raise _not_claimed(device)
-    nonces = Nonce.objects.within_id(device.organisation_id)
-    mine = nonces.filter(digest=digest(report.nonce), device=device)
-    if not mine.filter(used_at=None, expires_at__gt=clock.sql_now()).update(used_at=now):
-        if mine.filter(used_at__isnull=False).exists():
-            raise Refusal("replayed", "This nonce has been used.")
-        raise Refusal("stale", "This nonce has run out, or was never given to this device.")
+    _claim_seq(device, report)
+    _claim_nonce(device, report, now)
     device.refresh_from_db()
     if device.reports.filter(jti=report.jti).exists():
         raise Refusal("replayed", "This jti has been used.")
@@ -208,6 +196,27 @@ def _take(device: Device, report: Report, now: datetime) -> Judged:
         checks=report.checks,
     )
     return _rescore(device, kept, [_corrected(found, device) for found in report.found], now=now)
+
+
+def _claim_seq(device: Device, report: Report) -> None:
+    """Reports count in the order in which they were signed, and by the key of now."""
+    claimed = Device.unscoped.filter(
+        pk=device.pk,
+        state=State.ENROLLED,
+        key_thumbprint=device.key_thumbprint,
+        report_seq__lt=report.seq,
+    ).update(report_seq=report.seq, os_name=report.os_name, os_version=report.os_version)
+    if not claimed:
+        raise _not_claimed(device)
+
+
+def _claim_nonce(device: Device, report: Report, now: datetime) -> None:
+    nonces = Nonce.objects.within_id(device.organisation_id)
+    mine = nonces.filter(digest=digest(report.nonce), device=device)
+    if not mine.filter(used_at=None, expires_at__gt=clock.sql_now()).update(used_at=now):
+        if mine.filter(used_at__isnull=False).exists():
+            raise Refusal("replayed", "This nonce has been used.")
+        raise Refusal("stale", "This nonce has run out, or was never given to this device.")
 
 
 def _corrected(found: Found, device: Device) -> Found:
@@ -278,7 +287,7 @@ def _grant(device: Device, *, now: datetime, reported_at: datetime, cause: str) 
     reported = score.tier_ends(results, standing, now=now)
     before = score.tier_at(device.reported_tier_ends_at, now)
     previous = device.known_tier
-    device.score, device.scored_at, device.reported_at = judged.value, now, reported_at
+    device.score, device.scored_at, device.reported_at = judged.value, reported_at, reported_at
     device.reported_tier_ends_at, device.tier_ends_at = reported, reported[:before]
     device.known_tier = device.tier_at(now)
     device.save(
