@@ -102,7 +102,7 @@ class OrganisationAdmin(ScopedAdmin):
         user: Any = request.user
         if not user.is_superuser:
             raise Refusal.not_allowed("Only an administrator of every organisation may do this.")
-        _each(self, request, chosen, lambda row: flows.deactivate_organisation(
+        act_on_each(self, request, chosen, lambda row: flows.deactivate_organisation(
             organisation=row, now=clock.now(), actor=user
         ), "closed")  # fmt: skip
 
@@ -118,19 +118,19 @@ class UserAdmin(ScopedAdmin):
 
     @admin.action(description="Close accounts: sessions and tokens end now")
     def deactivate(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
-        _each(self, request, chosen, lambda row: flows.deactivate_user(
+        act_on_each(self, request, chosen, lambda row: flows.deactivate_user(
             user=row, now=clock.now(), actor=_actor(request)
         ), "closed")  # fmt: skip
 
     @admin.action(description="Open accounts again")
     def reactivate(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
-        _each(self, request, chosen, lambda row: flows.reactivate_user(
+        act_on_each(self, request, chosen, lambda row: flows.reactivate_user(
             user=row, now=clock.now(), actor=_actor(request)
         ), "opened")  # fmt: skip
 
     @admin.action(description="Forget failed sign-ins")
     def unlock(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
-        _each(self, request, chosen, lambda row: flows.unlock_account(
+        act_on_each(self, request, chosen, lambda row: flows.unlock_account(
             user=row, now=clock.now(), actor=_actor(request)
         ), "unlocked")  # fmt: skip
 
@@ -240,7 +240,7 @@ class LockAdmin(ScopedAdmin):
 
     @admin.action(description="Lift: what they stop goes on")
     def lift(self, request: HttpRequest, chosen: QuerySet[Lock]) -> None:
-        _each(self, request, chosen, lambda row: flows.lift_lock(
+        act_on_each(self, request, chosen, lambda row: flows.lift_lock(
             lock=row, now=clock.now(), actor=_actor(request)
         ), "lifted")  # fmt: skip
 
@@ -272,7 +272,7 @@ class RoleAssignmentAdmin(ScopedAdmin):
 
     @admin.action(description="Take roles back now")
     def take_back(self, request: HttpRequest, chosen: QuerySet[RoleAssignment]) -> None:
-        _each(self, request, chosen, lambda row: flows.end_role_assignment(
+        act_on_each(self, request, chosen, lambda row: flows.end_role_assignment(
             assignment=row, now=clock.now(), actor=_actor(request)
         ), "taken back")  # fmt: skip
 
@@ -374,7 +374,7 @@ def _organisation_id(row: Any) -> Any:
     return row.pk if isinstance(row, Organisation) else row.organisation_id
 
 
-def _each(
+def act_on_each(
     page: ScopedAdmin, request: HttpRequest, rows: QuerySet[M], act: Callable[[M], Any], done: str
 ) -> None:
     """Run a flow for each row; a refusal is told and does not stop the others."""

@@ -23,6 +23,7 @@ UNSCOPED = {
     "accounts/management/commands/unlock_account.py": "a person names an address",
     "accounts/receivers.py": "a failed sign-in knows an address alone",
     "accounts/tasks.py": "tidying over all",
+    "console/admin/inventory.py": "the administration of an installation, narrowed for staff of one",
     "console/management/commands/load_demo.py": "it makes both organisations of the demo",
     "console/reading.py": "events of the user at hand",
     "devices/connectors/delivery.py": "a call begins by a connector's id alone",

@@ -193,13 +193,13 @@ def test_roles_are_made_changed_given_and_taken_back(
     cast.sign_in(client, approver)
     client.post(
         reverse("admin:accounts_role_add"),
-        {"name": "auditor", "description": "Reads", "required_acr": ""},
+        {"name": "auditor", "description": "Reads", "required_acr": "", "required_tier": "0"},
     )
     role = Role.unscoped.get()
     assert role.organisation == approver.user.organisation
     client.post(
         reverse("admin:accounts_role_change", args=[role.pk]),
-        {"description": "Reads everything", "required_acr": "aal2"},
+        {"description": "Reads everything", "required_acr": "aal2", "required_tier": "2"},
     )
     role.refresh_from_db()
     assert (role.name, role.required_acr) == ("auditor", "aal2")

@@ -1,0 +1,150 @@
+"""Administration of devices: the inventory by tier, what each reports, and what becomes of it.
+
+It stands here since `devices` knows no people, and so no administrators. Nothing here writes by
+itself.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from accounts.admin import ScopedAdmin, act_on_each
+from console import trend
+from core import clock
+from devices import flows, shown
+from devices.models import Device, PostureReport, State, TierCount
+from devices.score import TOP_TIER
+
+
+class TierFilter(admin.SimpleListFilter):
+    """The tier as it is at this moment."""
+
+    title = "tier"
+    parameter_name = "tier"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+        return [(str(tier), f"T{tier}") for tier in range(TOP_TIER + 1)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> QuerySet[Device]:  # noqa: ARG002
+        if self.value() not in {str(tier) for tier in range(TOP_TIER + 1)}:
+            return queryset
+        tier, now = int(self.value() or 0), clock.now()
+        enrolled = queryset.filter(state=State.ENROLLED)
+        reached = enrolled.filter(_from(tier, now)) if tier else enrolled
+        above = enrolled.filter(_from(tier + 1, now)) if tier < TOP_TIER else enrolled.none()
+        return reached.exclude(pk__in=above.values("pk"))
+
+
+@admin.register(Device)
+class DeviceAdmin(ScopedAdmin):
+    list_display = (
+        "name", "people", "organisation", "platform", "state", "tier", "score", "reported_at",
+    )  # fmt: skip
+    list_filter = ("state", TierFilter, "platform", "key_storage")
+    search_fields = ("name", "key_thumbprint", "users__user__email")
+    search_help_text = "Name, key, or address of somebody who uses it"
+    ordering = ("name",)
+    list_select_related = ("organisation",)
+    fields = (
+        "name", "people", "organisation", "platform", "os_name", "os_version", "state",
+        "state_reason", "state_changed_at", "tier", "score", "scored_at", "key_storage",
+        "key_thumbprint", "created_at", "enrolled_at",
+    )  # fmt: skip
+    readonly_fields = ("people", "tier")
+    actions = ("let_in", "suspend", "resume", "revoke", "retire")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("users__user")
+
+    @admin.display(description="people")
+    def people(self, device: Device) -> str:
+        return ", ".join(one.user.email for one in device.users.all())
+
+    @admin.display(description="tier")
+    def tier(self, device: Device) -> str:
+        return f"T{device.tier_at(clock.now())}" if device.state == State.ENROLLED else "-"
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        drawn = _trend(self.get_queryset(request), request)
+        context = {"trend": drawn} | (extra_context or {})
+        return super().changelist_view(request, context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        device = self.get_object(request, object_id)
+        seen = shown.show(device, now=clock.now()) if device else None
+        context = {"shown": seen} | (extra_context or {})
+        return super().change_view(request, object_id, form_url, context)
+
+    @admin.action(description="Let in: devices that wait for an administrator")
+    def let_in(self, request: HttpRequest, chosen: QuerySet[Device]) -> None:
+        act_on_each(self, request, chosen, lambda row: flows.approve(
+            device=row, actor=request.user, now=clock.now()
+        ), "let in")  # fmt: skip
+
+    @admin.action(description="Suspend: not trusted until resumed")
+    def suspend(self, request: HttpRequest, chosen: QuerySet[Device]) -> None:
+        act_on_each(self, request, chosen, lambda row: flows.suspend(
+            device=row, actor=request.user, reason="", now=clock.now()
+        ), "suspended")  # fmt: skip
+
+    @admin.action(description="Resume: may earn trust again")
+    def resume(self, request: HttpRequest, chosen: QuerySet[Device]) -> None:
+        act_on_each(self, request, chosen, lambda row: flows.resume(
+            device=row, actor=request.user, now=clock.now()
+        ), "resumed")  # fmt: skip
+
+    @admin.action(description="Revoke: out of use for good")
+    def revoke(self, request: HttpRequest, chosen: QuerySet[Device]) -> None:
+        act_on_each(self, request, chosen, lambda row: flows.revoke(
+            device=row, actor=request.user, reason="", now=clock.now()
+        ), "revoked")  # fmt: skip
+
+    @admin.action(description="Retire: no longer used")
+    def retire(self, request: HttpRequest, chosen: QuerySet[Device]) -> None:
+        act_on_each(self, request, chosen, lambda row: flows.retire(
+            device=row, actor=request.user, now=clock.now()
+        ), "retired")  # fmt: skip
+
+
+@admin.register(PostureReport)
+class PostureReportAdmin(ScopedAdmin):
+    """What was reported, as it came."""
+
+    list_display = ("received_at", "device", "source", "evidence", "seq", "score", "tier")
+    list_filter = ("source", "tier")
+    search_fields = ("device__name",)
+    ordering = ("-received_at",)
+    list_select_related = ("device",)
+    fields = (
+        "device", "source", "evidence", "jti", "seq", "issued_at", "received_at", "score",
+        "reported_tier", "tier", "score_version", "checks", "raw",
+    )  # fmt: skip
+
+
+def _from(tier: int, now: Any) -> Q:
+    """In this tier or a higher one: the end of it, at its place in the list, is yet to come."""
+    return Q(**{f"tier_ends_at__{tier - 1}__gt": now})
+
+
+def _trend(devices: QuerySet[Device], request: HttpRequest) -> trend.Trend:
+    """The counts that were kept of the last days, and today's as it is now."""
+    now = clock.now()
+    user: Any = request.user
+    rows = TierCount.unscoped.filter(day__gt=now.date() - trend.DAYS * trend.ONE_DAY)
+    if not user.is_superuser:
+        rows = rows.filter(organisation_id=user.organisation_id)
+    counted: dict[Any, list[int]] = {}
+    for day, counts in rows.values_list("day", "counts"):
+        known = counted.get(day, [0] * trend.TIERS)
+        counted[day] = [one + other for one, other in zip(known, counts, strict=True)]
+    enrolled = devices.filter(state=State.ENROLLED)
+    reached = [enrolled.count()]
+    reached += [enrolled.filter(_from(tier, now)).count() for tier in range(1, TOP_TIER + 1)]
+    counted[now.date()] = [
+        here - above for here, above in zip(reached, [*reached[1:], 0], strict=True)
+    ]
+    return trend.draw(counted, today=now.date())
