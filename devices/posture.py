@@ -9,7 +9,7 @@ reads the database: what may happen once (nonce, seq, jti) is claimed by `device
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,6 +37,7 @@ ALGORITHM = "ES256"
 COORDINATE_LENGTH = 43  # 32 bytes as base64url
 HEADER = frozenset({"alg", "typ", "kid"})
 PROOF_CLAIMS = frozenset({"aud", "iat", "jti"})
+HARDWARE = frozenset({"serial", "uuid"})
 REPORT_CLAIMS = frozenset({"iss", "aud", "iat", "jti", "nonce", "seq", "schema", "os", "checks"})
 _PART = re.compile(r"[A-Za-z0-9_-]+")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -78,7 +79,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Report:
-    """A report under a good signature. checks: as they were sent."""
+    """A report under a good signature. checks: as they were sent.
+
+    hardware: what the machine says that it is called, by kind: a hint for administrators, no more.
+    """
 
     jti: str
     nonce: str
@@ -89,6 +93,7 @@ class Report:
     found: tuple[Found, ...]
     checks: list[dict[str, Any]]
     raw: str
+    hardware: dict[str, str] = field(default_factory=dict)
 
 
 def read_key(jwk: Any) -> PublicKey:
@@ -137,8 +142,9 @@ def read_report(body: bytes, *, device_id: Any, key: PublicKey, now: datetime) -
     except UnicodeDecodeError as error:
         raise _invalid("A report is a compact JWS.") from error
     claims = _signed(text, typ="posture+jwt", key=key, needs_kid=True)
-    if claims.keys() != REPORT_CLAIMS:
-        raise _invalid(f"The claims of a report are {', '.join(sorted(REPORT_CLAIMS))}.")
+    if claims.keys() - {"hardware"} != REPORT_CLAIMS:
+        expected = ", ".join(sorted(REPORT_CLAIMS))
+        raise _invalid(f"The claims of a report are {expected}, and perhaps hardware.")
     if claims["schema"] != SCHEMA or isinstance(claims["schema"], bool):
         raise _invalid(f"schema must be {SCHEMA}.")
     if claims["iss"] != str(device_id):
@@ -161,6 +167,7 @@ def read_report(body: bytes, *, device_id: Any, key: PublicKey, now: datetime) -
         found=tuple(_found(claims["checks"], now)),
         checks=claims["checks"],
         raw=text,
+        hardware=_hardware(claims.get("hardware", {})),
     )
 
 
@@ -253,6 +260,14 @@ def _os(value: Any) -> tuple[str, str]:
     ):
         raise _invalid("os has a name, a version, and perhaps a build, each a short text.")
     return value["name"], value["version"]
+
+
+def _hardware(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not value.keys() <= HARDWARE:
+        raise _invalid("hardware has a serial, a uuid, or both.")
+    if not all(_is_text(text) for text in value.values()):
+        raise _invalid("serial and uuid are short texts.")
+    return value
 
 
 def _found(checks: Any, now: datetime) -> list[Found]:

@@ -171,13 +171,13 @@ class ConnectorAdmin(ScopedAdmin):
 @admin.register(DeviceIdentifier)
 class DeviceIdentifierAdmin(ScopedAdmin):
     form = IdentifierForm
-    list_display = ("device", "kind", "value", "organisation", "added_at")
+    list_display = ("device", "kind", "value", "organisation", "added_at", "confirmed_at")
     list_filter = ("kind",)
     list_select_related = ("device", "organisation")
     search_fields = ("value", "device__name")
     ordering = ("device__name", "kind")
     fields = ("device", "kind", "value")
-    actions = ("take_away",)
+    actions = ("confirm", "take_away")
     may_add = True
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
@@ -189,6 +189,23 @@ class DeviceIdentifierAdmin(ScopedAdmin):
             now=clock.now(),
         )
         obj.__dict__.update(saved.__dict__)
+
+    @admin.action(description="Confirm: these devices are called so")
+    def confirm(self, request: HttpRequest, chosen: QuerySet[DeviceIdentifier]) -> None:
+        """Names that devices have told of themselves are used from then on."""
+        for row in chosen.select_related("device"):
+            try:
+                administration.identify(
+                    device=row.device,
+                    kind=Kind(row.kind),
+                    value=row.value,
+                    actor=request.user,
+                    now=clock.now(),
+                )
+            except Refusal as refusal:
+                self.message_user(request, f"{row}: {refusal.detail}", messages.ERROR)
+            else:
+                self.message_user(request, f"{row.device} is {row}.")
 
     @admin.action(description="Take the names away")
     def take_away(self, request: HttpRequest, chosen: QuerySet[DeviceIdentifier]) -> None:

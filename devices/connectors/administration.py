@@ -146,7 +146,7 @@ def forget(*, connector: Connector, actor: Any, now: datetime) -> int:
 def identify(
     *, device: Device, kind: Kind, value: str, actor: Any, now: datetime
 ) -> DeviceIdentifier:
-    """Write down what a device is called elsewhere.
+    """Write down what a device is called elsewhere, or confirm what it says itself.
 
     Refuses invalid_request for what names no device, and conflict when another device that is in
     use is called so. From one that is out of use the name moves over.
@@ -155,7 +155,8 @@ def identify(
     if read is None:
         raise Refusal.invalid_request(f"This is no {kind} of a device.")
     rows = DeviceIdentifier.objects.within_id(device.organisation_id)
-    held = rows.select_for_update().filter(kind=read.kind, value=read.value).first()
+    alike = rows.select_for_update().filter(kind=read.kind, value=read.value)
+    held = alike.filter(confirmed_at__isnull=False).first()
     if held is not None and held.device_id == device.pk:
         return held
     if held is not None:
@@ -164,12 +165,13 @@ def identify(
         held.delete()
     try:
         with transaction.atomic():
-            made = DeviceIdentifier.objects.create(
+            made, _ = rows.update_or_create(
                 organisation_id=device.organisation_id,
                 device=device,
                 kind=read.kind,
                 value=read.value,
-                added_at=now,
+                defaults={"confirmed_at": now},
+                create_defaults={"added_at": now, "confirmed_at": now},
             )
     except IntegrityError as error:  # another administrator was faster
         raise Refusal.conflict("Another device is called so.") from error
@@ -190,7 +192,10 @@ def devices_called(organisation_id: UUID, names: set[Identifier]) -> dict[Identi
     for kind in Kind:
         values = {name.value for name in names if name.kind is kind}
         rows = DeviceIdentifier.objects.within_id(organisation_id).filter(
-            kind=kind, value__in=values, device__state__in=IN_USE
+            kind=kind,
+            value__in=values,
+            confirmed_at__isnull=False,
+            device__state__in=IN_USE,
         )
         for row in rows.select_related("device"):
             found[Identifier(kind, row.value)] = row.device

@@ -90,18 +90,28 @@ class Connector(ScopedModel):
 
 
 class DeviceIdentifier(ScopedModel):
-    """What a device is called elsewhere, as an administrator wrote it down."""
+    """What a device is called elsewhere.
+
+    confirmed_at: when an administrator wrote it down or confirmed it; None: only the device says
+    so, and nobody finds it by that name.
+    """
 
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
     device = models.ForeignKey("devices.Device", models.CASCADE, related_name="identifiers")
     kind = models.CharField(max_length=16, choices=[(kind.value, kind.value) for kind in Kind])
     value = models.CharField(max_length=128)
     added_at = models.DateTimeField(editable=False)
+    confirmed_at = models.DateTimeField(null=True, editable=False)
 
     class Meta(ScopedModel.Meta):
         constraints = [
             models.UniqueConstraint(
-                fields=["organisation", "kind", "value"], name="devices_identifier_once"
+                fields=["organisation", "kind", "value"],
+                condition=Q(confirmed_at__isnull=False),
+                name="devices_identifier_confirmed_once",
+            ),
+            models.UniqueConstraint(
+                fields=["device", "kind", "value"], name="devices_identifier_of_device_once"
             ),
         ]
 

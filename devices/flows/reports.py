@@ -19,6 +19,7 @@ from core import clock
 from core.errors import Refusal
 from core.ids import digest, new_token
 from devices import posture, score
+from devices.connectors.names import suggest
 from devices.flows.states import record_tier, tell_of_change
 from devices.models import (
     CheckResult,
@@ -195,6 +196,7 @@ def _take(device: Device, report: Report, now: datetime) -> Judged:
         raw=report.raw,
         checks=report.checks,
     )
+    suggest(device, report.hardware, now=now)
     return _rescore(device, kept, [_corrected(found, device) for found in report.found], now=now)
 
 

@@ -283,6 +283,48 @@ class TestWindows:
         assert windows.screen_lock(this_machine(tmp_path)) is None
 
 
+IOREG = """+-o J314sAP  <class IOPlatformExpertDevice>
+    {
+      "IOPlatformUUID" = "4740D59F-699E-5B29-960B-979AAF9BBEEB"
+      "IOPlatformSerialNumber" = "C02XK1JJJG5J"
+    }
+"""
+PRODUCT = """{
+    "IdentifyingNumber":  "5CD1234",
+    "UUID":  "4C4C4544-0042-3510-8056-B4C04F4D5A32"
+}
+"""
+
+
+def test_the_makers_number_of_a_mac(tmp_path: Path) -> None:
+    put(tmp_path, "system", "macos")
+    assert macos.hardware(this_machine(tmp_path)) == {}
+
+    says(tmp_path, "ioreg -rd1 -c IOPlatformExpertDevice", IOREG)
+
+    assert macos.hardware(this_machine(tmp_path)) == {
+        "serial": "C02XK1JJJG5J",
+        "uuid": "4740D59F-699E-5B29-960B-979AAF9BBEEB",
+    }
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        (PRODUCT, {"serial": "5CD1234", "uuid": "4C4C4544-0042-3510-8056-B4C04F4D5A32"}),
+        ('{"IdentifyingNumber": "", "UUID": null}', {}),
+        ("[]", {}),
+        ("Access denied", {}),
+    ],
+    ids=["told", "empty", "list", "denied"],
+)
+def test_the_makers_number_of_windows(tmp_path: Path, printed: str, expected: dict) -> None:
+    put(tmp_path, "system", "windows")
+    says(tmp_path, f"powershell -NoProfile -NonInteractive -Command {windows.PRODUCT}", printed)
+
+    assert windows.hardware(this_machine(tmp_path)) == expected
+
+
 def test_a_day_ahead_is_forgiven_but_no_more() -> None:
     ahead = macos.patched(NOW + timedelta(hours=20), now=NOW)
 

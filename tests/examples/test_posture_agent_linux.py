@@ -71,6 +71,25 @@ def test_a_system_without_eyes_reports_everything_missing() -> None:
     assert set(statuses.values()) == {"missing"}
 
 
+def test_the_makers_number_is_told_where_it_can_be_read(root: Path) -> None:
+    report = collect(this_machine(root), key_storage="software", now=clock.now())
+    assert "hardware" not in report
+
+    put(root, "sys/class/dmi/id/product_serial", "5CD1234\n")
+    put(root, "sys/class/dmi/id/product_uuid", "\n")
+
+    report = collect(this_machine(root), key_storage="software", now=clock.now())
+    assert report["hardware"] == {"serial": "5CD1234"}
+
+
+def test_texts_are_cut_to_what_a_report_may_hold(root: Path) -> None:
+    put(root, "etc/os-release", f'NAME="Debian\x07{"n" * 200}"\nVERSION_ID="12"\n')
+
+    report = collect(this_machine(root), key_storage="software", now=clock.now())
+
+    assert report["os"]["name"] == f"Debian{'n' * 94}"
+
+
 class TestDiskEncryption:
     def test_off_fails(self, root: Path) -> None:
         encrypt(root, is_encrypted=False)

@@ -94,9 +94,12 @@ def test_from_enrolment_to_trust_and_what_it_costs_to_decrypt_the_disk(
     assert device.state == "enrolled"
     assert device.users.get().user == employee.user
 
+    laptops.put(laptop, "sys/class/dmi/id/product_serial", "5cd1234\n")
     healthy = agent.report()
     device = the_device()
     assert device.score == healthy
+    [name] = device.identifiers.all()
+    assert (str(name), name.confirmed_at) == ("serial 5CD1234", None)
     tier = device.known_tier
     assert tier >= 2
 

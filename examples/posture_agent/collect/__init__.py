@@ -7,18 +7,30 @@ from examples.posture_agent.collect import linux, macos, windows
 from examples.posture_agent.collect.check import CHECKS, UNSEEN, Seen
 from examples.posture_agent.machine import Machine
 
+MAX_TEXT_LENGTH = 100
 SYSTEMS = {"linux": linux, "macos": macos, "windows": windows}
 
 
 def collect(machine: Machine, *, key_storage: str, now: datetime) -> dict[str, Any]:
-    """`os` and `checks` of a report. What this system has no way to tell is missing."""
+    """`os`, `checks` and `hardware` of a report. What this system cannot tell is missing."""
     system = SYSTEMS.get(machine.system)
     seen: dict[str, Seen] = system.look(machine, now=now) if system else {}
     seen["hardware_key"] = Seen("fail" if key_storage == "software" else "pass", key_storage)
     observed_at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    described = system.describe(machine) if system else {"name": machine.system, "version": ""}
+    hardware = _short(system.hardware(machine)) if system else {}
     return {
-        "os": system.describe(machine) if system else {"name": machine.system, "version": ""},
+        "os": _short(described),
         "checks": [_written(name, seen.get(name, UNSEEN), observed_at) for name in CHECKS],
+        **({"hardware": hardware} if hardware else {}),
+    }
+
+
+def _short(said: dict[str, str]) -> dict[str, str]:
+    """Texts as the server takes them: printable, and no longer than this."""
+    return {
+        name: "".join(filter(str.isprintable, text))[:MAX_TEXT_LENGTH]
+        for name, text in said.items()
     }
 
 

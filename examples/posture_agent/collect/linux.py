@@ -47,6 +47,13 @@ def describe(machine: Machine) -> dict[str, str]:
     return os_ | ({"build": kernel} if kernel else {})
 
 
+def hardware(machine: Machine) -> dict[str, str]:
+    """Serial number and UUID, which most systems show to root alone."""
+    names = {"serial": "product_serial", "uuid": "product_uuid"}
+    read = {kind: machine.text(f"/sys/class/dmi/id/{name}") for kind, name in names.items()}
+    return {kind: text.strip() for kind, text in read.items() if text and text.strip()}
+
+
 # -- Disk encryption: every device under / and the home folder has to be one by dm-crypt. --
 
 

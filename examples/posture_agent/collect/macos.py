@@ -33,6 +33,13 @@ def describe(machine: Machine) -> dict[str, str]:
     return os_ | ({"build": said["BuildVersion"]} if "BuildVersion" in said else {})
 
 
+def hardware(machine: Machine) -> dict[str, str]:
+    says = machine.run("ioreg", "-rd1", "-c", "IOPlatformExpertDevice") or ""
+    names = {"serial": "IOPlatformSerialNumber", "uuid": "IOPlatformUUID"}
+    found = {kind: re.search(rf'"{name}" = "([^"]+)"', says) for kind, name in names.items()}
+    return {kind: match[1] for kind, match in found.items() if match}
+
+
 def file_vault(says: str | None) -> bool | None:
     """Encryption that is still under way, or being undone, protects nothing yet."""
     if says is None or "in progress" in says:

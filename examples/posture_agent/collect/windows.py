@@ -24,6 +24,10 @@ NEWEST_PATCH = (
     "(Get-HotFix | Where-Object InstalledOn | Sort-Object InstalledOn | Select-Object -Last 1)"
     ".InstalledOn.ToString('yyyy-MM-dd')"
 )
+PRODUCT = (
+    "Get-CimInstance Win32_ComputerSystemProduct | Select-Object IdentifyingNumber,UUID"
+    " | ConvertTo-Json"
+)
 OLDEST_GOOD_SIGNATURES_DAYS = 7
 SECURE_BOOT_STATE = r"HKLM\SYSTEM\CurrentControlSet\Control\SecureBoot\State"
 DESKTOP = r"HKCU\Control Panel\Desktop"
@@ -47,6 +51,16 @@ def look(machine: Machine, *, now: datetime) -> dict[str, Seen]:
 def describe(machine: Machine) -> dict[str, str]:
     says = re.search(r"\[Version ([\d.]+)\]", machine.run("cmd", "/c", "ver") or "")
     return {"name": "Windows", "version": says[1] if says else ""}
+
+
+def hardware(machine: Machine) -> dict[str, str]:
+    try:
+        said: Any = json.loads(powershell(machine, PRODUCT) or "")
+    except ValueError:
+        return {}
+    names = {"serial": "IdentifyingNumber", "uuid": "UUID"}
+    found = {kind: said.get(name) for kind, name in names.items()} if isinstance(said, dict) else {}
+    return {kind: text for kind, text in found.items() if isinstance(text, str) and text}
 
 
 def powershell(machine: Machine, script: str) -> str | None:
