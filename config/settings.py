@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.middleware.ClockMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -77,6 +78,9 @@ MIDDLEWARE = [
     "core.middleware.RefusalMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
+
+# What is answered by a process whose clock is off: whether it lives, and what others verify by.
+PATHS_WITHOUT_CLOCK = ("/healthz", "/readyz", "/oauth/jwks", "/.well-known/")
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

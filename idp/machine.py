@@ -16,6 +16,7 @@ from django.db import connection
 from django.http.request import split_domain_port, validate_host
 
 from audit import recorder
+from core import clock
 from core.errors import Refusal
 from core.http import address_from
 from core.ids import new_id
@@ -151,6 +152,8 @@ def _route(path: str) -> tuple[frozenset[str], Endpoint] | None:
 
 
 def _guarded(endpoint: Endpoint, request: Request) -> Answer:
+    if not request.path.startswith(settings.PATHS_WITHOUT_CLOCK) and clock.is_off():
+        return error_answer(Refusal.unavailable())
     try:
         try:
             return endpoint(request)

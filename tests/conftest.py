@@ -42,9 +42,9 @@ def _tests_may_empty_the_audit_table() -> None:
 @pytest.fixture(autouse=True)
 def _fresh_process_state() -> Iterator[None]:
     """No test inherits another's clock, counters, unwrapped keys or login session."""
-    skew = clock.skew()
+    skew, lead = clock.skew(), clock._Clock.lead
     yield
-    clock._Clock.skew = skew
+    clock._Clock.skew, clock._Clock.lead = skew, lead
     current_session_id.set(None)
     clock.reset()
     keyring.forget()

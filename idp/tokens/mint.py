@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v1
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from core import clock
+from core.errors import Refusal
 from idp import keys
 from idp.keys import LoadedKey
 from idp.tokens import claims, encryption, status
@@ -91,7 +93,12 @@ def token_type(cnf: Mapping[str, str] | None) -> str:
 
 
 def _sign(payload: dict[str, Any], kind: str, key: LoadedKey) -> str:
-    """A compact JWS (RFC 7515 §3.1); the header is encoded once for each key."""
+    """A compact JWS (RFC 7515 §3.1); the header is encoded once for each key.
+
+    Refuses UNAVAILABLE in a process whose clock is off: a worker's, too.
+    """
+    if clock.is_off():
+        raise Refusal.unavailable()
     signing_input = _head(key.alg, key.kid, kind) + _encode(orjson.dumps(payload))
     signature = _SIGNERS[key.alg](key.key.private_key, signing_input)
     return (signing_input + b"." + _encode(signature)).decode()

@@ -88,7 +88,7 @@ def test_a_clock_that_jumped_takes_it_out_of_service(client, monkeypatch):
     real = clock.time.time
     monkeypatch.setattr(clock.time, "time", lambda: real() + 60)
 
-    assert ready(client)[0] == 503
+    assert [ready(client)[0] for _ in range(2)] == [503, 503], "asking does not make it right"
 
 
 def test_a_small_difference_does_not(client, monkeypatch):
