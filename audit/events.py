@@ -128,6 +128,8 @@ class Event(StrEnum):
     USER_RISK_RAISED = "risk.user.raised"
 
     ASSURANCE_RAISED = "sessions.assurance.raised"
+    BINDING_REFUSED = "sessions.binding.refused"
+    BINDING_REGISTERED = "sessions.binding.registered"
     RESPONSE_TAKEN = "sessions.response.taken"
     SESSION_DENIED = "sessions.session.denied"
     SESSION_ENDED = "sessions.session.ended"

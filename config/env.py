@@ -151,7 +151,7 @@ class Environment(BaseSettings):
     dpop_nonce_required: bool = False
     authorization_details_types: list[str] = []
     session_management: bool = False
-    session_binding_required: bool = False
+    session_binding: Literal["off", "preferred", "required"] = "preferred"
     mtls: Mtls = Mtls()
     policy_dir: Path = Path("policies")
     geo_database: Path | None = None

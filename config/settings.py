@@ -98,6 +98,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
                 "idp.context.authorization_client",
+                "sessions.context.binding",
             ]
         },
     }
@@ -143,6 +144,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_SECURE
 SESSION_COOKIE_NAME = "__Host-session" if IS_SECURE else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if IS_SECURE else "csrf"
 BROWSER_COOKIE_NAME = "__Host-browser" if IS_SECURE else "browser"
+BOUND_COOKIE_NAME = "__Host-bound" if IS_SECURE else "bound"
 BROWSER_STATE_COOKIE_NAME = "__Host-browser-state" if IS_SECURE else "browser-state"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
@@ -278,8 +280,8 @@ RELYING_PARTY_ORIGINS = [ISSUER]
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_IDLE_LIFETIME = ENV.lifetimes.session_idle
 SESSION_ABSOLUTE_LIFETIME = ENV.lifetimes.session_absolute
+SESSION_BINDING = ENV.session_binding
 SESSION_REEVALUATION_INTERVAL = timedelta(minutes=1)
-SESSION_BINDING_REQUIRED = ENV.session_binding_required
 STEP_UP_LIFETIME = timedelta(minutes=10)
 
 # --- idp --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ whoever is not signed in goes to the sign-in page, and whoever has proven one fa
 """
 
 from datetime import timedelta
+from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +19,7 @@ from django.urls import reverse
 from core import clock
 from core.assurance import Assurance, Level
 from core.errors import Refusal
+from core.http import demanded_key
 
 MAX_AGE = timedelta(hours=8)
 
@@ -39,7 +41,13 @@ class AdminSite(admin.AdminSite):
         So here scripts may come from this origin, and trusted types are not demanded; nothing
         inline runs, as everywhere.
         """
-        guarded = super().admin_view(view, cacheable)
+        inside = super().admin_view(view, cacheable)
+
+        @wraps(inside)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            answer: HttpResponse = demanded_key(request) or inside(request, *args, **kwargs)
+            return answer
+
         return csp_replace({"script-src": [SELF], "require-trusted-types-for": None})(guarded)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:  # noqa: ARG002

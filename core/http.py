@@ -96,7 +96,7 @@ def require_assurance(
             )
             assurance: Assurance = getattr(request, "assurance", Assurance())
             if assurance.satisfies(wanted, max_age, clock.now()):
-                return view(request, *args, **kwargs)
+                return demanded_key(request) or view(request, *args, **kwargs)
             query = {"next": request.get_full_path(), "acr": wanted.acr}
             if max_age is not None:
                 query["max_age"] = str(int(max_age.total_seconds()))
@@ -105,6 +105,15 @@ def require_assurance(
         return guarded
 
     return decorate
+
+
+def demanded_key(request: HttpRequest) -> HttpResponse | None:
+    """On a privileged page: the answer that asks a bound session for its key; None to go on.
+
+    `request.demand_key` is set where the session is bound (`sessions.binding.guard`).
+    """
+    demand: Callable[[], HttpResponse | None] | None = getattr(request, "demand_key", None)
+    return demand() if demand is not None else None
 
 
 def render_refusal(request: HttpRequest, refusal: Refusal) -> HttpResponse:

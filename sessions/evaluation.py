@@ -215,7 +215,7 @@ def facts_of(row: Mapping[str, Any], trigger: Trigger, resource: Resource) -> Fa
         locks=tuple(row["locks"]),
         role_level=row["role_level"],
         role_tiers=_role_tiers(row),
-        binding_is_required=settings.SESSION_BINDING_REQUIRED,
+        binding_is_required=settings.SESSION_BINDING == "required",
         resource=ResourceFacts(
             client_is_active=resource.client_is_active,
             required_level=resource.required_level,

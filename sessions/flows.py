@@ -19,7 +19,7 @@ from core.errors import Refusal
 from core.ids import digest
 from devices.models import Browser
 from risk.levels import RiskLevel
-from sessions.models import EndReason, LoginSession
+from sessions.models import BindingChallenge, BoundKey, EndReason, LoginSession
 from sessions.signals import assurance_changed, session_ended
 
 LOCKED_BY_OWNER = "locked by its owner"
@@ -123,8 +123,8 @@ def end_session(
 ) -> bool:
     """End a session once; returns whether this call did it.
 
-    Whatever hangs on it (refresh families, tokens) reads `ended_at` at use. because: what audit
-    keeps of the decision to do so.
+    Whatever hangs on it (refresh families, tokens) reads `ended_at` at use. Its key is forgotten.
+    because: what audit keeps of the decision to do so.
     """
     ended = LoginSession.unscoped.filter(id=session.id, ended_at=None).update(
         ended_at=now, end_reason=reason
@@ -132,6 +132,7 @@ def end_session(
     if not ended:
         return False
     session.ended_at, session.end_reason = now, reason
+    BoundKey.unscoped.filter(session_id=session.id).delete()
     record(
         Event.SESSION_ENDED,
         organisation_id=session.organisation_id,
@@ -226,7 +227,8 @@ def touch(*, session: LoginSession, now: datetime) -> None:
 
 
 def purge(*, before: datetime) -> int:
-    """Delete sessions that ended or expired long ago, and spent cookie sessions."""
+    """Delete sessions that ended or expired long ago, spent cookie sessions and challenges."""
+    BindingChallenge.unscoped.filter(expires_at__lt=before).delete()
     CookieSession.objects.filter(expire_date__lt=before).delete()
     deleted, _ = LoginSession.unscoped.filter(expires_at__lt=before).delete()
     return deleted

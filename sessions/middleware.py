@@ -18,6 +18,7 @@ from core.ids import digest, new_id
 from mfa.flows import reachable_level
 from policy.decision import Outcome
 from sessions import browser_state, flows, standing
+from sessions.binding import guard
 from sessions.current import current_session_id
 from sessions.models import LoginSession
 
@@ -29,6 +30,8 @@ class LoginSessionMiddleware:
     """Sets `request.login_session`, `request.assurance` and `request.reachable_level`.
 
     A signed-in browser without a live login session is signed out: a cookie alone proves nothing.
+    One whose session is bound to a key is asked for that key, and is nobody until then
+    (`unproven_session` says for what it is asked).
     Policy judges each request; its verdict is written down when it changes, or once a minute.
     While it asks for a step-up, nothing that was proven before counts.
     """
@@ -44,31 +47,37 @@ class LoginSessionMiddleware:
             current_session_id.set(None),
         )
         try:
-            self._bind(request, now)
-            response = self.get_response(request)
-            self._follow(request, response, now)
+            response = self._bind(request, now)
+            if response is None:
+                response = self.get_response(request)
+                self._follow(request, response, now)
         finally:
             recorder.transaction_id.reset(tokens[0])
             recorder.request_address.reset(tokens[1])
             current_session_id.reset(tokens[2])
         return response
 
-    def _bind(self, request: Any, now: datetime) -> None:
-        request.login_session = None
+    def _bind(self, request: Any, now: datetime) -> HttpResponse | None:
+        """Find the session of the request; gives the answer where its key has to be shown first."""
+        request.login_session = request.unproven_session = None
         request.assurance = Assurance()
         request.reachable_level = Level.AAL1
-        if not request.user.is_authenticated:
-            return
+        if guard.is_refresh(request) or not request.user.is_authenticated:
+            return None
         session = _find(request)
         if session is None or not standing.is_good(session, now):
             logout(request)
             messages.info(request, "Your session has ended. Please sign in again.")
-            return
+            return None
+        answer = guard.judge(request, session, now)
+        if request.unproven_session is not None:
+            return answer
         request.login_session = session
         is_owed = session.outcome == Outcome.STEP_UP
         request.assurance = Assurance() if is_owed else session.assurance
         request.reachable_level = SimpleLazyObject(lambda: reachable_level(request.user))
         current_session_id.set(session.id)
+        return None
 
     def _follow(self, request: Any, response: HttpResponse, now: datetime) -> None:
         session: LoginSession | None = request.login_session
@@ -81,6 +90,9 @@ class LoginSessionMiddleware:
                 LoginSession.unscoped.filter(
                     id=session.id, user_id=request.user.pk, ended_at=None
                 ).update(session_key_digest=new_digest)
+        if request.unproven_session is not None or guard.is_refresh(request):
+            return
+        guard.follow(request, response, now)
         if settings.SESSION_MANAGEMENT:
             browser_state.follow(request, response)
         cookie = getattr(request, "browser_cookie", None)
@@ -111,6 +123,10 @@ def _find(request: Any) -> LoginSession | None:
     key = request.session.session_key
     if not key:
         return None
-    return LoginSession.unscoped.filter(
-        session_key_digest=digest(key), user_id=request.user.pk, ended_at=None
-    ).first()
+    return (
+        LoginSession.unscoped.filter(
+            session_key_digest=digest(key), user_id=request.user.pk, ended_at=None
+        )
+        .select_related("bound_key")
+        .first()
+    )

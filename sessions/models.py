@@ -127,3 +127,51 @@ class LoginSession(ScopedModel):
     def describe(self) -> dict[str, Any]:
         """What audit keeps of it."""
         return {"acr": self.acr, "amr": list(self.amr)}
+
+
+class BoundKey(ScopedModel):
+    """The key of a browser that a login session is bound to, and the bound cookie it has earned.
+
+    Its id is the session identifier of DBSC. public_jwk: bare, as registered. thumbprint: its own
+    (RFC 7638). cookie_digest, cookie_ends_at: the cookie of the last proof; cookie_seen_at,
+    cookie_seen_from: when a request first showed it, and a digest of whence that came.
+    former_digest, former_ends_at: the one before it, which counts for requests on their way; where
+    none was needed before, the digest of "". refused_at: when a refused cookie was last written to
+    audit.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    session = models.OneToOneField(LoginSession, models.CASCADE, related_name="bound_key")
+    kind = models.CharField(max_length=16, choices=Binding.choices)
+    public_jwk = models.JSONField()
+    thumbprint = models.CharField(max_length=43)
+    registered_at = models.DateTimeField()
+    cookie_digest = models.BinaryField(max_length=32)
+    cookie_ends_at = models.DateTimeField()
+    cookie_seen_at = models.DateTimeField(null=True)
+    cookie_seen_from = models.BinaryField(max_length=32, default=bytes)
+    former_digest = models.BinaryField(max_length=32)
+    former_ends_at = models.DateTimeField()
+    refused_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.id}"
+
+
+class BindingChallenge(ScopedModel):
+    """What the key of a session shall sign, once. digest: SHA-256 of the challenge."""
+
+    class Purpose(models.TextChoices):
+        REGISTRATION = "registration", "register a key"
+        PROOF = "proof", "prove a key"
+
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    session = models.ForeignKey(LoginSession, models.CASCADE, related_name="+")
+    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    digest = models.BinaryField(max_length=32, unique=True)
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.purpose} of {self.session_id}"

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from sessions import views
+from sessions.binding import views as binding
 
 app_name = "sessions"
 urlpatterns = [
@@ -10,5 +11,11 @@ urlpatterns = [
     path("sessions/", views.session_list, name="list"),
     path("sessions/end-others/", views.end_others, name="end_others"),
     path("sessions/lock-account/", views.lock_account, name="lock_account"),
+    path("sessions/binding/challenge/", binding.challenge, name="binding_challenge"),
+    path("sessions/binding/registration/", binding.registration, name="binding_registration"),
+    path("sessions/binding/proof/", binding.proof, name="binding_proof"),
+    path("sessions/binding/leave/", binding.leave, name="binding_leave"),
+    path("dbsc/register/", binding.dbsc_register, name="dbsc_register"),
+    path("dbsc/refresh/", binding.dbsc_refresh, name="dbsc_refresh"),
     path("sessions/<uuid:session_id>/end/", views.end, name="end"),
 ]

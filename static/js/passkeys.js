@@ -26,7 +26,15 @@ class Refused extends Error {
 
 let waiting = null; // the autofill request, which has to end before another one begins
 
+// A session that is bound to a key shows it before something sensitive is asked: see binding.js.
+async function keyShown() {
+  const shown = [];
+  document.dispatchEvent(new CustomEvent("sallyport:prove", { detail: shown }));
+  await Promise.all(shown);
+}
+
 async function post(url, body) {
+  await keyShown();
   let response;
   try {
     response = await fetch(url, {

@@ -32,6 +32,8 @@ OPEN = {
     "idp:global_token_revocation",
     "devices:api_enrolments", "devices:api_enrolment", "devices:api_nonce", "devices:api_reports",
     "devices:api_connector",
+    "sessions:binding_challenge", "sessions:binding_registration", "sessions:binding_proof",
+    "sessions:binding_leave", "sessions:dbsc_register", "sessions:dbsc_refresh",
     "healthz", "readyz",
 }  # fmt: skip
 VALUES = {

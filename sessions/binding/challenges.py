@@ -1,0 +1,53 @@
+"""Challenges: what a proof signs, once. Only their digests are kept, for two minutes.
+
+Several of a session may be open at a time, so a proof that comes late still finds its own. None is
+ever handed out twice: browsers keep the signature of a challenge, and would send it again.
+"""
+
+from datetime import datetime, timedelta
+
+from core import clock
+from core.errors import Refusal
+from core.ids import digest, new_token
+from sessions.models import BindingChallenge, LoginSession
+
+LIFETIME = timedelta(minutes=2)
+Purpose = BindingChallenge.Purpose
+
+
+def issue(*, session: LoginSession, purpose: str, now: datetime) -> str:
+    """A new challenge, 43 base64url characters; those of the session that are over are deleted."""
+    value = new_token()
+    BindingChallenge.unscoped.filter(session=session, expires_at__lt=now).delete()
+    BindingChallenge.objects.create(
+        organisation_id=session.organisation_id,
+        session=session,
+        purpose=purpose,
+        digest=digest(value),
+        expires_at=now + LIFETIME,
+    )
+    return value
+
+
+def is_recent(*, session: LoginSession, purpose: str, now: datetime) -> bool:
+    """Whether one of this purpose was issued lately, answered or not."""
+    return BindingChallenge.unscoped.filter(
+        session=session, purpose=purpose, expires_at__gt=now
+    ).exists()
+
+
+def claim(value: str, *, session: LoginSession, purpose: str) -> None:
+    """Use a challenge up, by one conditional update.
+
+    Refuses stale_challenge when it is over, used, or never was one of this session's and purpose:
+    a browser that is asked again has a good answer.
+    """
+    claimed = BindingChallenge.unscoped.filter(
+        digest=digest(value),
+        session=session,
+        purpose=purpose,
+        used_at=None,
+        expires_at__gt=clock.sql_now(),
+    ).update(used_at=clock.sql_now())
+    if claimed != 1:
+        raise Refusal("stale_challenge", "The challenge is over. Ask for another one.", 403)
