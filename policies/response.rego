@@ -14,6 +14,16 @@ actions contains {"act": "notify"} if input.kind == "token_replay"
 # that is out of use (`console/receivers.py`).
 actions contains {"act": "end_device_sessions"} if input.kind in {"device_lost", "device_revoked"}
 
+# A device that showed to be well and no longer is: who works on it signs in again, and the
+# applications that they use are told.
+compliant_tier := 2
+
+actions contains {"act": "end_device_sessions"} if {
+	input.kind == "posture_changed"
+	input.facts.previous >= compliant_tier
+	input.facts.current < compliant_tier
+}
+
 # An account at high risk has to be proven again: session.rego asks for that. Its owner is told.
 actions contains {"act": "notify"} if {
 	input.kind == "account_at_risk"

@@ -3,6 +3,7 @@
 from playwright.sync_api import expect
 
 from tests.browser.steps import callouts, field, heading
+from tests.story import laptop
 from tests.story.stage import Stage
 
 
@@ -28,3 +29,21 @@ def join(stage: Stage) -> None:
         stage.email,
     )
     stage.check(factors == 1, "she has one passkey")
+
+    laptop.enrol(stage)
+    for _ in range(2):  # a rise is confirmed by a second report
+        said = laptop.report(stage)
+    for line in said.splitlines():
+        stage.show(line)
+    (score, tier, state) = stage.ask(
+        "SELECT score, known_tier, state FROM devices_device WHERE name = 'emma-laptop'"
+    )
+    stage.check(
+        (state, tier) == ("enrolled", 2), f"her laptop is {state}: score {score}, tier {tier}"
+    )
+    page.goto("/devices/")
+    page.get_by_role("link", name="emma-laptop").click()
+    stage.check(
+        page.locator("#checks .row").count() >= len(said.splitlines()) - 1,
+        "its page says of each check what was found, and how to mend it",
+    )
