@@ -15,6 +15,17 @@ test_a_revoked_device_does_too if {
 	acts("device_revoked", {}) == {"end_device_sessions"}
 }
 
+test_a_device_that_stops_to_comply_ends_what_it_carries if {
+	acts("posture_changed", {"previous": 2, "current": 1}) == {"end_device_sessions"}
+	acts("posture_changed", {"previous": 4, "current": 0}) == {"end_device_sessions"}
+}
+
+test_a_tier_that_still_complies_or_never_did_ends_nothing if {
+	acts("posture_changed", {"previous": 3, "current": 2}) == set()
+	acts("posture_changed", {"previous": 1, "current": 0}) == set()
+	acts("posture_changed", {"previous": 0, "current": 2}) == set()
+}
+
 test_high_risk_is_told_once if {
 	acts("account_at_risk", {"level": "high", "previous": "medium", "reason": "spray"}) == {"notify"}
 	acts("account_at_risk", {"level": "high", "previous": "high", "reason": "spray"}) == set()

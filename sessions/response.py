@@ -115,11 +115,13 @@ def _end_sessions(action: Action, about: Subject, kind: str, now: datetime) -> N
 def _end_device_sessions(
     action: Action,  # noqa: ARG001
     about: Subject,
-    kind: str,  # noqa: ARG001
+    kind: str,
     now: datetime,
 ) -> None:
     if about.device_id is not None:
-        _end(_live(about, browser__device_id=about.device_id), EndReason.DEVICE_GONE, now)
+        is_gone = kind in {"device_lost", "device_revoked"}
+        reason = EndReason.DEVICE_GONE if is_gone else EndReason.REVOKED
+        _end(_live(about, browser__device_id=about.device_id), reason, now)
 
 
 def _notify(action: Action, about: Subject, kind: str, now: datetime) -> None:  # noqa: ARG001

@@ -8,7 +8,7 @@ from accounts import flows as accounts
 from accounts.models import Lock, LockTarget
 from audit.events import Event
 from audit.models import AuditEvent
-from audit.recorder import one_cause
+from audit.recorder import one_cause, record
 from core import clock
 from core.ids import new_id
 from devices.flows import states
@@ -189,6 +189,22 @@ class TestTheRules:
         rows = AuditEvent.objects.filter(event__in=events)
         assert rows.count() == 3
         assert rows.values("transaction_id").distinct().count() == 1
+
+    @pytest.mark.parametrize(
+        ("previous", "current", "is_over"), [(2, 1, True), (3, 2, False), (1, 0, False)]
+    )
+    def test_a_device_that_stops_to_comply_ends_its_sessions(
+        self, session, elsewhere, device, previous, current, is_over
+    ):
+        record(
+            Event.DEVICE_TIER_CHANGED, organisation_id=device.organisation_id, subject=device,
+            device_id=device.id, now=clock.now(), previous=previous, current=current, cause="-",
+        )  # fmt: skip
+
+        session.refresh_from_db()
+        elsewhere.refresh_from_db()
+        assert session.end_reason == (EndReason.REVOKED if is_over else "")
+        assert elsewhere.ended_at is None
 
     def test_a_suspended_device_ends_nothing(self, session, device, employee):
         states.suspend(device=device, actor=employee.user, reason="a look", now=clock.now())
