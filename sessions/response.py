@@ -119,8 +119,7 @@ def _end_device_sessions(
     now: datetime,
 ) -> None:
     if about.device_id is not None:
-        is_gone = kind in {"device_lost", "device_revoked"}
-        reason = EndReason.DEVICE_GONE if is_gone else EndReason.REVOKED
+        reason = EndReason.REVOKED if kind == "posture_changed" else EndReason.DEVICE_GONE
         _end(_live(about, browser__device_id=about.device_id), reason, now)
 
 
