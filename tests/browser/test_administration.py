@@ -16,6 +16,8 @@ PAGES = [
     "/admin/accounts/invitation/add/",
     "/admin/accounts/roleassignment/add/",
     "/admin/audit/auditevent/",
+    "/admin/devices/device/",
+    "/admin/devices/posturereport/",
 ]
 
 

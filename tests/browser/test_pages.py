@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from config.children import PROJECT
+from tests.browser import machines
 from tests.browser.applications import HTML, application
-from tests.browser.authenticators import Authenticator
+from tests.browser.authenticators import NO_AUTOFILL, Authenticator
 from tests.browser.conftest import Mailbox, Watch
 from tests.browser.looks import look
 from tests.browser.people import Person, Pool
@@ -282,6 +283,38 @@ def device_page(visit: Visitor, *buttons: str) -> Page:
     return page
 
 
+def with_passkey(visit: Visitor, path: str) -> Page:
+    """A page that takes a passkey, opened by somebody who has just added one."""
+    page = visit.inside("/mfa/passkeys/add/")
+    page.add_init_script(NO_AUTOFILL)
+    Authenticator(page)
+    page.reload()
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.locator(".messages")).to_contain_text("Your passkey was added")
+    page.goto(path)
+    if heading(page).inner_text() == "Confirm it is you":
+        page.get_by_role("button", name="Use a passkey").click()
+        page.wait_for_url("**/devices/**")
+    return page
+
+
+def enrolment_page(visit: Visitor, *buttons: str) -> Page:
+    """A machine asks; its link brings the code along, and these buttons follow."""
+    code = machines.run(visit.instance, "asked()")
+    page = with_passkey(visit, f"/devices/enrol/?user_code={code}")
+    for button in buttons:
+        page.get_by_role("button", name=button, exact=True).click()
+    return page
+
+
+def devices_page(visit: Visitor, *, state: str = "enrolled", is_list: bool = False) -> Page:
+    who = visit.pool.take("strong")
+    device = machines.run(visit.instance, f"trusted({who.email!r}, state={state!r})")
+    page = visit.open_browser(signed_in=who)
+    page.goto("/devices/" if is_list else f"/devices/{device}/")
+    return page
+
+
 def request_page(visit: Visitor, *buttons: str) -> Page:
     """An application asks somebody, who follows the link of the list and then these buttons."""
     who = visit.pool.take("strong")
@@ -406,6 +439,16 @@ GALLERY: dict[str, Visit] = {
     "console/security.html": security_with_everything,
     "console/security.html with a request": request_noticed,
     "console/security.html weak": lambda visit: visit.inside("/security/", "plain"),
+    "devices/confirm.html": lambda visit: enrolment_page(visit, "Continue"),
+    "devices/done.html enrolled": lambda visit: enrolment_page(visit, "Continue", "Enrol"),
+    "devices/done.html refused": lambda visit: enrolment_page(visit, "Continue", "Do not enrol"),
+    "devices/enrol.html": enrolment_page,
+    "devices/list.html": lambda visit: devices_page(visit, is_list=True),
+    "devices/list.html none": lambda visit: visit.inside("/devices/"),
+    "devices/one.html": devices_page,
+    "devices/one.html suspended": lambda visit: devices_page(visit, state="suspended"),
+    "devices/one.html lost": lambda visit: devices_page(visit, state="lost"),
+    "devices/this_browser.html": lambda visit: with_passkey(visit, "/devices/enrol/this-browser/"),
     "idp/account.html": lambda visit: visit.inside(
         authorize_url(visit.instance, prompt="select_account")
     ),
@@ -462,6 +505,8 @@ def is_shown(name: str, page: Page) -> bool:
     """Whether the page has a title that its template can give."""
     if name.startswith("demo client"):
         return page.title().endswith("Harbour Notes")
+    if name.startswith("devices/one.html"):  # its title is the device's own name
+        return page.title().startswith("Work laptop")
     text = (PROJECT / "templates" / name.partition(" ")[0]).read_text()
     found = re.search(r"{% block title %}(.*?){% endblock %}|<title>(.*?)</title>", text)
     assert found is not None, name
