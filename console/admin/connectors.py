@@ -130,7 +130,7 @@ class ConnectorAdmin(ScopedAdmin):
             try:
                 outcome = delivery.take_table(
                     connector,
-                    form.cleaned_data["table"].read(),
+                    form.cleaned_data["content"],
                     actor=request.user,
                     is_dry=form.cleaned_data["is_dry"],
                     now=clock.now(),

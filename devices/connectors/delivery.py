@@ -113,14 +113,16 @@ def answer(connector: Connector, payload: Any, *, now: datetime) -> dict[str, An
     asked = cloudflare.read(payload)
     serials = {one.serial for one in asked if one.serial}
     known = devices_called(connector.organisation_id, serials)
-    users = _users_of(connector, known.values())
+    enrolled = {device.pk: device for device in known.values() if device.state == State.ENROLLED}
+    scores = flows.judge_all(list(enrolled.values()), now=now)
+    users = _users_of(connector, enrolled)
     result = {}
     for one in asked:
         device = known.get(one.serial) if one.serial else None
-        if device is None or device.state != State.ENROLLED:
+        if device is None or device.pk not in scores:
             result[one.device_id] = {"s2s_id": "", "score": 0}
             continue
-        score = flows.judge(device, now=now).value
+        score = scores[device.pk].value
         if one.email and one.email not in users[device.pk]:
             score = min(score, CAPS[Cap.UNKNOWN_OWNER])
         result[one.device_id] = {"s2s_id": str(device.pk), "score": score}
@@ -268,11 +270,9 @@ def _is_news(found: Found, kept: datetime | None) -> bool:
     return kept is None or found.observed_at > kept
 
 
-def _users_of(connector: Connector, devices: Iterable[Device]) -> dict[UUID, set[str]]:
+def _users_of(connector: Connector, devices: Iterable[UUID]) -> dict[UUID, set[str]]:
     users: defaultdict[UUID, set[str]] = defaultdict(set)
-    rows = DeviceUser.objects.within_id(connector.organisation_id).filter(
-        device__in=[device.pk for device in devices]
-    )
+    rows = DeviceUser.objects.within_id(connector.organisation_id).filter(device__in=devices)
     for device_id, email in rows.values_list("device_id", "user__email"):
         users[device_id].add(email.lower())
     return users

@@ -161,6 +161,14 @@ class TestTables:
         assert "line 2: firewall is pass, fail or missing" in page
         assert CheckResult.unscoped.count() == 0
 
+    def test_what_takes_long_is_for_the_command(self, admins: Browser, mdm) -> None:
+        lines = "".join(f"5CD{n:04},2026-11-30T09:00:00Z,pass\n" for n in range(501))
+        file = SimpleUploadedFile("d.csv", f"serial,observed_at,firewall\n{lines}".encode())
+
+        page = admins.post(f"{LIST}{mdm.pk}/table/", {"table": file}).content.decode()
+
+        assert "manage.py import_posture" in page
+
     def test_only_a_table_can_be_brought_to_one_that_takes_tables(self, admins, acme) -> None:
         assert self.bring(admins, connector(acme).connector).status_code == 404
 

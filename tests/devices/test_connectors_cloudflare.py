@@ -11,7 +11,7 @@ from joserfc.jwk import KeySet, RSAKey
 
 from core import clock
 from devices import flows
-from devices.connectors import access_token
+from devices.connectors import access_token, delivery
 from devices.models import Connector, Device
 from tests.support.assertions import rsa_key
 from tests.support.connectors import call, connector, laptop, report
@@ -107,6 +107,18 @@ class TestByServiceToken:
         report(laptop(globex, serial="5CD1234"))
 
         assert self.scores(gateway, device_of()) == {ID: {"s2s_id": "", "score": 0}}
+
+    def test_many_cost_no_more_questions_than_one(
+        self, acme, employee, gateway, django_assert_max_num_queries
+    ) -> None:
+        for number in range(5):
+            report(laptop(acme, employee.user, name=f"n{number}", serial=f"5CD000{number}"))
+        many = asked(*(device_of(f"5CD000{n}", device_id=str(n)) for n in range(5)))
+
+        with django_assert_max_num_queries(7):
+            answer = delivery.answer(gateway.connector, many, now=clock.now())
+
+        assert all(one["score"] > 30 for one in answer["result"].values())
 
     def test_many_at_once(self, acme, gateway) -> None:
         many = [device_of(f"5CD{n:05}", device_id=str(n)) for n in range(1000)]
@@ -264,6 +276,15 @@ class TestByAccessToken:
         later(minutes=11)
 
         assert self.ask(gateway, token(gateway)) == 200
+
+    def test_a_team_at_an_address_of_ours_is_not_asked(
+        self, gateway, team: Elsewhere, settings
+    ) -> None:
+        """Whoever may connect a gateway does not thereby reach what only this machine can."""
+        settings.OUTBOUND_ALLOWED_NETWORKS = []
+
+        assert self.ask(gateway, token(gateway)) == 401
+        assert team.requests == []
 
     @pytest.mark.parametrize("body", [b"", b"[]", b'{"keys": 5}', b'{"keys": [{"kty": "RSA"}]}'])
     def test_a_team_without_keys_lets_nobody_in(
