@@ -1,15 +1,31 @@
 # Is this session still good, and good enough for what is asked?
 #
-# A verdict is a set of reasons. Plain ones stand in a table, reason by condition; the others are
-# rules. The strictest verdict wins: revoke, deny, step_up, restrict, allow. Without any objection the
-# answer is allow; facts that are missing make the answer undefined, and undefined means deny.
+# Whatever speaks against it is a reason, and each reason has its verdict. The strictest verdict wins:
+# revoke, deny, step_up, restrict, allow. Without any reason the answer is allow; facts that are missing
+# make the answer undefined, and undefined means deny. A reason without a verdict denies.
 package sallyport
 
 import rego.v1
 
-# --- revoke: the session is over ----------------------------------------------------------------
+verdicts := {
+	# The session is over.
+	"user_inactive": "revoke", "organisation_inactive": "revoke", "credentials_changed": "revoke",
+	"session_ended": "revoke", "session_idle": "revoke", "session_expired": "revoke",
+	"device_lost": "revoke", "device_revoked": "revoke",
+	"user_locked": "revoke", "session_locked": "revoke", "device_locked": "revoke",
+	"credential_locked": "revoke",
+	# Prove more, then ask again.
+	"role_requires_stronger_authentication": "step_up",
+	"resource_requires_stronger_authentication": "step_up",
+	"authentication_too_old": "step_up", "binding_proof_too_old": "step_up",
+	"sign_in_at_risk": risk_verdict, "account_at_risk": risk_verdict,
+	# Yes, without what is withheld.
+	"roles_withheld": "restrict", "scopes_withheld": "restrict",
+}
 
-over := {
+# --- what a glance at the facts tells -----------------------------------------------------------
+
+plain := {
 	"user_inactive": input.user.is_active != true,
 	"organisation_inactive": input.organisation_is_active != true,
 	"credentials_changed": input.user.stamp_matches != true,
@@ -18,76 +34,53 @@ over := {
 	"session_expired": input.session.absolute_remaining <= 0,
 	"device_lost": input.device.state == "lost",
 	"device_revoked": input.device.state == "revoked",
-}
-
-ending_locks := {
-	"user": "user_locked", "session": "session_locked", "device": "device_locked",
-	"credential": "credential_locked",
-}
-
-revoke contains reason if some reason, true in over
-
-revoke contains reason if {
-	some target in input.locks
-	reason := ending_locks[target]
-}
-
-# --- deny: not this -----------------------------------------------------------------------------
-
-refused := {
 	"client_inactive": input.resource.client_is_active != true,
 	"email_unverified": input.user.email_verified != true,
 	"not_authenticated": input.session.level < 1,
 	"device_trusted_too_little": input.device.tier < input.resource.required_tier,
+	"resource_requires_stronger_authentication":
+		input.session.level < input.resource.required_level,
 }
 
-stopping_locks := {"client": "client_locked", "address": "address_locked"}
-
-deny contains reason if some reason, true in refused
-
-# Also what is locked of a kind that nobody thought of here.
-deny contains reason if {
-	some target in input.locks
-	not ending_locks[target]
-	reason := object.get(stopping_locks, target, "locked")
+reasons contains reason if {
+	true in plain
+	some reason, true in plain
 }
 
-# A browser has this many seconds to bind a session that has just begun.
-binding_grace := 120
+# --- locks --------------------------------------------------------------------------------------
 
-deny contains "session_unbound" if {
-	input.binding_is_required
-	input.session.binding == ""
-	input.session.age > binding_grace
-}
+# What a session is made of ends it; for any other kind it is only stopped, as "client_locked",
+# "address_locked" and whatever else there may be have no verdict above.
+reasons contains concat("_", [target, "locked"]) if some target in input.locks
 
-# Whoever has nothing but a password cannot show that it was not stolen.
-deny contains reason if {
-	some reason in at_risk
-	input.risk.provable_level < 2
-}
+# --- strength and freshness ---------------------------------------------------------------------
 
-# --- step_up: prove more, then ask again --------------------------------------------------------
-
-step_up contains "role_requires_stronger_authentication" if {
+reasons contains "role_requires_stronger_authentication" if {
 	input.session.level < input.role_level
 	input.trigger in {"login", "authorize", "token", "refresh", "admin"}
 }
 
-step_up contains "resource_requires_stronger_authentication" if {
-	input.session.level < input.resource.required_level
-}
-
-step_up contains "authentication_too_old" if {
+reasons contains "authentication_too_old" if {
 	input.resource.max_age >= 0
 	input.session.authentication_age > input.resource.max_age
+}
+
+# --- binding ------------------------------------------------------------------------------------
+
+# A browser has this many seconds to bind a session that has just begun.
+binding_grace := 120
+
+reasons contains "session_unbound" if {
+	input.binding_is_required
+	input.session.binding == ""
+	input.session.age > binding_grace
 }
 
 # In a browser the key of a bound session is shown every few minutes; otherwise somebody proves to be
 # there.
 max_proof_age := 900
 
-step_up contains "binding_proof_too_old" if {
+reasons contains "binding_proof_too_old" if {
 	input.session.binding != ""
 	not is_within(input.session.proof_age, max_proof_age)
 	input.session.authentication_age > max_proof_age
@@ -99,24 +92,16 @@ is_within(age, limit) if {
 	age <= limit
 }
 
-step_up contains reason if {
-	some reason in at_risk
-	input.risk.provable_level >= 2
-}
-
 # --- risk ---------------------------------------------------------------------------------------
 
 high_risk := 3
 
-# Two factors at least, and a passkey from whoever has one: a code can be passed on to an attacker.
-risk_demands := max([2, min([3, input.risk.provable_level])])
-
-at_risk contains "sign_in_at_risk" if {
+reasons contains "sign_in_at_risk" if {
 	input.risk.level >= high_risk
 	not answers_risk(input.risk.is_answered)
 }
 
-at_risk contains "account_at_risk" if {
+reasons contains "account_at_risk" if {
 	input.risk.user_level >= high_risk
 	not answers_risk(input.risk.is_user_answered)
 }
@@ -126,7 +111,15 @@ answers_risk(is_proven_since) if {
 	input.session.level >= risk_demands
 }
 
-# --- restrict: without what is withheld ---------------------------------------------------------
+# Two factors at least, and a passkey from whoever has one: a code can be passed on to an attacker.
+risk_demands := max([2, min([3, input.risk.provable_level])])
+
+# Whoever has nothing but a password cannot show that it was not stolen.
+default risk_verdict := "deny"
+
+risk_verdict := "step_up" if input.risk.provable_level >= 2
+
+# --- what is withheld ---------------------------------------------------------------------------
 
 withheld_roles contains name if {
 	some name, tier in input.role_tiers
@@ -138,14 +131,17 @@ withheld_scopes contains name if {
 	input.device.tier < tier
 }
 
+reasons contains "roles_withheld" if withheld_roles != set()
+
+reasons contains "scopes_withheld" if withheld_scopes != set()
+
 # --- the answer ---------------------------------------------------------------------------------
 
 device_states := {"", "pending", "enrolled", "suspended", "lost", "revoked", "retired"}
 
 # Each fact is there and of its kind. Few built-ins for all, since this runs at every use.
 complete if {
-	over
-	refused
+	plain
 	is_number(sum([
 		input.session.idle_remaining, input.session.absolute_remaining, input.session.level,
 		input.session.authentication_age, input.session.proof_age, input.session.age,
@@ -161,31 +157,31 @@ complete if {
 	is_object(input.resource.scope_tiers)
 }
 
-outcome := "revoke" if {
-	count(revoke) > 0
-} else := "deny" if {
-	count(deny) > 0
-} else := "step_up" if {
-	count(step_up) > 0
-} else := "restrict" if {
-	count(withheld_roles) + count(withheld_scopes) > 0
-} else := "allow"
+found := {object.get(verdicts, reason, "deny") | some reason in reasons}
 
-restrict := {"device_trusted_too_little"} if {
-	outcome == "restrict"
-} else := set()
+outcome := "allow" if {
+	reasons == set()
+} else := "revoke" if {
+	"revoke" in found
+} else := "deny" if {
+	"deny" in found
+} else := "step_up" if {
+	"step_up" in found
+} else := "restrict"
 
 # What is proven because of a risk is proven now.
-demands := {"level": risk_demands, "max_age": 0} if {
-	count(at_risk) > 0
+demands := {"level": 1, "max_age": input.resource.max_age} if {
+	reasons == set()
+} else := {"level": risk_demands, "max_age": 0} if {
+	count(reasons & {"sign_in_at_risk", "account_at_risk"}) > 0
 } else := {"level": 1, "max_age": max_proof_age} if {
-	"binding_proof_too_old" in step_up
+	"binding_proof_too_old" in reasons
 	input.resource.max_age < 0
 } else := {"level": 1, "max_age": input.resource.max_age}
 
 decision := {
 	"outcome": outcome,
-	"reasons": ((revoke | deny) | step_up) | restrict,
+	"reasons": reasons,
 	"required_level": max([input.role_level, input.resource.required_level, demands.level]),
 	"max_age": demands.max_age,
 	"withheld_scopes": withheld_scopes,

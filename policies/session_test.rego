@@ -192,7 +192,7 @@ test_roles_and_scopes_beyond_the_device_are_withheld if {
 	d.outcome == "restrict"
 	d.withheld_roles == {"db-admin"}
 	d.withheld_scopes == {"db.write"}
-	d.reasons == {"device_trusted_too_little"}
+	d.reasons == {"roles_withheld", "scopes_withheld"}
 }
 
 test_a_client_beyond_the_device_is_denied if {

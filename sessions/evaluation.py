@@ -16,13 +16,14 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.locks import is_locked, locks_on
-from accounts.models import LockTarget
+from accounts.models import LockTarget, User
 from audit.events import Event
 from audit.recorder import record, request_address
 from core import clock
 from core.assurance import ACR_VALUES, Level
 from core.clock import SQL_NOW as NOW
 from devices.models import State
+from mfa.flows import strongest_level
 from policy import engine
 from policy.decision import Decision, Outcome
 from policy.facts import (
@@ -35,7 +36,7 @@ from policy.facts import (
     Trigger,
     UserFacts,
 )
-from risk.models import RiskLevel
+from risk.levels import RiskLevel
 from sessions import flows
 from sessions.models import EndReason, LoginSession
 
@@ -48,14 +49,6 @@ _LOCKS = locks_on(
     addresses=f"ARRAY[s.address, {_FROM_ADDRESS}]",
     organisation="o.id",
 )
-# As `mfa.flows.strongest_level` says it. Only looked for where it is needed.
-_PROVABLE_LEVEL = f"""
-  CASE WHEN GREATEST(s.risk_level, k.level) < {RiskLevel.HIGH} THEN 0
-       WHEN EXISTS (SELECT 1 FROM mfa_passkeyfactor f WHERE f.user_id = u.id AND f.confirmed) THEN 3
-       WHEN EXISTS (SELECT 1 FROM mfa_totpfactor f WHERE f.user_id = u.id AND f.confirmed)
-         OR EXISTS (SELECT 1 FROM mfa_recoverycodesfactor f
-                     WHERE f.user_id = u.id AND f.confirmed) THEN 2
-       ELSE 1 END"""
 FACT_COLUMNS = f"""
   o.is_active AS organisation_is_active,
   u.is_active AS user_is_active,
@@ -63,13 +56,12 @@ FACT_COLUMNS = f"""
   EXISTS (SELECT 1 FROM account_emailaddress e
            WHERE e.user_id = u.id AND e.verified AND lower(e.email) = u.email) AS email_verified,
   (s.ended_at IS NOT NULL) AS session_is_ended,
-  s.started_at AS session_started_at,
+  u.id AS person_id, s.started_at AS session_started_at,
   s.last_used_at, s.expires_at AS session_expires_at, s.acr, s.amr, s.auth_time,
   s.binding, s.proven_at, s.risk_level,
   (s.auth_time > s.started_at) AS risk_is_answered,
   COALESCE(k.level, 0) AS user_risk_level,
   COALESCE(s.auth_time > k.raised_at, false) AS user_risk_is_answered,
-  {_PROVABLE_LEVEL} AS provable_level,
   d.state AS device_state, d.reported_at AS device_reported_at,
   CASE WHEN d.state = 'enrolled'
        THEN (SELECT count(*) FROM unnest(d.tier_ends_at) t (ends_at) WHERE t.ends_at > {NOW})
@@ -204,13 +196,7 @@ def facts_of(row: Mapping[str, Any], trigger: Trigger, resource: Resource) -> Fa
             age=_seconds(now - row["session_started_at"]),
         ),
         device=_device_of(row, now),
-        risk=RiskFacts(
-            level=row["risk_level"],
-            is_answered=row["risk_is_answered"],
-            user_level=row["user_risk_level"],
-            is_user_answered=row["user_risk_is_answered"],
-            provable_level=row["provable_level"],
-        ),
+        risk=_risk_of(row),
         network=NetworkFacts(has_changed=row["address_has_changed"]),
         locks=tuple(row["locks"]),
         role_level=row["role_level"],
@@ -223,6 +209,19 @@ def facts_of(row: Mapping[str, Any], trigger: Trigger, resource: Resource) -> Fa
             required_tier=resource.required_tier,
             scope_tiers=resource.scope_tiers,
         ),
+    )
+
+
+def _risk_of(row: Mapping[str, Any]) -> RiskFacts:
+    """What the person could prove is another statement, and asked only where it is needed."""
+    level, user_level = row["risk_level"], row["user_risk_level"]
+    is_high = max(level, user_level) >= RiskLevel.HIGH
+    return RiskFacts(
+        level=level,
+        is_answered=row["risk_is_answered"],
+        user_level=user_level,
+        is_user_answered=row["user_risk_is_answered"],
+        provable_level=strongest_level(User(pk=row["person_id"])) if is_high else 0,
     )
 
 

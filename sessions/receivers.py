@@ -28,7 +28,7 @@ from policy.facts import Trigger
 from risk.flows import Attempt, assess_login, confirm_sign_in
 from risk.levels import RiskLevel
 from risk.models import SignIn, Verdict
-from risk.signals import sign_in_judged
+from risk.signals import sign_in_judged, user_risk_changed
 from sessions import flows
 from sessions.current import current_session_id
 from sessions.evaluation import evaluate
@@ -153,7 +153,7 @@ SIGNALS: Mapping[str, str] = {
     Event.DEVICE_REVOKED: "device_revoked",
     Event.DEVICE_SUSPENDED: "device_suspended",
     Event.DEVICE_TIER_CHANGED: "posture_changed",
-    "risk.user.raised": "account_at_risk",
+    Event.USER_RISK_RAISED: "account_at_risk",
 }
 
 
@@ -209,6 +209,14 @@ def judge_by_device(sender: Any, *, device: Device, now: datetime, **_: Any) -> 
     )
     for session_id in running.order_by("id").values_list("id", flat=True):
         evaluate(session_id=session_id, trigger=Trigger.POSTURE, now=now)
+
+
+@receiver(user_risk_changed)
+def judge_by_risk(sender: Any, *, user_id: UUID, now: datetime, **_: Any) -> None:  # noqa: ARG001
+    """Let the person's sessions know at once that more, or less, has to be proven."""
+    live = LoginSession.unscoped.filter(user_id=user_id, ended_at=None).order_by("id")
+    for session_id in live.values_list("id", flat=True):
+        evaluate(session_id=session_id, trigger=Trigger.RISK, now=now)
 
 
 @receiver(factor_added)

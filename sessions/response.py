@@ -20,11 +20,10 @@ from audit.events import Event
 from audit.recorder import one_cause, record
 from policy import engine
 from policy.response import Act, Action, Response, Signal
-from risk.models import RiskLevel, UserRisk
+from risk.flows import raise_user_risk
+from risk.levels import RiskLevel
 from sessions import flows
 from sessions.models import EndReason, LoginSession
-
-AT_RISK_FOR = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +87,12 @@ def _lock(action: Action, about: Subject, kind: str, now: datetime) -> None:
 
 def _step_up(action: Action, about: Subject, kind: str, now: datetime) -> None:  # noqa: ARG001
     if about.user_id is not None:
-        UserRisk.unscoped.update_or_create(
+        raise_user_risk(
             user_id=about.user_id,
-            defaults={
-                "organisation_id": about.organisation_id,
-                "level": RiskLevel.HIGH,
-                "reasons": [kind],
-                "raised_at": now,
-                "ends_at": now + AT_RISK_FOR,
-            },
+            organisation_id=about.organisation_id,
+            level=RiskLevel.HIGH,
+            reason=kind,
+            now=now,
         )
 
 

@@ -200,7 +200,7 @@ def _asked(request: HttpRequest) -> Asked:
     as much again, that is what is asked for, whatever the query says.
     """
     named = Level.from_acr(request.GET.get("acr", ""))
-    held = min(_assurance(request).level, Level(request.reachable_level))  # type: ignore[attr-defined]
+    held = min(_current(request).level, Level(request.reachable_level))  # type: ignore[attr-defined]
     level = max(named, held, Level.AAL1)
     return Asked(
         level=level,

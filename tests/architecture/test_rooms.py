@@ -59,7 +59,6 @@ UNSCOPED = {
     "sessions/flows.py": "sessions of the user at hand, by id or by cookie",
     "sessions/middleware.py": "a session is looked up by the digest of its cookie",
     "sessions/receivers.py": "sessions of the user at hand",
-    "sessions/response.py": "the mark of the account at hand",
     "sessions/tasks.py": "sweeps over all",
     "sessions/views.py": "sessions of the user at hand",
 }

@@ -82,7 +82,7 @@ class TestWhenTrustFades:
         rotated = AuditEvent.objects.get(event=Event.REFRESH_TOKEN_ROTATED)
         assert restricted.facts["withheld_roles"] == ["db-admin"]
         assert restricted.facts["withheld_scopes"] == ["db.write"]
-        assert restricted.facts["reasons"] == ["device_trusted_too_little"]
+        assert restricted.facts["reasons"] == ["roles_withheld", "scopes_withheld"]
         assert restricted.transaction_id == rotated.transaction_id
 
     def test_what_is_left_of_an_older_token_is_told(self, session, tokens, settings):

@@ -112,18 +112,17 @@ ROWS = {
         facts(device={"tier": 2}, resource={"required_tier": 2}), ALLOW, (),
     ),
     "a role that wants more trust": (
-        facts(device={"tier": 1}, role_tiers={"db-admin": 2}), RESTRICT,
-        ("device_trusted_too_little",),
+        facts(device={"tier": 1}, role_tiers={"db-admin": 2}), RESTRICT, ("roles_withheld",),
     ),
     "a role that has its trust": (
         facts(device={"tier": 2}, role_tiers={"db-admin": 2}), ALLOW, (),
     ),
     "a scope that wants more trust": (
-        facts(resource={"scope_tiers": {"db.write": 1}}), RESTRICT, ("device_trusted_too_little",),
+        facts(resource={"scope_tiers": {"db.write": 1}}), RESTRICT, ("scopes_withheld",),
     ),
     "a step-up before a restriction": (
         facts(session={"level": 1}, role_level=2, role_tiers={"db-admin": 2}), STEP_UP,
-        ("role_requires_stronger_authentication",),
+        ("role_requires_stronger_authentication", "roles_withheld"),
     ),
     "a locked user": (facts(locks=("user",)), REVOKE, ("user_locked",)),
     "a locked session": (facts(locks=("session",)), REVOKE, ("session_locked",)),
@@ -132,7 +131,7 @@ ROWS = {
     "a locked application": (facts(locks=("client",)), DENY, ("client_locked",)),
     "a locked address": (facts(locks=("address",)), DENY, ("address_locked",)),
     "two locks": (facts(locks=("address", "user")), REVOKE, ("address_locked", "user_locked")),
-    "a lock on what nobody knows": (facts(locks=("planet",)), DENY, ("locked",)),
+    "a lock on what nobody knows": (facts(locks=("planet",)), DENY, ("planet_locked",)),
     "a medium risk": (facts(risk={"level": 2, "provable_level": 3}), ALLOW, ()),
     "a high risk": (
         facts(risk=HIGH, session={"level": 3}), STEP_UP, ("sign_in_at_risk",),

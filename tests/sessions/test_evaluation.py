@@ -42,7 +42,7 @@ def row(**changes):
         "auth_time": AT, "role_level": 0, "now": AT, "roles": None, "role_tiers": None,
         "session_started_at": AT, "binding": "", "proven_at": None, "risk_level": 0,
         "risk_is_answered": False, "user_risk_level": 0, "user_risk_is_answered": False,
-        "provable_level": 0, "device_state": None, "device_reported_at": None, "device_tier": 0,
+        "person_id": None, "device_state": None, "device_reported_at": None, "device_tier": 0,
         "address_has_changed": False, "locks": [],
     }  # fmt: skip
     return good | changes

@@ -13,11 +13,14 @@ from core import clock
 from core.ids import new_id
 from devices.flows import states
 from devices.models import DeviceUser, State
+from mfa import flows as factors
 from policy import bundle, engine
 from policy.rego import RegoEvaluator
 from policy.response import Act
-from risk.models import RiskLevel, UserRisk
+from risk.levels import RiskLevel
+from risk.models import UserRisk
 from sessions import response
+from sessions.current import current_session_id
 from sessions.models import EndReason, LoginSession
 from sessions.response import Subject, respond
 from tests import cast
@@ -36,7 +39,7 @@ RULES = """package sallyport.response
 
 import rego.v1
 
-actions contains {"act": input.kind} if input.kind != "lock"
+actions contains {"act": input.kind} if not input.kind in {"lock", "account_at_risk"}
 
 actions contains {"act": "lock", "target": input.facts.target, "minutes": 30} if {
 	input.kind == "lock"
@@ -215,7 +218,7 @@ class TestTheRules:
         self, session, elsewhere, employee, client
     ):
         written(
-            "risk.user.raised", session.organisation_id,
+            Event.USER_RISK_RAISED, session.organisation_id,
             subject=f"accounts.User:{employee.user.pk}", level="high", previous="medium",
             reason="takeover",
         )  # fmt: skip
@@ -231,7 +234,7 @@ class TestTheRules:
             user=employee.user, old=employee.email, new="mallory@evil.example", now=clock.now()
         )
         written(
-            "risk.user.raised", session.organisation_id,
+            Event.USER_RISK_RAISED, session.organisation_id,
             subject=f"accounts.User:{employee.user.pk}", level="high", previous="medium",
             reason="takeover",
         )  # fmt: skip
@@ -240,7 +243,7 @@ class TestTheRules:
 
     def test_high_risk_is_told_and_asked_for(self, session, employee):
         written(
-            "risk.user.raised", session.organisation_id,
+            Event.USER_RISK_RAISED, session.organisation_id,
             subject=f"accounts.User:{employee.user.pk}", level="high", previous="low",
             reason="spray",
         )  # fmt: skip
@@ -252,6 +255,36 @@ class TestTheRules:
         written(Event.DEVICE_TIER_CHANGED, session.organisation_id, device_id=new_id())
 
         assert not AuditEvent.objects.filter(event=Event.RESPONSE_TAKEN).exists()
+
+
+class TestATakeover:
+    """Whoever has got in changes the address, the password and the second factor."""
+
+    def test_the_third_step_locks_the_account_and_throws_everybody_out(
+        self, client, session, elsewhere, employee
+    ):
+        current_session_id.set(session.id)
+        user, now = employee.user, clock.now()
+        accounts.note_email_change(user=user, old=employee.email, new="m@evil.example", now=now)
+        accounts.change_password(user=user, password="another horse battery 9", now=now)
+        assert not Lock.unscoped.exists()
+
+        factors.remove_totp(user=user, now=now)
+
+        lock = Lock.unscoped.get()
+        assert (lock.target, lock.ends_at) == (str(user.pk), None)
+        assert live() == set()
+        assert accounts.is_locked_out(user=user, address=None, now=now)
+        assert accounts.lift_by_recovery(user=user, now=now) == 0
+
+    def test_two_steps_lock_nothing(self, client, session, employee):
+        current_session_id.set(session.id)
+        user, now = employee.user, clock.now()
+        accounts.change_password(user=user, password="another horse battery 9", now=now)
+        factors.remove_totp(user=user, now=now)
+
+        assert not Lock.unscoped.exists()
+        assert live() == {session.id}
 
 
 class TestReplays:
