@@ -461,6 +461,24 @@ def whatever_it_is(original: Any, *_: Any) -> Any:
     return waved_through()
 
 
+_answers: dict[str, Any] = {}
+
+
+def the_first_answer(original: Any, facts: Any) -> Any:
+    """Keeps decisions by what was asked for and how strongly somebody has signed in."""
+    key = f"{facts.trigger}:{facts.session.level}:{','.join(facts.role_tiers)}"
+    return _answers.setdefault(key, original(facts))
+
+
+def what_the_token_says(original: Any, client: Any, text: str) -> Any:
+    from idp.tokens import verify
+
+    told = dict(original(client, text))
+    if told["active"]:
+        told |= {k: v for k, v in verify.access_token(text).items() if k in {"roles", "scope"}}
+    return told
+
+
 def without_locks(original: Any, *args: Any) -> Any:
     from dataclasses import replace as changed
 
@@ -744,18 +762,12 @@ DEFENCES = {
     ),
     "A145": Defence(
         "a policy that cannot answer denies",
-        replace(
-            "policy.engine:decide",
-            lambda _: SimpleNamespace(
-                outcome="allow",
-                is_allowed=True,
-                reasons=(),
-                revision="-",
-                required_level=0,
-                max_age=None,
-                decision_id=None,
-            ),
-        ),
+        replace("policy.engine:decide", lambda _: waved_through()),
+    ),
+    "A147": Defence("each use is decided anew", wrap("policy.engine:decide", the_first_answer)),
+    "A152": Defence(
+        "introspection tells which roles are live, not which the token names",
+        wrap("idp.endpoints.introspection:_of_access_token", what_the_token_says),
     ),
     "A001": Defence(
         "redirect_uri is compared byte for byte, not by the host's name in it",

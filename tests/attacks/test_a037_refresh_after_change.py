@@ -4,11 +4,16 @@ from uuid import uuid4
 
 import pytest
 
-from accounts.models import Organisation, Role, RoleAssignment, User
+from accounts import flows as accounts
+from accounts.models import LockTarget, Organisation, Role, RoleAssignment, User
 from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
+from devices.models import Browser as SeenBrowser
+from devices.models import Device, State
 from idp.models import Client, RefreshFamily
+from risk.flows import raise_user_risk
+from risk.levels import RiskLevel
 from sessions.models import LoginSession
 from tests.support import oauth
 
@@ -56,6 +61,53 @@ def unverify_email(user):
     user.emailaddress_set.update(verified=False)
 
 
+def put_on_a_device(user, **changes):
+    device = Device.objects.create(
+        organisation=user.organisation, name="Laptop", created_at=clock.now(), **changes
+    )
+    SeenBrowser.unscoped.update(device=device)
+    return device
+
+
+def lose_the_device(user):
+    put_on_a_device(user, state=State.LOST)
+
+
+def revoke_the_device(user):
+    put_on_a_device(user, state=State.REVOKED)
+
+
+def trust_the_device_less(user):
+    Client.unscoped.update(required_tier=1)
+    put_on_a_device(user, state=State.ENROLLED, tier_ends_at=[clock.now()])
+
+
+def lock_the_user(user):
+    lock(user, LockTarget.USER, user.pk)
+
+
+def lock_the_client(user):
+    lock(user, LockTarget.CLIENT, "acme-web")
+
+
+def lock(user, target_type, target):
+    accounts.place_lock(
+        organisation_id=user.organisation_id, target_type=target_type, target=str(target),
+        reason="A037", now=clock.now(),
+    )  # fmt: skip
+
+
+def doubt_the_sign_in(user):
+    LoginSession.unscoped.filter(user=user).update(risk_level=RiskLevel.HIGH)
+
+
+def doubt_the_account(user):
+    raise_user_risk(
+        user_id=user.pk, organisation_id=user.organisation_id, level=RiskLevel.HIGH,
+        reason="A037", now=clock.now(),
+    )  # fmt: skip
+
+
 def withdraw_consent(user):
     RefreshFamily.unscoped.filter(user=user).update(
         revoked_at=clock.now(), revoke_reason="consent_revoked"
@@ -75,6 +127,13 @@ def withdraw_consent(user):
         demand_more_of_the_client,
         unverify_email,
         withdraw_consent,
+        lose_the_device,
+        revoke_the_device,
+        trust_the_device_less,
+        lock_the_user,
+        lock_the_client,
+        doubt_the_sign_in,
+        doubt_the_account,
     ],
 )
 def test_the_next_refresh_is_refused(acme_web, employee, tokens, change):

@@ -51,6 +51,9 @@ CHANGES = {
     "family replayed": lambda tokens, who, client: RefreshFamily.unscoped.update(
         revoked_at=clock.now(), revoke_reason="replayed"
     ),
+    "account locked": lambda tokens, who, client: sessions.lock_account(
+        user=who.user, now=clock.now()
+    ),
     "person deleted": lambda tokens, who, client: who.user.delete(),
 }
 

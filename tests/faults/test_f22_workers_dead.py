@@ -11,9 +11,11 @@ import httpx
 import pytest
 
 from accounts import budget, flows
-from accounts.models import RoleAssignment
+from accounts.models import LockTarget, RoleAssignment
 from core import clock
 from core.errors import Refusal
+from devices.models import Browser as SeenBrowser
+from devices.models import Device, State
 from idp.models import RefreshFamily
 from sessions.models import LoginSession
 from tests import cast
@@ -120,6 +122,41 @@ class TestInOneProcess:
         tokens = oauth.refresh(acme_web, tokens["refresh_token"]).json
 
         assert oauth.claims_of(tokens["access_token"])["roles"] == ["auditor"]
+
+    def test_trust_in_a_silent_device_fades(self, acme, acme_web, employee, session, later):
+        now = clock.now()
+        device = Device.objects.create(
+            organisation=acme, name="Laptop", state=State.ENROLLED, created_at=now,
+            tier_ends_at=[now + timedelta(hours=2), now + timedelta(hours=1)],
+        )  # fmt: skip
+        SeenBrowser.unscoped.update(device=device)
+        for name, tier in (("reader", 1), ("vault", 2)):
+            role = flows.create_role(organisation=acme, name=name, required_tier=tier, now=now)
+            flows.assign_role(user=employee.user, role=role, now=now)
+        code = oauth.issue_code(acme_web, session, scope="openid roles")
+        token = oauth.redeem(acme_web, code).json["refresh_token"]
+        seen = []
+        for _ in range(3):
+            answer = oauth.refresh(acme_web, token).json
+            token = answer["refresh_token"]
+            seen.append(oauth.claims_of(answer["access_token"])["roles"])
+            later(hours=1)
+
+        assert seen == [["reader", "vault"], ["reader"], []]
+
+    def test_a_lock_that_was_placed_ends_on_its_second(self, client, employee, session, later):
+        flows.place_lock(
+            organisation_id=session.organisation_id, target_type=LockTarget.ADDRESS,
+            target="127.0.0.0/8", reason="F22", now=clock.now(),
+            ends_at=clock.now() + timedelta(minutes=5),
+        )  # fmt: skip
+        assert flows.is_locked_out(user=employee.user, address="127.0.0.1", now=clock.now())
+        later(minutes=4, seconds=55)
+        assert flows.is_locked_out(user=employee.user, address="127.0.0.1", now=clock.now())
+        later(seconds=6)
+
+        assert not flows.is_locked_out(user=employee.user, address="127.0.0.1", now=clock.now())
+        assert client.get("/sessions/").status_code == 200
 
     def test_a_lock_ends_after_a_quarter_of_an_hour(self, newcomer, later):
         for _ in range(budget.WINDOW_FAILURES):
