@@ -19,7 +19,7 @@ LOCKED_BUDGETS_KEPT_FOR = timedelta(days=365)
 @shared_task
 def deliver_mail() -> int:
     """Send mail that is due."""
-    return flows.deliver_due_mail(now=clock.now())
+    return flows.deliver_due_mail()
 
 
 @shared_task

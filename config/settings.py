@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -322,7 +323,7 @@ CELERY_TASK_TIME_LIMIT = 30
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep-sessions": {"task": "sessions.tasks.sweep_sessions", "schedule": 60},
     "retire-refresh-families": {"task": "idp.tasks.retire_refresh_families", "schedule": 60},
     "rotate-signing-keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 300},
@@ -342,6 +343,10 @@ CELERY_BEAT_SCHEDULE = {
     "purge-risk": {"task": "risk.tasks.purge", "schedule": 3600},
     "purge-challenges": {"task": "mfa.tasks.purge", "schedule": 3600},
 }
+for _entry in CELERY_BEAT_SCHEDULE.values():
+    # What no worker took until the next one is due is dropped: after a day without workers there is
+    # one message of each to work off, not thousands.
+    _entry["options"] = {"expires": _entry["schedule"]}
 
 # --- logs -------------------------------------------------------------------------------------
 LOGGING = {

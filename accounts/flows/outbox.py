@@ -10,8 +10,10 @@ from django.db import transaction
 
 from accounts import mail
 from accounts.models import OutgoingMail
+from core import clock
 from protection.keyring import KeyUnavailable
 
+CLAIMED_FOR = timedelta(minutes=3)  # longer than any server can draw out one message
 FIRST_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(hours=1)
 SENT_KEPT_FOR = timedelta(days=1)
@@ -20,18 +22,19 @@ UNSENT_KEPT_FOR = timedelta(days=7)
 log = structlog.get_logger(__name__)
 
 
-def deliver_due_mail(*, now: datetime, batch: int = 100) -> int:
+def deliver_due_mail(*, batch: int = 100) -> int:
     """Send what is due; returns how many messages went out.
 
     A message is claimed by moving its next attempt, so two workers never send it at once, and a
     worker that dies leaves it for later. At least once: a crash after sending sends it again.
+    The clock is read for each, since a slow server makes a round longer than a claim.
     """
     sent = 0
     for _ in range(batch):
-        message = _claim(now)
+        message = _claim(clock.now())
         if message is None:
             break
-        sent += _send(message, now)
+        sent += _send(message)
     return sent
 
 
@@ -57,24 +60,26 @@ def _claim(now: datetime) -> OutgoingMail | None:
     if message is None:
         return None
     message.attempts += 1
-    message.next_attempt_at = now + _pause(message.attempts)
+    message.next_attempt_at = now + CLAIMED_FOR
     message.save(update_fields=["attempts", "next_attempt_at"])
     return message
 
 
-def _send(message: OutgoingMail, now: datetime) -> int:
+def _send(message: OutgoingMail) -> int:
     try:
         email = mail.unpack(message.message)
         email.connection = get_connection(settings.EMAIL_DELIVERY_BACKEND)
         email.send()
     except (OSError, SMTPException, KeyUnavailable) as error:
-        OutgoingMail.objects.filter(pk=message.pk).update(last_error=type(error).__name__)
+        message.next_attempt_at = clock.now() + _pause(message.attempts)
+        message.last_error = type(error).__name__
+        message.save(update_fields=["next_attempt_at", "last_error"])
         log.warning(
             "mail not sent", mail_id=str(message.pk), error=type(error).__name__,
             attempts=message.attempts, next_attempt_at=message.next_attempt_at.isoformat(),
         )  # fmt: skip
         return 0
-    OutgoingMail.objects.filter(pk=message.pk).update(sent_at=now, last_error="")
+    OutgoingMail.objects.filter(pk=message.pk).update(sent_at=clock.now(), last_error="")
     return 1
 
 

@@ -120,6 +120,8 @@ def _follow(client: Client, read: Registration, digest: bytes, now: datetime) ->
     locked = rows.select_for_update(of=("self",)).get(pk=client.pk)
     if locked.document_digest is None:  # registered here under an address: not ours to change
         raise Refusal("invalid_client", "We do not know this application.")
+    if bytes(locked.document_digest) == digest:  # somebody else was as far a moment ago
+        return locked
     wanted = {"kind": read.kind, **read.values}
     before = {name: getattr(locked, name) for name in wanted}
     changed = {name: value for name, value in wanted.items() if before[name] != value}

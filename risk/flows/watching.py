@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import transaction
+
 from audit.events import Event
 from audit.models import AuditEvent
-from risk.evidence import Grammar, grammar, unusual_actions
+from risk.evidence import Evidence, Grammar, grammar, unusual_actions
 from risk.flows.accounts import raise_user_risk
 from risk.levels import RiskLevel
 from risk.models import SignIn
@@ -69,21 +71,30 @@ def _watch(sign_ins: Iterable[SignIn], usual: Grammar, *, now: datetime) -> int:
     found = 0
     for sign_in in sign_ins:
         odd = unusual_actions(usual, actions_after(sign_in))
-        if odd is None or any(code == odd.code for code, _ in sign_in.reasons):
-            continue
-        found += 1
-        log_odds = sign_in.log_odds + odd.weight
-        level = max(RiskLevel.MEDIUM, calibration().level(log_odds))
-        sign_in.reasons = [[odd.code, odd.weight], *sign_in.reasons]
-        sign_in.save(update_fields=["reasons"])
-        raise_user_risk(
-            user_id=sign_in.user_id,
-            organisation_id=sign_in.organisation_id,
-            level=level,
-            reason=odd.code,
-            now=now,
-        )
+        if odd is not None:
+            found += _raise(sign_in, odd, now)
     return found
+
+
+@transaction.atomic
+def _raise(sign_in: SignIn, odd: Evidence, now: datetime) -> bool:
+    """Note what stood out, once; whether this call did it. Two workers may see the same."""
+    rows = SignIn.objects.within_id(sign_in.organisation_id).select_for_update()
+    locked = rows.filter(pk=sign_in.pk).first()
+    if locked is None or any(code == odd.code for code, _ in locked.reasons):
+        return False
+    log_odds = locked.log_odds + odd.weight
+    level = max(RiskLevel.MEDIUM, calibration().level(log_odds))
+    locked.reasons = [[odd.code, odd.weight], *locked.reasons]
+    locked.save(update_fields=["reasons"])
+    raise_user_risk(
+        user_id=locked.user_id,
+        organisation_id=locked.organisation_id,
+        level=level,
+        reason=odd.code,
+        now=now,
+    )
+    return True
 
 
 def _sequences(rows: Iterable[tuple[str, str, datetime]]) -> Iterable[Sequence[str]]:

@@ -11,17 +11,23 @@ import httpx
 import pytest
 
 from accounts import budget, flows
-from accounts.models import LockTarget, RoleAssignment
+from accounts.models import Lock, LockTarget, RoleAssignment
 from core import clock
 from core.errors import Refusal
+from devices.flows import enrolment as devices
 from devices.models import Browser as SeenBrowser
 from devices.models import Device, State
 from idp.models import RefreshFamily
+from policy.decision import Outcome
+from policy.facts import Trigger
+from risk.models import RiskLevel, UserRisk
+from sessions.evaluation import evaluate
 from sessions.models import LoginSession
 from tests import cast
 from tests.support import oauth
 from tests.support.arrange import arrange
 from tests.support.instance import Instance
+from tests.support.machine import Machine
 
 DAY = 24 * 3600
 
@@ -167,6 +173,93 @@ class TestInOneProcess:
         later(seconds=11)
 
         budget.check(newcomer.email, now=clock.now())
+
+    def test_a_nonce_ends_after_five_minutes(self, client, employee, later):
+        machine = Machine()
+        machine.enrolled_by(employee.user)
+        in_time, too_late = machine.nonce(client), machine.nonce(client)
+        later(minutes=4, seconds=55)
+        assert machine.send(client, machine.signed(machine.claims(in_time))).status_code == 200
+        later(seconds=6)
+
+        answer = machine.send(client, machine.signed(machine.claims(too_late)))
+
+        assert (answer.status_code, answer.json()["error"]) == (400, "stale")
+
+    def test_a_code_of_an_enrolment_ends_after_ten_minutes(self, client, employee, session, later):
+        asked = Machine().ask(client).json()
+
+        def find():
+            return devices.find_by_code(
+                asked["user_code"], user=employee.user, session_id=session.id,
+                address="127.0.0.1", now=clock.now(),
+            )  # fmt: skip
+
+        later(minutes=9, seconds=55)
+        found = find()
+        assert found is not None
+        later(seconds=6)
+
+        assert find() is None
+        with pytest.raises(Refusal):
+            devices.allow(
+                found, user=employee.user, browser=None, session_id=session.id, now=clock.now()
+            )
+
+    @pytest.mark.parametrize("what", ["client", "user"])
+    def test_a_lock_ends_when_it_was_to_end(
+        self, acme, acme_web, employee, session, client, later, what
+    ):
+        token = oauth.redeem(acme_web, oauth.issue_code(acme_web, session)).json["refresh_token"]
+        flows.place_lock(
+            organisation_id=acme.pk, target_type=LockTarget(what), reason="a test",
+            target=acme_web.client_id if what == "client" else str(employee.user.pk),
+            now=clock.now(), ends_at=clock.now() + timedelta(hours=1),
+        )  # fmt: skip
+        later(minutes=59, seconds=55)
+        assert oauth.refresh(acme_web, token).status in {400, 401}
+        later(seconds=6)
+
+        if what == "user":  # the session ended with the lock's first use; a new one is let in
+            session = cast.sign_in(client, employee)
+            token = oauth.redeem(acme_web, oauth.issue_code(acme_web, session)).json[
+                "refresh_token"
+            ]
+
+        assert oauth.refresh(acme_web, token).status == 200
+        assert Lock.unscoped.get().lifted_at is None
+
+    def test_a_lock_that_is_over_is_gone_from_the_sign_in_page(self, acme, client, newcomer, later):
+        flows.place_lock(
+            organisation_id=acme.pk, target_type=LockTarget.USER, target=str(newcomer.user.pk),
+            reason="a test", now=clock.now(), ends_at=clock.now() + timedelta(hours=1),
+        )  # fmt: skip
+        form = {"login": newcomer.email, "password": newcomer.password}
+        later(minutes=59, seconds=55)
+        client.post("/accounts/login/", form)
+        assert "_auth_user_id" not in client.session
+        later(seconds=6)
+
+        client.post("/accounts/login/", form)
+
+        assert client.session["_auth_user_id"] == str(newcomer.user.pk)
+
+    def test_an_accounts_risk_ends_when_it_was_to_end(self, acme, employee, session, later):
+        UserRisk.objects.create(
+            user=employee.user, organisation=acme, level=RiskLevel.HIGH, reasons=["a test"],
+            raised_at=clock.now(), ends_at=clock.now() + timedelta(hours=1),
+        )  # fmt: skip
+
+        def outcome():
+            judged = evaluate(session_id=session.id, trigger=Trigger.REFRESH, now=clock.now())
+            return judged.outcome
+
+        later(minutes=59, seconds=55)
+        assert outcome() is Outcome.STEP_UP
+        later(seconds=6)
+
+        assert outcome() is Outcome.ALLOW
+        assert UserRisk.unscoped.exists(), "nobody has tidied it away"
 
 
 def token_request(instance: Instance, **form: str) -> httpx.Response:
