@@ -21,7 +21,7 @@ django_application = get_wsgi_application()
 from django.db.backends.signals import connection_created  # noqa: E402
 
 from config.connections import bound_statements  # noqa: E402
-from idp import machine  # noqa: E402 - needs the apps to be loaded
+from idp.machine import door  # noqa: E402 - needs the apps to be loaded
 
 connection_created.connect(bound_statements, dispatch_uid="config.bound_statements")
 
@@ -32,7 +32,7 @@ gc.freeze()
 
 def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
     """Answer one request."""
-    answer = machine.answer(environ)
+    answer = door.answer(environ)
     if answer is None:
         return django_application(environ, start_response)
     start_response(answer.status_line, answer.headers)

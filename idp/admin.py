@@ -41,7 +41,7 @@ class ClientAdmin(ScopedAdmin):
 
     @admin.display(description="Logo")
     def logo_state(self, obj: Client) -> str:
-        """What has become of its logo_uri (`idp.logos`)."""
+        """What has become of its logo_uri (`idp.clients.logos`)."""
         logo: ClientLogo | None = getattr(obj, "logo", None)
         if logo is None or not logo.uri:
             return "none registered"

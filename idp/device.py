@@ -19,7 +19,7 @@ from core import clock, user_codes
 from core.ids import digest, new_token
 from core.limits import spend
 from idp import polled_requests, storage
-from idp.client_auth import MachineClient, same_client
+from idp.clients.authentication import MachineClient, same_client
 from idp.limits import DEVICE_CODE_TRIES
 from idp.models import DeviceAuthorization
 from idp.models.client import DEVICE_CODE

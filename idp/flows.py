@@ -15,8 +15,8 @@ from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import logos
 from idp.authorization.initiation import start_url
+from idp.clients import logos
 from idp.models import (
     AuthorizationCode,
     BackchannelAuthentication,

@@ -16,7 +16,7 @@ from django.conf import settings
 from core.errors import Refusal
 from idp.models import Client, RefreshFamily
 from idp.registration.metadata import ClientMetadata
-from idp.requests import LogoutParams, with_query
+from idp.requests.parameters import LogoutParams, with_query
 from idp.tokens import verify
 from idp.tokens.subject import subject_of
 from sessions.models import LoginSession

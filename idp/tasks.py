@@ -15,8 +15,9 @@ from django.db.models import Q
 from audit.events import Event
 from audit.recorder import record
 from core import clock
-from idp import keys, logos
+from idp import keys
 from idp.client_documents.flows import look_again
+from idp.clients import logos
 from idp.delivery import logout_tokens, outbox, pings
 from idp.models import (
     AuthorizationCode,

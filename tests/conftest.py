@@ -11,8 +11,10 @@ from accounts.models import Organisation
 from core import clock
 from core.prepared import Cursor
 from devices.connectors import access_token
-from idp import client_auth, client_keys, client_row, discovery, keys, storage
+from idp import keys, storage
+from idp.clients import authentication, public_keys, rows
 from idp.endpoints import callers
+from idp.machine import discovery
 from idp.models import Client
 from idp.tokens import subject
 from protection import keyring
@@ -50,11 +52,11 @@ def _fresh_process_state() -> Iterator[None]:
     keyring.forget()
     keys.forget()
     subject.forget()
-    client_auth.forget()
+    authentication.forget()
     callers.forget()
-    client_keys.forget()
+    public_keys.forget()
     access_token.forget()
-    client_row.forget()
+    rows.forget()
     discovery.document.cache_clear()
     current_session_id.set(None)
     # Where a browser's event loop runs, Django keeps another connection for this very thread.

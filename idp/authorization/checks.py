@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from core.errors import Refusal
-from idp import authorization_details, claims_request, resources, response_types
 from idp.authorization import reply
 from idp.models import Client
 from idp.registration.metadata import ClientMetadata
-from idp.requests import AuthorizationParams
+from idp.requests import authorization_details, claims_request, resources, response_types
+from idp.requests.parameters import AuthorizationParams
 from idp.tokens import verify
 
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # base64url of 32 bytes (RFC 7636 §4.2)

@@ -14,7 +14,7 @@ from idp.authorization.next_step import (
     required_level,
 )
 from idp.models import Client, Consent
-from idp.requests import AuthorizationParams
+from idp.requests.parameters import AuthorizationParams
 from idp.tokens.subject import subject_of
 from mfa.flows import strongest_level
 from policy.decision import Decision

@@ -15,12 +15,13 @@ from audit.events import Event
 from audit.recorder import record
 from core.ids import digest, new_id, new_token
 from core.prepared import Row
-from idp import client_auth, storage
-from idp.client_auth import MachineClient, StaleClient, same_client
+from idp import storage
+from idp.clients import authentication
+from idp.clients.authentication import MachineClient, StaleClient, same_client
 from idp.grants import proof
 from idp.grants.wanted import Wanted
 from idp.models import Client, RefreshFamily
-from idp.requests import AuthorizationParams
+from idp.requests.parameters import AuthorizationParams
 from idp.tokens import claims, standard_claims
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint_at_front
@@ -39,7 +40,7 @@ class SessionRefused(Exception):  # noqa: N818 - carries an answer
 
 def ask_for_keys(client: Client) -> None:
     """Whatever the client's own keys are needed for is asked for before the transaction begins."""
-    machine = client_auth.find_client(client.client_id)
+    machine = authentication.find_client(client.client_id)
     if machine is not None:
         id_token_recipient(machine)
 
@@ -129,7 +130,7 @@ def _granted(terms: Mapping[str, Any]) -> Wanted:
 def _same_client(client: Client, row: Row) -> MachineClient:
     """The client as the token endpoint knows it, and no older than its row."""
     for _ in range(2):
-        machine = client_auth.find_client(client.client_id)
+        machine = authentication.find_client(client.client_id)
         if machine is None:
             break
         try:

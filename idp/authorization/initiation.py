@@ -6,7 +6,7 @@ from django.conf import settings
 
 from idp.models import Client
 from idp.registration.metadata import ClientMetadata
-from idp.requests import with_query
+from idp.requests.parameters import with_query
 
 
 def start_url(client: Client) -> str:

@@ -18,12 +18,13 @@ from audit.recorder import record
 from core.assurance import Level
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import keys, pushed_requests, request_objects
+from idp import keys
 from idp.authorization import front_channel, reply, session_state
 from idp.authorization import pending as pending_requests
 from idp.authorization.reply import Reply
 from idp.models import AuthorizationCode, AuthorizationRequest, Client
-from idp.requests import AuthorizationParams
+from idp.requests import pushed_requests, request_objects
+from idp.requests.parameters import AuthorizationParams
 from sessions.models import LoginSession
 
 # RFC 6749 §4.1.2.1: printable ASCII without the double quote and the backslash.

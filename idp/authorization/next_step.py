@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from core.assurance import Level
 from core.errors import Refusal
-from idp.requests import AuthorizationParams
+from idp.requests.parameters import AuthorizationParams
 from policy.decision import Decision, Outcome
 
 

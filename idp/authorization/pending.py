@@ -15,7 +15,7 @@ from core.ids import digest
 from idp.authorization import checks
 from idp.client_documents.flows import find_client
 from idp.models import AuthorizationRequest, Client
-from idp.requests import AuthorizationParams
+from idp.requests.parameters import AuthorizationParams
 
 
 def save(

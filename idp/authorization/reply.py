@@ -13,7 +13,7 @@ from django.conf import settings
 
 from idp.models import Client
 from idp.registration.metadata import ClientMetadata
-from idp.requests import AuthorizationParams, with_query
+from idp.requests.parameters import AuthorizationParams, with_query
 from idp.tokens import mint
 
 QUERY, FRAGMENT, FORM_POST, JWT = "query", "fragment", "form_post", "jwt"

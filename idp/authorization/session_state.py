@@ -11,7 +11,7 @@ from django.conf import settings
 
 from core.http import origin_of
 from core.ids import digest, new_token
-from idp.requests import AuthorizationParams
+from idp.requests.parameters import AuthorizationParams
 from sessions import browser_state
 
 SALT_SIZE_BYTES = 16

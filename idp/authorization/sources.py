@@ -9,11 +9,11 @@ from datetime import datetime
 from django.http import QueryDict
 
 from core.errors import Refusal
-from idp import pushed_requests, request_objects
 from idp.models import Client
 from idp.registration.metadata import ClientMetadata
-from idp.request_objects import Signed
-from idp.requests import AuthorizationParams, only
+from idp.requests import pushed_requests, request_objects
+from idp.requests.parameters import AuthorizationParams, only
+from idp.requests.request_objects import Signed
 
 
 @dataclass(frozen=True, slots=True)

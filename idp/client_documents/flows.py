@@ -16,8 +16,8 @@ from accounts.models import Organisation
 from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
-from idp import logos
 from idp.client_documents import address, fetching
+from idp.clients import logos
 from idp.dynamic_registration.document import Registration
 from idp.models import Client, Consent, RefreshFamily
 from idp.models.token import RevokeReason

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from core.errors import Refusal
-from idp import discovery
 from idp.dynamic_registration import ways
 from idp.dynamic_registration.permission import Permission
+from idp.machine import discovery
 from idp.models import Client
 from idp.registration import metadata, rules
 from idp.registration.metadata import ClientMetadata

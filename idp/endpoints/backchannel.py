@@ -14,26 +14,21 @@ from core import clock
 from core.assurance import Level
 from core.errors import Refusal
 from core.limits import spend
-from idp import (
-    authorization_details,
-    backchannel,
-    client_row,
-    polled_requests,
-    request_objects,
-    resources,
-)
-from idp.assertions import claim_jti
+from idp import backchannel, polled_requests
 from idp.backchannel import Wanted
-from idp.client_auth import MachineClient
+from idp.clients import rows
+from idp.clients.assertions import claim_jti
+from idp.clients.authentication import MachineClient
 from idp.endpoints.callers import as_parameters, authenticated
 from idp.limits import BACKCHANNEL_AUTHENTICATIONS
+from idp.machine.wire import Answer, Request, json_answer
 from idp.models import Client
 from idp.models.client import CIBA
 from idp.registration.backchannel import PING
 from idp.registration.metadata import ClientMetadata
-from idp.requests import BACKCHANNEL, BackchannelParams
+from idp.requests import authorization_details, request_objects, resources
+from idp.requests.parameters import BACKCHANNEL, BackchannelParams
 from idp.tokens import subject, verify
-from idp.wire import Answer, Request, json_answer
 from sessions.models import LoginSession
 
 MAX_BINDING_MESSAGE_LENGTH = 64
@@ -50,7 +45,7 @@ def authenticate_backchannel(request: Request) -> Answer:
         raise Refusal.unauthorized_client("The client may not use this grant type.")
     now = clock.now()
     spend(BACKCHANNEL_AUTHENTICATIONS, caller.client_id, now=now)
-    client = client_row.read(caller)
+    client = rows.read(caller)
     params = BackchannelParams.parse(_parameters(request, fields, caller, now))
     wanted = Wanted(
         scope=_scope(params, client),

@@ -12,9 +12,9 @@ from django.http import QueryDict
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
-from idp import assertions, client_auth
-from idp.client_auth import MachineClient
-from idp.wire import RESOURCE, Request
+from idp.clients import assertions, authentication
+from idp.clients.authentication import MachineClient
+from idp.machine.wire import RESOURCE, Request
 
 MAX_PAUSED = 10_000
 
@@ -32,7 +32,7 @@ def read_fields(request: Request) -> dict[str, str]:
     Refuses too_many_attempts while the client is paused at this address.
     """
     fields = request.form()
-    basic = client_auth.read_basic(request.authorization) if request.authorization else None
+    basic = authentication.read_basic(request.authorization) if request.authorization else None
     if request.authorization and basic is None:
         raise Refusal.invalid_client("Use HTTP Basic, or parameters in the body.")
     if basic is not None:
@@ -55,7 +55,7 @@ def authenticated_by_header(request: Request) -> MachineClient:
 
     Refuses invalid_client, also for every other method.
     """
-    basic = client_auth.read_basic(request.authorization)
+    basic = authentication.read_basic(request.authorization)
     if basic is not None:
         fields = {"client_id": basic[0]}
     else:
@@ -79,7 +79,7 @@ def _check_pause(request: Request, fields: dict[str, str]) -> None:
 
 def _authenticated(request: Request, fields: dict[str, str]) -> MachineClient:
     try:
-        return client_auth.authenticate(request, fields)
+        return authentication.authenticate(request, fields)
     except Refusal as refusal:
         if refusal.code == "invalid_client":
             count_failure(request, fields)
@@ -98,7 +98,7 @@ def count_failure(request: Request, fields: dict[str, str]) -> None:
     """Count a failed authentication; refuses too_many_attempts, and pauses the client here."""
     key, now = _key(request, fields), clock.now()
     try:
-        spend(client_auth.FAILURES, key, now=now)
+        spend(authentication.FAILURES, key, now=now)
     except Refusal as refusal:
         if "Retry-After" in refusal.headers:
             if len(_paused) >= MAX_PAUSED:

@@ -1,8 +1,8 @@
 """Clients' logos over HTTP: from our own origin, by their digest, for everybody."""
 
 from core.errors import Refusal
-from idp import logos
-from idp.wire import Answer, Request
+from idp.clients import logos
+from idp.machine.wire import Answer, Request
 
 DIGEST_BYTES = 32
 

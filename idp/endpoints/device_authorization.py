@@ -6,10 +6,10 @@ from core import clock, user_codes
 from core.errors import Refusal
 from core.limits import spend
 from idp import device
-from idp.client_auth import MachineClient
+from idp.clients.authentication import MachineClient
 from idp.endpoints.callers import authenticated
 from idp.limits import DEVICE_AUTHORIZATIONS
-from idp.wire import Answer, Request, json_answer
+from idp.machine.wire import Answer, Request, json_answer
 
 
 def authorize_device(request: Request) -> Answer:

@@ -17,12 +17,12 @@ from audit.recorder import record
 from core import clock, strict_json
 from core.errors import Refusal
 from core.limits import spend
-from idp.client_auth import MachineClient, same_client
+from idp.clients.authentication import MachineClient, same_client
 from idp.endpoints.callers import authenticated_by_header
 from idp.limits import GLOBAL_REVOCATIONS
+from idp.machine.wire import NO_STORE, Answer, Request
 from idp.models import Client
 from idp.tokens.subject import user_of
-from idp.wire import NO_STORE, Answer, Request
 from sessions.flows import sign_out_everywhere
 from sessions.models import EndReason
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from core.errors import Refusal
 from idp import storage
-from idp.client_auth import MachineClient, same_client
+from idp.clients.authentication import MachineClient, same_client
 from idp.endpoints.callers import authenticated
 from idp.endpoints.standing import judge, row_behind
+from idp.machine.wire import NO_STORE, Answer, Request, json_answer
 from idp.tokens import introspection_answer, refresh_token, verify
 from idp.tokens.introspection_answer import INACTIVE
 from idp.tokens.mint import token_type
 from idp.tokens.subject import subject_of
-from idp.wire import NO_STORE, Answer, Request, json_answer
 from policy.facts import Trigger
 from sessions import evaluation
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from core.errors import Refusal
 from core.ids import equal
-from idp import certificates, protected_resource
+from idp.clients import certificates
+from idp.machine import protected_resource
+from idp.machine.wire import FORM, Request
 from idp.tokens import dpop
-from idp.wire import FORM, Request
 
 BEARER, DPOP = "bearer", "dpop"
 

@@ -6,15 +6,16 @@ from datetime import datetime
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
-from idp import client_row, pushed_requests
 from idp.authorization import checks, sources
-from idp.client_auth import MachineClient
+from idp.clients import rows
+from idp.clients.authentication import MachineClient
 from idp.endpoints.callers import as_parameters, authenticated
 from idp.limits import PUSHED_REQUESTS
+from idp.machine.wire import Answer, Request, json_answer
 from idp.models import Client
-from idp.requests import AuthorizationParams
+from idp.requests import pushed_requests
+from idp.requests.parameters import AuthorizationParams
 from idp.tokens import dpop
-from idp.wire import Answer, Request, json_answer
 
 
 def push(request: Request) -> Answer:
@@ -28,7 +29,7 @@ def push(request: Request) -> Answer:
         spend(PUSHED_REQUESTS, request.address, now=now)
     if "request_uri" in fields:
         raise Refusal.invalid_request("request_uri cannot be pushed.")
-    client = client_row.of(caller)
+    client = rows.of(caller)
     reference = pushed_requests.new_reference()
     asked = _asked(fields, caller, client, now)
     if request.dpop:

@@ -11,8 +11,8 @@ from core.limits import spend
 from idp.dynamic_registration import document, flows, permission
 from idp.dynamic_registration.permission import Permission
 from idp.limits import REGISTRATION_CALLS, REGISTRATIONS
+from idp.machine.wire import NO_STORE, Answer, Request, json_answer
 from idp.models import Client
-from idp.wire import NO_STORE, Answer, Request, json_answer
 
 PATH = "/oauth/register"
 MANAGED = f"{PATH}/"

@@ -8,12 +8,12 @@ from core import clock
 from core.errors import Refusal
 from core.prepared import Cursor
 from idp import storage
-from idp.client_auth import MachineClient
+from idp.clients.authentication import MachineClient
 from idp.endpoints.callers import authenticated
 from idp.grants import proof
+from idp.machine.wire import Answer, Request
 from idp.models.token import RevokeReason
 from idp.tokens import refresh_token, verify
-from idp.wire import Answer, Request
 from sessions import evaluation
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from core import clock
 from core.prepared import Row
 from idp import storage
-from idp.client_auth import MachineClient
+from idp.clients.authentication import MachineClient
 from idp.models.client import TOKEN_EXCHANGE
 from idp.tokens import claims
 from policy.decision import Decision, Outcome

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from core import clock
 from core.errors import Refusal
+from idp.machine.wire import JSON, Answer, Request, error_answer, json_answer
 from idp.tokens import status_lists
-from idp.wire import JSON, Answer, Request, error_answer, json_answer
 
 CROSS_ORIGIN = ("Access-Control-Allow-Origin", "*")
 

@@ -7,11 +7,11 @@ from django.db import transaction
 from core.errors import Refusal
 from idp import storage
 from idp.endpoints.callers import count_failure, read_fields
+from idp.machine.server import TokenRequest
+from idp.machine.token_server import server
+from idp.machine.wire import Answer, Request
 from idp.models.client import GRANT_TYPES
-from idp.server import TokenRequest
-from idp.token_server import server
 from idp.tokens import dpop
-from idp.wire import Answer, Request
 
 
 def token(request: Request) -> Answer:

@@ -1,12 +1,12 @@
 """The userinfo endpoint (OpenID Connect Core 1.0 §5.3)."""
 
 from core.errors import Refusal
-from idp import protected_resource
 from idp.endpoints import presented
 from idp.endpoints.standing import judge, row_behind
+from idp.machine import protected_resource
+from idp.machine.wire import NO_STORE, Answer, Request, json_answer
 from idp.registration.metadata import FAPI2
 from idp.tokens import claims, dpop, userinfo_answer, verify
-from idp.wire import NO_STORE, Answer, Request, json_answer
 from policy.facts import Trigger
 
 

@@ -16,10 +16,10 @@ from core.errors import Refusal
 from core.ids import digest, new_id
 from core.prepared import Cursor, Row
 from idp import keys
-from idp.client_auth import MachineClient
+from idp.clients.authentication import MachineClient
 from idp.grants import proof, sender, wanted
+from idp.machine.server import AUTH_METHODS, Refused, TokenRequest
 from idp.models.token import RevokeReason
-from idp.server import AUTH_METHODS, Refused, TokenRequest
 from idp.storage import FIND_CODE, REDEEM_CODE
 from idp.tokens import refresh_token
 from idp.tokens.encryption import id_token_recipient

@@ -3,8 +3,8 @@
 from audit.events import Event
 from idp import storage
 from idp.grants.polled import PolledGrant
+from idp.machine.server import AUTH_METHODS
 from idp.models.client import CIBA
-from idp.server import AUTH_METHODS
 
 
 class CibaGrant(PolledGrant):

@@ -9,9 +9,9 @@ from audit import recorder
 from core import clock
 from core.errors import Refusal
 from idp import keys, storage
-from idp.client_auth import MachineClient, same_client
+from idp.clients.authentication import MachineClient, same_client
 from idp.grants import wanted
-from idp.server import Refused, TokenRequest
+from idp.machine.server import Refused, TokenRequest
 from idp.tokens.claims import Authorization
 from idp.tokens.mint import mint
 

@@ -3,7 +3,7 @@
 from audit.events import Event
 from idp import device, storage
 from idp.grants.polled import PolledGrant
-from idp.server import AUTH_METHODS
+from idp.machine.server import AUTH_METHODS
 
 
 class DeviceCodeGrant(PolledGrant):

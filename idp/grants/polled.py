@@ -18,10 +18,10 @@ from core.errors import Refusal
 from core.ids import digest, new_id
 from core.prepared import Cursor, Row
 from idp import keys, polled_requests, storage
-from idp.client_auth import MachineClient
+from idp.clients.authentication import MachineClient
 from idp.grants import proof, sender, wanted
+from idp.machine.server import Refused, TokenRequest
 from idp.models.token import RevokeReason
-from idp.server import Refused, TokenRequest
 from idp.tokens import refresh_token
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint

@@ -9,10 +9,10 @@ from core import clock
 from core.errors import Refusal
 from core.prepared import Cursor, Row
 from idp import storage
-from idp.client_auth import MachineClient, same_client
+from idp.clients.authentication import MachineClient, same_client
 from idp.grants.wanted import Wanted
+from idp.machine.server import Refused, TokenRequest
 from idp.models.token import RevokeReason
-from idp.server import Refused, TokenRequest
 from idp.storage import REVOKE_FAMILY
 from idp.tokens import standard_claims
 from idp.tokens.claims import Authorization, acr_of, resource_of, session_end

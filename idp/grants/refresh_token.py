@@ -17,10 +17,10 @@ from core.errors import Refusal
 from core.ids import equal
 from core.prepared import Cursor, Row
 from idp import storage
-from idp.client_auth import MachineClient
+from idp.clients.authentication import MachineClient
 from idp.grants import proof, sender, wanted
+from idp.machine.server import AUTH_METHODS, Refused, TokenRequest
 from idp.models.token import RevokeReason
-from idp.server import AUTH_METHODS, Refused, TokenRequest
 from idp.storage import KEEP, KEEP_AND_TOUCH, ROTATE, ROTATE_AND_TOUCH
 from idp.tokens import refresh_token
 from idp.tokens.mint import mint

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.errors import Refusal
-from idp import certificates
-from idp.client_auth import MachineClient
+from idp.clients import certificates
+from idp.clients.authentication import MachineClient
+from idp.machine.wire import Request
 from idp.tokens import dpop
-from idp.wire import Request
 
 # Where a code or family keeps what it is bound to, by the member of `cnf`.
 TERMS = {"jkt": "dpop_jkt", "x5t#S256": "x5t#S256"}

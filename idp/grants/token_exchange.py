@@ -17,12 +17,12 @@ from core.assurance import Level
 from core.errors import Refusal
 from core.prepared import Row
 from idp import keys
-from idp.client_auth import MachineClient, same_client
+from idp.clients.authentication import MachineClient, same_client
 from idp.endpoints.standing import judge, row_behind
 from idp.grants import proof
 from idp.grants.wanted import Wanted
+from idp.machine.server import AUTH_METHODS, Refused, TokenRequest
 from idp.models.client import TOKEN_EXCHANGE
-from idp.server import AUTH_METHODS, Refused, TokenRequest
 from idp.tokens import verify
 from idp.tokens.mint import mint
 from policy.decision import Decision, Outcome

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import Refusal
-from idp import authorization_details, resources
-from idp.client_auth import MachineClient
-from idp.server import Refused, TokenRequest
+from idp.clients.authentication import MachineClient
+from idp.machine.server import Refused, TokenRequest
+from idp.requests import authorization_details, resources
 
 
 @dataclass(frozen=True, slots=True)

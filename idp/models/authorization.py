@@ -12,7 +12,7 @@ class AuthorizationRequest(ScopedModel):
     """An authorization request on its way through sign-in, step-up and consent.
 
     client: None while it is known by its document alone (`idp.client_documents`).
-    parameters: the checked request, as `idp.requests.AuthorizationParams` writes it.
+    parameters: the checked request, as `idp.requests.parameters.AuthorizationParams` writes it.
     browser_digest: SHA-256 of a secret in the browser's session; no other browser may resume it.
     """
 
@@ -37,7 +37,7 @@ class AuthorizationRequest(ScopedModel):
 class PushedRequest(ScopedModel):
     """A pushed authorization request (RFC 9126). digest: SHA-256 of its `request_uri`.
 
-    parameters: the checked request, as `idp.requests.AuthorizationParams` writes it.
+    parameters: the checked request, as `idp.requests.parameters.AuthorizationParams` writes it.
     used_at: when it was answered; it may be opened as often as a browser likes before.
     """
 

@@ -22,7 +22,7 @@ class ClientLogo(ScopedModel):
     """Our copy of the picture at a client's `logo_uri`, and when it is asked for next.
 
     uri: where it comes from; "" while the client registers none. content, media_type: the picture,
-    as `idp.pictures` recognised it. digest: SHA-256 of the client's id and the picture, its name in
+    as `pictures.py` recognised it. digest: SHA-256 of the client's id and the picture, its name in
     our URL, so that nobody can ask whether somebody here has a certain picture.
     attempts: tries in a row that brought none. asked_at: the last one. next_attempt_at: None when
     nothing is asked any more until the client registers something else.

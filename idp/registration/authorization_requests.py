@@ -5,9 +5,10 @@ from dataclasses import replace
 from django.conf import settings
 
 from core.errors import Refusal
-from idp import encryption_keys, resources
+from idp import encryption_keys
 from idp.registration.metadata import ClientMetadata
-from idp.request_objects import algorithms_of
+from idp.requests import resources
+from idp.requests.request_objects import algorithms_of
 from idp.tokens import encryption
 
 MAX_URI_LENGTH = 500

@@ -2,7 +2,7 @@
 
 from core.errors import Refusal
 from idp.registration.metadata import ClientMetadata
-from idp.request_objects import backchannel_algorithms_of
+from idp.requests.request_objects import backchannel_algorithms_of
 
 POLL, PING = "poll", "ping"
 DELIVERY_MODES = (POLL, PING)

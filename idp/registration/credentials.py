@@ -3,7 +3,8 @@
 import ipaddress
 
 from core.errors import Refusal
-from idp import algorithms, assertions, certificates, client_keys
+from idp import algorithms
+from idp.clients import assertions, certificates, public_keys
 from idp.models.client import Client
 from idp.registration.metadata import ClientMetadata
 
@@ -20,7 +21,7 @@ def check(known: ClientMetadata) -> None:
     if known.jwks is not None and known.jwks_uri:
         raise _refusal("Give jwks or jwks_uri, not both.")
     if known.jwks is not None:
-        client_keys.check_jwks(known.jwks)
+        public_keys.check_jwks(known.jwks)
     names = [name for name in certificates.NAME_FIELDS if getattr(known, name)]
     if len(names) > 1:
         raise _refusal(f"Give one of {', '.join(certificates.NAME_FIELDS)}.")

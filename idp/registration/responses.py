@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import Refusal
-from idp.client_keys import keys_of
+from idp.clients.public_keys import keys_of
 from idp.models.client import Client
 from idp.registration.metadata import ClientMetadata
 from idp.tokens import encryption

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from core.assurance import ACR_VALUES
 from core.errors import Refusal
-from idp import response_types
 from idp.models import Client
 from idp.models.client import (
     CIBA,
@@ -30,6 +29,7 @@ from idp.registration import (
     metadata,
     responses,
 )
+from idp.requests import response_types
 
 MAX_NAME_LENGTH = 100
 MAX_URI_LENGTH = 500

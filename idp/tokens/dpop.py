@@ -23,9 +23,10 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from core import clock, strict_json
 from core.errors import Refusal
 from core.ids import digest, equal
-from idp import addresses, storage
+from idp import storage
 from idp.algorithms import ALGORITHMS, ED25519, FAPI2_ALGORITHMS
-from idp.wire import Request
+from idp.machine import addresses
+from idp.machine.wire import Request
 
 MAX_PROOF_LENGTH = 8192
 MAX_HEADER_LENGTH = 4096  # an RSA key of 4096 bits takes about 1,000

@@ -2,7 +2,8 @@
 
 OpenID Connect Core 1.0 §16.14; RFC 9701 §5. Compact JWE (RFC 7516) by a short list of algorithms:
 neither RSA1_5, which is an oracle, nor passwords (PBES2) or shared secrets, and never compressed.
-What somebody encrypted to us is opened elsewhere, and only for requests (`idp.encrypted_requests`).
+What somebody encrypted to us is opened elsewhere, and only for requests
+(`idp.requests.encrypted_requests`).
 """
 
 from collections.abc import Sequence
@@ -12,8 +13,8 @@ from joserfc import jwe
 from joserfc.jwe import JWERegistry
 
 from core.errors import Refusal
-from idp.client_auth import MachineClient
-from idp.client_keys import ClientKey, keys_of
+from idp.clients.authentication import MachineClient
+from idp.clients.public_keys import ClientKey, keys_of
 from idp.registration.metadata import ClientMetadata
 
 KEY_TYPES = {"RSA-OAEP-256": "RSA", "ECDH-ES": "EC", "ECDH-ES+A256KW": "EC"}

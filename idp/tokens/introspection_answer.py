@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from core import clock
-from idp.client_auth import MachineClient
+from idp.clients.authentication import MachineClient
 from idp.tokens import encryption, mint
 
 TYPE = "token-introspection+jwt"

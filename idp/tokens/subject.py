@@ -17,7 +17,7 @@ from django.db import connection
 from accounts.models import User
 from core import clock
 from core.errors import Refusal
-from idp.client_auth import MachineClient
+from idp.clients.authentication import MachineClient
 from idp.models import Client
 from idp.models.subject import ONLY, PairwiseSalt
 from idp.registration.metadata import ClientMetadata

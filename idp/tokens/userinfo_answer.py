@@ -7,7 +7,7 @@ import orjson
 from django.conf import settings
 
 from core.errors import Refusal
-from idp import client_auth
+from idp.clients import authentication
 from idp.tokens import encryption, mint
 
 USERINFO_TYPE = "JWT"
@@ -19,10 +19,10 @@ def as_jwt(claims: dict[str, Any], *, client_id: str, changed_at: datetime) -> s
     changed_at: of the client's row. Refuses INVALID_TOKEN when the client is gone, INVALID_REQUEST
     when it has no key for us; raises StaleClient.
     """
-    client = client_auth.find_client(client_id)
+    client = authentication.find_client(client_id)
     if client is None:
         raise Refusal.invalid_token("The access token is no longer good.")
-    client_auth.same_client(client, changed_at)
+    authentication.same_client(client, changed_at)
     recipient = encryption.userinfo_recipient(client)
     said = {"iss": settings.ISSUER, "aud": client_id, **claims}
     alg = client.metadata.userinfo_signed_response_alg

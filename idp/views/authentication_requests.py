@@ -9,8 +9,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from core import clock
 from core.errors import Refusal
-from idp import answers, approval, authorization_details, backchannel
+from idp import answers, approval, backchannel
 from idp.forms import ConsentForm
+from idp.requests import authorization_details
 
 
 @never_cache

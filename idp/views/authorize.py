@@ -21,7 +21,7 @@ from idp.client_documents import address
 from idp.client_documents.flows import find_client as find_by_document
 from idp.limits import PENDING_REQUESTS
 from idp.models import Client
-from idp.requests import AuthorizationParams, client_id_of, parameters_of
+from idp.requests.parameters import AuthorizationParams, client_id_of, parameters_of
 
 
 @csrf_exempt

@@ -10,14 +10,15 @@ from django.views.decorators.http import require_http_methods
 
 from core import clock
 from core.errors import Refusal
-from idp import answers, authorization_details, journey
+from idp import answers, journey
 from idp.authorization import pending
 from idp.authorization.next_step import Kind, Step
 from idp.client_documents.flows import keep
+from idp.clients.introduction import introduce
 from idp.flows import grant_consent
 from idp.forms import AccountForm, ConsentForm
-from idp.introduction import introduce
 from idp.models import AuthorizationRequest
+from idp.requests import authorization_details
 from idp.tokens.subject import subject_of
 
 

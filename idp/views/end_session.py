@@ -16,7 +16,7 @@ from core.errors import Refusal
 from idp import answers
 from idp.forms import LogoutForm
 from idp.logout import LogoutRequest, frames_of, origin_of, read_request
-from idp.requests import LogoutParams, parameters_of
+from idp.requests.parameters import LogoutParams, parameters_of
 
 # How long the page that tells clients stays before it moves on (Front-Channel Logout 1.0 §4.1).
 FRAMES_SECONDS = 4

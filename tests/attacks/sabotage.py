@@ -171,7 +171,7 @@ def spent_tokens_in_the_cache(patch: Patch) -> None:
 
     from core.errors import Refusal
     from idp.grants.refresh_token import RefreshTokenGrant
-    from idp.server import Refused
+    from idp.machine.server import Refused
 
     original = RefreshTokenGrant.authenticate_refresh_token
 
@@ -219,11 +219,11 @@ def secret_of_the_public_key(original: Any, client: Any, request: Any, text: str
     from cryptography.hazmat.primitives import serialization
     from joserfc.util import json_b64decode, urlsafe_b64decode
 
-    from idp import client_keys
+    from idp.clients import public_keys
 
     signed, _, tag = text.rpartition(".")
     if json_b64decode(signed.partition(".")[0].encode()).get("alg") == "HS256":
-        for key in client_keys.keys_of(client.client_id, client.metadata):
+        for key in public_keys.keys_of(client.client_id, client.metadata):
             public = key.key.public_key.public_bytes(
                 serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
             )
@@ -238,13 +238,13 @@ def keys_of_any_kind(patch: Patch) -> None:
     """Leaves it to the library which key fits which algorithm."""
     from joserfc.jwk import JWKRegistry
 
-    from idp.client_keys import ClientKey
+    from idp.clients.public_keys import ClientKey
 
     def imported(jwk: dict[str, Any]) -> ClientKey:
         return ClientKey(JWKRegistry.import_key(jwk), jwk.get("kid", ""), "", "", ())
 
-    replace("idp.client_keys:_import", imported)(patch)
-    replace("idp.client_keys:ClientKey.verifies", lambda *_: True)(patch)
+    replace("idp.clients.public_keys:_import", imported)(patch)
+    replace("idp.clients.public_keys:ClientKey.verifies", lambda *_: True)(patch)
 
 
 def key_of_the_header(original: Callable[..., Any], text: str, kind: str) -> Any:
@@ -354,7 +354,7 @@ def token_of_the_query(original: Any, request: Any) -> Any:
 
 def by_name_alone(original: Any, request: Any, fields: Any) -> Any:
     from core.errors import Refusal
-    from idp.client_auth import find_client
+    from idp.clients.authentication import find_client
 
     try:
         return original(request, fields)
@@ -556,7 +556,9 @@ DEFENCES = {
     ),
     "A014-logos": Defence(
         "a logo is a picture by its bytes",
-        replace("idp.pictures:recognise", lambda _: SimpleNamespace(media_type="image/png")),
+        replace(
+            "idp.clients.pictures:recognise", lambda _: SimpleNamespace(media_type="image/png")
+        ),
         "attacks/test_a014_logos.py",
     ),
     "A014-swap": Defence(
@@ -575,7 +577,7 @@ DEFENCES = {
     "A018": Defence(
         "no origin is allowed with credentials",
         replace(
-            "idp.machine:ANYWHERE",
+            "idp.machine.door:ANYWHERE",
             [
                 ("Access-Control-Allow-Origin", "https://evil.example"),
                 ("Access-Control-Allow-Credentials", "true"),
@@ -641,7 +643,7 @@ DEFENCES = {
     "A051": Defence(
         "unknown members of a header are refused",
         replace(
-            "idp.request_objects:HEADERS",
+            "idp.requests.request_objects:HEADERS",
             frozenset({"alg", "kid", "typ", "crit", "b64", "zip", "cty", "exp"}),
         ),
     ),
@@ -651,7 +653,8 @@ DEFENCES = {
         "beyond the limit nothing is judged", replace("idp.endpoints.callers:_paused", Unpaused())
     ),
     "A063": Defence(
-        "a confidential client proves itself", wrap("idp.client_auth:authenticate", by_name_alone)
+        "a confidential client proves itself",
+        wrap("idp.clients.authentication:authenticate", by_name_alone),
     ),
     "A067": Defence(
         "an address holds no braces",
@@ -689,7 +692,7 @@ DEFENCES = {
     ),
     "A072-again": Defence(
         "an assertion signs people out once",
-        replace("idp.assertions:_claim", lambda *_: None),
+        replace("idp.clients.assertions:_claim", lambda *_: None),
         "attacks/test_a072_signing_people_out.py",
     ),
     "A072-often": Defence(
@@ -838,7 +841,7 @@ DEFENCES = {
     ),
     "A049-assertion": Defence(
         "a public key is no secret of its client",
-        wrap("idp.assertions:authenticate", secret_of_the_public_key),
+        wrap("idp.clients.assertions:authenticate", secret_of_the_public_key),
         "attacks/test_a049_assertion_confusion.py",
     ),
     "A049-kinds": Defence(
@@ -865,11 +868,12 @@ DEFENCES = {
         "a logout address inside is not asked", replace("core.outbound:is_open", lambda _: True)
     ),
     "A060": Defence(
-        "an assertion is claimed in the database", replace("idp.assertions:_claim", lambda *_: None)
+        "an assertion is claimed in the database",
+        replace("idp.clients.assertions:_claim", lambda *_: None),
     ),
     "A061": Defence(
         "an assertion is for this server",
-        replace("idp.assertions:_is_for_us", lambda *_, **__: True),
+        replace("idp.clients.assertions:_is_for_us", lambda *_, **__: True),
     ),
     "A065": Defence(
         "addresses inside are closed",

@@ -4,7 +4,8 @@ import pytest
 from django.core.cache import cache
 from django.db import connections
 
-from idp import client_auth, keys
+from idp import keys
+from idp.clients import authentication
 from idp.models import RefreshFamily
 from protection import keyring
 from tests.support import oauth
@@ -17,7 +18,7 @@ def test_nothing_in_memory_or_cache_takes_part_in_the_decision(acme_web, tokens,
     later(seconds=11)
     cache.clear()
     keys.forget()
-    client_auth.forget()
+    authentication.forget()
     keyring.forget()
     connections.close_all()
 

@@ -101,11 +101,11 @@ def test_a_machines_own_token_ends_with_it(acme_machine: Client, acme_web: Clien
 def test_a_revoked_token_stays_so_when_the_cache_is_lost(acme_web: Client, tokens: dict) -> None:
     from django.core.cache import cache
 
-    from idp import client_auth
+    from idp.clients import authentication
 
     revoke(tokens, "access_token")
     cache.clear()
-    client_auth.forget()
+    authentication.forget()
 
     assert is_worth_nothing(tokens["access_token"])
     assert oauth.refresh(acme_web, tokens["refresh_token"]).status == 200

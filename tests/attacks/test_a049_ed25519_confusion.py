@@ -6,7 +6,7 @@ import json
 import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from idp import client_auth
+from idp.clients import authentication
 from idp.models import Client
 from idp.models.assertion import UsedAssertion
 from idp.models.token import SpentProof
@@ -104,7 +104,7 @@ def test_our_own_tokens_by_another_name(acme, client, employee, alg):
     token = oauth.redeem(app, oauth.issue_code(app, session)).json["access_token"]
     _, body, signature = token.split(".")
     head = oauth.header_of(token) | {"alg": alg}
-    client_auth.forget()
+    authentication.forget()
 
     forged = ".".join([dpop._encode(json.dumps(head).encode()), body, signature])
     reply = oauth.send("GET", "/oauth/userinfo", authorization=f"Bearer {forged}")

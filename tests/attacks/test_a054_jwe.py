@@ -18,9 +18,10 @@ from accounts.models import Organisation
 from audit.models import AuditEvent
 from core import clock
 from core.errors import Refusal
-from idp import discovery, encrypted_requests
 from idp.flows import register_client
+from idp.machine import discovery
 from idp.models import Client
+from idp.requests import encrypted_requests
 from idp.tokens import encryption
 from tests import cast
 from tests.support import oauth

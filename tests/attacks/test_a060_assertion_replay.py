@@ -3,7 +3,7 @@
 import pytest
 
 from audit.models import AuditEvent
-from idp import client_auth, client_keys
+from idp.clients import authentication, public_keys
 from idp.models.assertion import UsedAssertion
 from tests.support import assertions
 from tests.support.assertions import claims, present, sign
@@ -35,8 +35,8 @@ def test_of_fifty_at_once_one_wins(acme, assertion):
 def test_a_restart_forgets_nothing(acme, assertion):
     assertions.client(acme)
     assert present(assertion).status == 200
-    client_auth.forget()
-    client_keys.forget()
+    authentication.forget()
+    public_keys.forget()
 
     assert present(assertion).error == "invalid_client"
     assert issued() == 1

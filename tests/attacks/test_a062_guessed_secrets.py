@@ -10,8 +10,9 @@ import pytest
 
 from audit.models import AuditEvent
 from core import clock, ids
-from idp import client_auth, flows
-from idp.client_auth import FAILURES
+from idp import flows
+from idp.clients import authentication
+from idp.clients.authentication import FAILURES
 from idp.models import Client
 from tests import cast
 from tests.support import assertions, oauth
@@ -71,7 +72,7 @@ def test_it_is_compared_in_constant_time(machine: Client, monkeypatch: Any) -> N
 
     assert (32, 32) in compared
     assert all(left == right for left, right in compared), "digests, never the secrets themselves"
-    assert "==" not in inspect.getsource(client_auth.MachineClient.check_client_secret)
+    assert "==" not in inspect.getsource(authentication.MachineClient.check_client_secret)
 
 
 @pytest.mark.usefixtures("early_in_a_window")

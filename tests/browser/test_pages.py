@@ -267,12 +267,12 @@ def device_page(visit: Visitor, *buttons: str) -> Page:
         "shell", "--no-imports", "-c",
         "from core import clock, user_codes;"
         "from accounts.models import Organisation;"
-        "from idp import client_auth, device;"
+        "from idp import device;from idp.clients import authentication;"
         "from idp.flows import register_client;"
         "client = register_client(organisation=Organisation.objects.get(slug='acme'),"
         " name='A television with a rather long name', kind='public', now=clock.now(),"
         " grant_types=[device.GRANT_TYPE], scopes=['openid', 'profile', 'email']).client;"
-        "caller = client_auth.find_client(client.client_id);"
+        "caller = authentication.find_client(client.client_id);"
         "started = device.start(client=caller, scope='openid profile email',"
         " address='203.0.113.7', user_agent='Mozilla/5.0 (Web0S; Linux/SmartTV) Chrome/120');"
         "print(user_codes.shown(started.user_code))",

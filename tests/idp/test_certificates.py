@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from core import clock
 from core.errors import Refusal
-from idp import certificates
-from idp.certificates import NO_CERTIFICATE, certificate_of, has_registered_name, thumbprint
+from idp.clients import certificates
+from idp.clients.certificates import NO_CERTIFICATE, certificate_of, has_registered_name, thumbprint
 from idp.registration.metadata import ClientMetadata
 from tests.support.elsewhere import authority
 

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import Refusal
-from idp.claims_request import acr_values, parse, scopes_of, subject_of
+from idp.requests.claims_request import acr_values, parse, scopes_of, subject_of
 
 SCOPES = ("openid", "profile", "email")
 

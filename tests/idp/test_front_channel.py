@@ -9,11 +9,11 @@ from django.test import Client as Browser
 
 from audit.models import AuditEvent
 from core import clock
-from idp import client_auth
 from idp.authorization import front_channel
 from idp.authorization.front_channel import SessionRefused
+from idp.clients import authentication
 from idp.models import Client, RefreshFamily
-from idp.requests import AuthorizationParams
+from idp.requests.parameters import AuthorizationParams
 from sessions.flows import end_session
 from sessions.models import EndReason, LoginSession
 from tests import cast
@@ -173,7 +173,7 @@ class TestRefused:
 
     def test_a_client_that_is_gone(self, acme: Any, session: LoginSession) -> None:
         gone = cast.client("gone", acme, is_first_party=True)
-        client_auth.forget()
+        authentication.forget()
         Client.unscoped.filter(pk=gone.pk).delete()
 
         assert self.refused(gone, session) == ("session_gone",)

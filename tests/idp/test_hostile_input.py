@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from idp.models import BackchannelAuthentication, Client
 from idp.models.client import CIBA, DEVICE_CODE, TOKEN_EXCHANGE
-from idp.requests import BACKCHANNEL
+from idp.requests.parameters import BACKCHANNEL
 from tests import cast
 from tests.cast import Person
 from tests.support import assertions, ciba, device, dpop, exchange, oauth, request_objects

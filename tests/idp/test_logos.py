@@ -15,7 +15,8 @@ from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
 from core.limits import Limit
-from idp import flows, logos, tasks
+from idp import flows, tasks
+from idp.clients import logos
 from idp.models import Client, ClientLogo
 from tests import cast
 from tests.cast import Person

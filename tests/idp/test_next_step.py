@@ -9,7 +9,7 @@ import pytest
 from core.assurance import Level
 from core.ids import new_id
 from idp.authorization.next_step import Agreement, Kind, SignedIn, next_step
-from idp.requests import AuthorizationParams
+from idp.requests.parameters import AuthorizationParams
 from policy.decision import Decision, Outcome
 
 ASKED_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

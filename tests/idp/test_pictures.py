@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.pictures import MAX_BYTES, MAX_SIDE, NotAPictureError, Picture, recognise
+from idp.clients.pictures import MAX_BYTES, MAX_SIDE, NotAPictureError, Picture, recognise
 from tests.support import pictures
 from tests.support.hostile import bounded
 

@@ -8,7 +8,7 @@ from django.test import Client as Browser
 
 from audit.models import AuditEvent
 from core import clock
-from idp import client_auth
+from idp.clients import authentication
 from idp.flows import deactivate_client
 from idp.models import AuthorizationCode, AuthorizationRequest, Client, PushedRequest
 from idp.tasks import purge
@@ -212,7 +212,7 @@ class TestMustPush:
     )
     def strict(self, acme_web: Client, request: Any) -> Client:
         Client.unscoped.filter(pk=acme_web.pk).update(metadata=request.param)
-        client_auth.forget()
+        authentication.forget()
         acme_web.refresh_from_db()
         return acme_web
 

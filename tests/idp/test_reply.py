@@ -12,7 +12,7 @@ from idp import keys
 from idp.authorization import reply
 from idp.authorization.reply import MODES, Reply
 from idp.models import Client
-from idp.requests import AuthorizationParams
+from idp.requests.parameters import AuthorizationParams
 from tests import cast
 from tests.support import oauth
 

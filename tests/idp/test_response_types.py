@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import Refusal
 from idp.registration.metadata import ClientMetadata
-from idp.response_types import RESPONSE_TYPES, canonical, check_registered
+from idp.requests.response_types import RESPONSE_TYPES, canonical, check_registered
 
 
 @pytest.mark.parametrize("name", RESPONSE_TYPES)

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from audit.models import AuditEvent
 from core import clock
 from core.errors import Refusal
-from idp import client_auth
+from idp.clients import authentication
 from idp.flows import register_client, rotate_client_secret, update_client
 from tests import cast
 from tests.support import assertions, oauth
@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 
 
 def ask(secret=cast.SECRET):
-    client_auth.forget()
+    authentication.forget()
     return oauth.send(
         "POST",
         "/oauth/token",

@@ -17,7 +17,7 @@ import pytest
 from joserfc.jwk import ECKey, RSAKey
 
 from core.ids import new_token
-from idp import certificates
+from idp.clients import certificates
 from idp.grants.authorization_code import s256
 from tests.browser.people import Person
 from tests.interop.visitor import Visitor, trusting

@@ -13,9 +13,10 @@ from django.test import Client as Browser
 from accounts.models import Organisation
 from audit.models import AuditEvent
 from core import clock
-from idp import discovery, tasks
+from idp import tasks
 from idp.client_documents import fetching
 from idp.flows import deactivate_client
+from idp.machine import discovery
 from idp.models import AuthorizationRequest, Client, ClientLogo, Consent, RefreshFamily
 from idp.tasks import follow_client_documents
 from tests.cast import Person
@@ -716,12 +717,12 @@ class TestWho:
     def test_switching_it_off_ends_what_was_given_out(
         self, settings, alice: Browser, elsewhere: Elsewhere
     ) -> None:
-        from idp import client_auth
+        from idp.clients import authentication
 
         client_id = publish(elsewhere)
         code = allow(alice, ask(alice, elsewhere, client_id))["code"]
         settings.CLIENT_DOCUMENTS_ORGANISATION = ""
-        client_auth.forget()
+        authentication.forget()
 
         assert token(client_id, code, elsewhere).error == "invalid_client"
 

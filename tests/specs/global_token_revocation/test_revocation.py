@@ -11,7 +11,8 @@ from django.test import Client as Browser
 from accounts.models import Organisation
 from audit.models import AuditEvent
 from core import clock
-from idp import client_auth, flows, tasks
+from idp import flows, tasks
+from idp.clients import authentication
 from idp.endpoints import global_revocation
 from idp.models import Client, RefreshFamily
 from idp.tokens.subject import subject_of
@@ -265,10 +266,10 @@ def test_a_right_that_was_taken_away_is_gone_at_once(
 ) -> None:
     """Clients are cached for five seconds: the row counts."""
     revoke(format="opaque", id="nobody")
-    assert client_auth._cache["tool"][1].metadata.may_sign_people_out
-    cached = client_auth._cache["tool"]
+    assert authentication._cache["tool"][1].metadata.may_sign_people_out
+    cached = authentication._cache["tool"]
     flows.update_client(client=tool, now=clock.now(), metadata={})
-    client_auth._cache["tool"] = cached
+    authentication._cache["tool"] = cached
 
     assert by_email(employee).status == 403
     assert nothing_happened(session)

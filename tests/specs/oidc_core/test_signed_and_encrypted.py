@@ -13,7 +13,8 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from accounts.models import Organisation
 from core import clock
-from idp import client_auth, client_keys, keys
+from idp import keys
+from idp.clients import authentication, public_keys
 from idp.models import Client
 from sessions.models import LoginSession
 from tests import cast
@@ -238,8 +239,8 @@ class TestKeys:
 
         client.metadata |= {"jwks": {"keys": jwks[:1]}}
         client.save()
-        client_auth.forget()
-        client_keys.forget()
+        authentication.forget()
+        public_keys.forget()
         text = tokens(client, session)["id_token"]
         assert jwe.decrypt_compact(text, silent, algorithms=["ECDH-ES", "A128CBC-HS256"]).plaintext
 
@@ -315,7 +316,7 @@ def test_userinfo_of_others_costs_no_statement_more(
     acme_web: Client, session: LoginSession, statements: list[str]
 ) -> None:
     token = tokens(acme_web, session)["access_token"]
-    client_auth.forget()
+    authentication.forget()
     statements.clear()
 
     oauth.send("GET", "/oauth/userinfo", authorization=f"Bearer {token}")

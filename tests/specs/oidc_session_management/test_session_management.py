@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from idp import discovery
+from idp.machine import discovery
 from idp.models import Client
 from sessions.browser_state import state_of
 from sessions.models import LoginSession

@@ -3,7 +3,7 @@
 import pytest
 from joserfc.jwk import OctKey
 
-from idp import client_auth
+from idp.clients import authentication
 from idp.flows import register_client, rotate_client_secret
 from idp.models import Client
 from idp.models.assertion import UsedAssertion
@@ -259,7 +259,7 @@ class TestClientSecretJwt:
 
     def test_after_a_rotation_the_new_one_signs(self, registered, later):
         rotated = rotate_client_secret(client=registered.client, now=later(seconds=1))
-        client_auth.forget()
+        authentication.forget()
 
         assert present(self.signed(rotated)).status == 200
         assert is_refused(present(self.signed(registered)))

@@ -11,8 +11,9 @@ from joserfc.jwk import ECKey
 
 from accounts.models import Organisation
 from core import clock
-from idp import encrypted_requests, keys
+from idp import keys
 from idp.models import AuthorizationCode, Client, EncryptionKey, PushedRequest, UsedAssertion
+from idp.requests import encrypted_requests
 from tests import cast
 from tests.cast import Person
 from tests.support import ciba, oauth

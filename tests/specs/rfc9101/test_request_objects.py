@@ -341,7 +341,7 @@ class TestByReference:
     ) -> None:
         from dataclasses import replace
 
-        from idp import request_objects
+        from idp.requests import request_objects
 
         small = replace(request_objects.REQUEST_REFERENCES, burst=2)
         monkeypatch.setattr(request_objects, "REQUEST_REFERENCES", small)

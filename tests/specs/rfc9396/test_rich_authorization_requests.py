@@ -8,7 +8,7 @@ from django.test import Client as Browser
 
 from accounts.models import Organisation
 from audit.models import AuditEvent
-from idp import discovery
+from idp.machine import discovery
 from idp.models import AuthorizationRequest, Client, Consent, RefreshFamily
 from sessions.models import LoginSession
 from tests import cast

@@ -24,12 +24,12 @@ from core import outbound
 from core.errors import Refusal
 from core.limits import spend
 from core.outbound import OutboundBusy, OutboundError
-from idp import pictures
+from idp.clients import pictures
+from idp.clients.pictures import NotAPictureError, Picture
 from idp.delivery import outbox
 from idp.delivery.outbox import Attempt
 from idp.limits import CLIENT_LOGO_HOSTS
 from idp.models import Client, ClientLogo
-from idp.pictures import NotAPictureError, Picture
 from idp.registration.metadata import ClientMetadata
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from django.conf import settings
 
 from core.errors import Refusal
 from idp.algorithms import ALGORITHMS
+from idp.machine.wire import Request
 from idp.models import Client
 from idp.tokens import standard_claims
-from idp.wire import Request
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 USERINFO = "/oauth/userinfo"

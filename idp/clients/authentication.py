@@ -20,11 +20,12 @@ from core.errors import Refusal
 from core.ids import digest, equal
 from core.limits import Limit
 from core.prepared import Row
-from idp import assertions, certificates, client_keys, storage
+from idp import storage
 from idp.client_documents import address
+from idp.clients import assertions, certificates, public_keys
+from idp.machine.wire import Request
 from idp.models import Client
 from idp.registration.metadata import ClientMetadata
-from idp.wire import Request
 
 CACHE_LIFETIME_SECONDS = 5.0
 MAX_CACHED = 10_000
@@ -181,7 +182,7 @@ def _is_by_certificate(request: Request, client: MachineClient) -> bool:
             der, client.metadata
         )
     if client.token_endpoint_auth_method == Client.AuthMethod.SELF_SIGNED_TLS:
-        return certificates.is_in_force(der, clock.now()) and client_keys.has_public_key(
+        return certificates.is_in_force(der, clock.now()) and public_keys.has_public_key(
             certificates.public_key_of(der), owner=client.client_id, metadata=client.metadata
         )
     return False

@@ -2,7 +2,7 @@
 
 A row of the same `changed_at` is the same row, so it need not be read for each request. That the
 organisation is still active it does not say: who writes by a kept row compares both again in his
-statement (`idp.client_auth.same_client`), and everybody else reads it anew.
+statement (`authentication.same_client`), and everybody else reads it anew.
 """
 
 from typing import cast
@@ -10,7 +10,7 @@ from typing import cast
 from accounts.flows import find_lock
 from accounts.models import LockTarget
 from core import clock
-from idp.client_auth import MAX_CACHED, MachineClient, same_client
+from idp.clients.authentication import MAX_CACHED, MachineClient, same_client
 from idp.models import Client
 
 _rows: dict[str, Client] = {}

@@ -20,9 +20,9 @@ from core import clock
 from core.errors import Refusal
 from core.http import address_from
 from core.ids import new_id
-from idp import addresses, discovery, keys, protected_resource
-from idp.certificates import certificate_of
-from idp.client_auth import StaleClient
+from idp import keys
+from idp.clients.authentication import StaleClient
+from idp.clients.certificates import certificate_of
 from idp.endpoints.backchannel import authenticate_backchannel
 from idp.endpoints.client_logo import client_logo
 from idp.endpoints.device_authorization import authorize_device
@@ -34,9 +34,10 @@ from idp.endpoints.revocation import revoke
 from idp.endpoints.status_lists import all_lists, status_list
 from idp.endpoints.token import token
 from idp.endpoints.userinfo import userinfo
+from idp.machine import addresses, discovery, protected_resource
+from idp.machine.wire import JSON, MAX_BODY_SIZE_BYTES, Answer, Request, error_answer
 from idp.models.logo import PATH as LOGOS
 from idp.tokens import status
-from idp.wire import JSON, MAX_BODY_SIZE_BYTES, Answer, Request, error_answer
 from protection.keyring import KeyUnavailable
 
 logger = logging.getLogger(__name__)

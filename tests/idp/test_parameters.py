@@ -3,7 +3,7 @@ from django.http import QueryDict
 from django.test import RequestFactory
 
 from core.errors import Refusal
-from idp.requests import AuthorizationParams, LogoutParams, parameters_of, with_query
+from idp.requests.parameters import AuthorizationParams, LogoutParams, parameters_of, with_query
 
 BASE = "client_id=app&redirect_uri=https://a.example/cb"
 

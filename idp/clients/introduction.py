@@ -10,7 +10,7 @@ from idp.registration.metadata import ClientMetadata
 
 @dataclass(frozen=True)
 class Introduction:
-    """Addresses are https or empty. Its logo is not among them: see `idp.logos`.
+    """Addresses are https or empty. Its logo is not among them: see `logos.py`.
 
     is_by_itself: nobody of the organisation has written this, the application has.
     host: where its document is, if it describes itself by one: all of it that is known for sure.

@@ -12,11 +12,11 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from django.conf import settings
 
 from core.errors import Refusal
-from idp import client_auth
-from idp.client_auth import MachineClient
+from idp.clients import authentication
+from idp.clients.authentication import MachineClient
 from idp.grants import sender
+from idp.machine.wire import Answer, Request, error_answer, json_answer
 from idp.storage import Trace, Unit
-from idp.wire import Answer, Request, error_answer, json_answer
 
 # For Authlib's grants: "none" stands for public clients, everything else for every other method.
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
@@ -68,7 +68,7 @@ class Refused(OAuth2Error):  # type: ignore[misc]  # noqa: N818 - carries an ans
 
 class Server(AuthorizationServer):  # type: ignore[misc]
     def query_client(self, client_id: str) -> MachineClient | None:
-        return client_auth.find_client(client_id)
+        return authentication.find_client(client_id)
 
     def authenticate_client(
         self,
@@ -77,7 +77,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         endpoint: str = "token",  # noqa: ARG002
     ) -> MachineClient:
         try:
-            client = client_auth.authenticate(request.wire, request.fields)
+            client = authentication.authenticate(request.wire, request.fields)
         except Refusal as refusal:
             raise Refused(refusal) from refusal
         if "none" not in methods and not client.is_confidential:

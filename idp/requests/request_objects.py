@@ -4,7 +4,7 @@ By value (`request`) or by reference (`request_uri`, at an address that was regi
 the header leads to a key, and nothing in the object leads to another object. What it says is all
 that counts; parameters beside it do not. An object by value that has a `jti` is answered once: it
 is claimed like a pushed request, where it is answered, since people reload pages. It may be
-encrypted to us (`idp.encrypted_requests`), which backchannel requests are not.
+encrypted to us (`encrypted_requests`), which backchannel requests are not.
 OpenID Connect Core 1.0 §6; FAPI 2.0 Message Signing §5.3.1.
 """
 
@@ -23,12 +23,14 @@ from core.errors import Refusal
 from core.ids import digest
 from core.limits import spend
 from core.outbound import OutboundError
-from idp import client_keys, encrypted_requests, storage
+from idp import storage
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
-from idp.assertions import CLAIM_ASSERTION, is_jti
+from idp.clients import public_keys
+from idp.clients.assertions import CLAIM_ASSERTION, is_jti
 from idp.limits import REQUEST_REFERENCES
 from idp.registration.metadata import ClientMetadata
-from idp.requests import BACKCHANNEL, PROTOCOL, STRUCTURED, TEXT, AuthorizationParams
+from idp.requests import encrypted_requests
+from idp.requests.parameters import BACKCHANNEL, PROTOCOL, STRUCTURED, TEXT, AuthorizationParams
 
 HEADERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 TYPES = frozenset({"jwt", "oauth-authz-req+jwt"})
@@ -124,7 +126,7 @@ def _signed_claims(
         or not (isinstance(typ, str) and typ.lower() in TYPES)
     ):
         raise _refusal("The header of the request object is not acceptable.")
-    claims = client_keys.verified(text, alg=alg, kid=kid, owner=client_id, metadata=registered)
+    claims = public_keys.verified(text, alg=alg, kid=kid, owner=client_id, metadata=registered)
     if not isinstance(claims, dict):
         raise _refusal("No key of the client fits the request object.")
     return claims

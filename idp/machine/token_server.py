@@ -6,7 +6,7 @@ from idp.grants.client_credentials import ClientCredentialsGrant
 from idp.grants.device_code import DeviceCodeGrant
 from idp.grants.refresh_token import RefreshTokenGrant
 from idp.grants.token_exchange import TokenExchangeGrant
-from idp.server import Server
+from idp.machine.server import Server
 
 server = Server()
 server.register_grant(AuthorizationCodeGrant)

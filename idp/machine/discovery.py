@@ -7,15 +7,16 @@ import orjson
 from django.conf import settings
 
 from core.assurance import ACR_VALUES
-from idp import encryption_keys, protected_resource
+from idp import encryption_keys
 from idp.algorithms import ALGORITHMS
-from idp.assertions import SECRET_ALGORITHMS
 from idp.authorization.reply import MODES
+from idp.clients.assertions import SECRET_ALGORITHMS
 from idp.endpoints.global_revocation import AUTH_METHODS
+from idp.machine import protected_resource
 from idp.models import Client
 from idp.models.client import CIBA, DEVICE_CODE, SCOPES, SECRET_METHODS, TOKEN_EXCHANGE
 from idp.registration.backchannel import DELIVERY_MODES
-from idp.response_types import RESPONSE_TYPES
+from idp.requests.response_types import RESPONSE_TYPES
 from idp.tokens import encryption, standard_claims, status, subject
 
 # Where browsers go, or where no client shows its certificate.

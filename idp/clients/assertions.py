@@ -21,14 +21,16 @@ from audit.events import Event
 from core import clock, strict_json
 from core.errors import Refusal
 from core.ids import digest
-from idp import addresses, client_keys, storage
+from idp import storage
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
+from idp.clients import public_keys
+from idp.machine import addresses
+from idp.machine.wire import Request
 from idp.models.client import Client
-from idp.wire import Request
 from protection import envelope
 
 if TYPE_CHECKING:
-    from idp.client_auth import MachineClient
+    from idp.clients.authentication import MachineClient
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SECRET_ALGORITHMS = ("HS256",)
@@ -77,7 +79,7 @@ def authenticate(client: "MachineClient", request: Request, text: str) -> None:
     claims = (
         _signed_by_secret(client, text)
         if alg in SECRET_ALGORITHMS
-        else client_keys.verified(
+        else public_keys.verified(
             text, alg=alg, kid=kid, owner=client.client_id, metadata=client.metadata
         )
     )

@@ -12,10 +12,11 @@ import orjson
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import request_objects, storage
-from idp.client_auth import MachineClient, same_client
+from idp import storage
+from idp.clients.authentication import MachineClient, same_client
 from idp.models import Client, PushedRequest
-from idp.requests import AuthorizationParams
+from idp.requests import request_objects
+from idp.requests.parameters import AuthorizationParams
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
 LIFETIME = timedelta(seconds=60)

@@ -24,11 +24,11 @@ JSON = [("Content-Type", "application/json")]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """certificate: the client's TLS certificate, DER, if it came with one (`idp.certificates`).
+    """certificate: the client's TLS certificate, DER, if it came with one (`clients.certificates`).
 
     is_certificate_verified: an authority that the proxy trusts has signed it.
     accept: the Accept header as it came.
-    is_at_alias: it came to the address for mutual TLS (`idp.addresses`).
+    is_at_alias: it came to the address for mutual TLS (`addresses.py`).
     claimed: single-use values that this request has used up; when it is run again because its
     client had changed, they are still its own.
     """

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from django.http import HttpRequest, QueryDict
 
 from core.errors import Refusal
-from idp.claims_request import scopes_of
+from idp.requests.claims_request import scopes_of
 
 MAX_VALUE_LENGTH = 2_000
 MAX_TOTAL_LENGTH = 8_192
@@ -51,12 +51,12 @@ class AuthorizationParams:
 
     Lists are split at spaces, each word once, in order. `max_age` stays text until it is checked.
     hinted_subject: `sub` of the verified id_token_hint; the token itself is not kept.
-    claims: JSON as `idp.claims_request` keeps it, once it is checked. required_acr: one of these
+    claims: JSON as `claims_request` keeps it, once it is checked. required_acr: one of these
     `acr` values, or nothing (Core §5.5.1.1).
     authorization_details: a JSON array (RFC 9396 §2). has_agreed_details: the user has allowed it.
-    pushed: which pushed request this is (`idp.pushed_requests`), None if it was not pushed.
+    pushed: which pushed request this is (`pushed_requests`), None if it was not pushed.
     once: digest of the request object's `jti` and until when to remember it, `<hex>:<seconds>`;
-    None where nothing has to be used up (`idp.request_objects`).
+    None where nothing has to be used up (`request_objects`).
     """
 
     client_id: str

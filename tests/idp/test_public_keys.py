@@ -7,8 +7,8 @@ import pytest
 from joserfc.jwk import OctKey
 
 from core.errors import Refusal
-from idp import client_keys
-from idp.client_keys import check_jwks, keys_of, verified
+from idp.clients import public_keys
+from idp.clients.public_keys import check_jwks, keys_of, verified
 from idp.registration.metadata import ClientMetadata
 from tests.support.assertions import claims, ec_key, jwks, rsa_key, sign
 
@@ -197,6 +197,6 @@ class TestByReference:
 
 def test_forgetting_drops_all(elsewhere):
     keys_of("c", ClientMetadata(jwks=jwks(ec_key("a"))))
-    client_keys.forget()
+    public_keys.forget()
 
-    assert client_keys._values == {}
+    assert public_keys._values == {}
