@@ -72,7 +72,7 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
         choices=REQUIRED_ACR, required=False, label="Required assurance"
     )
     required_tier = forms.TypedChoiceField(
-        choices=REQUIRED_TIER, coerce=int, empty_value="0", required=False, label="Required device"
+        choices=REQUIRED_TIER, coerce=int, required=False, label="Required device"
     )
     scope_tiers = forms.JSONField(
         required=False,
@@ -100,6 +100,7 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
+        cleaned["required_tier"] = cleaned.get("required_tier") or 0
         cleaned["scope_tiers"] = cleaned.get("scope_tiers") or {}
         kind = cleaned.get("kind") or self.instance.kind
         for name in registration_fields(cleaned):

@@ -740,7 +740,7 @@ DEFENCES = {
     ),
     "A077-rows": Defence(
         "what is exchanged still stands",
-        replace("idp.grants.token_exchange:is_good", lambda *_: True),
+        wrap("idp.grants.token_exchange:judge", whatever_it_is),
     ),
     "A077-scope": Defence(
         "scope does not grow by an exchange",

@@ -104,6 +104,7 @@ class TestIssueTokens:
             "response_type": "id_token token",
             "scope": "openid profile",
             "family": str(RefreshFamily.unscoped.get().pk),
+            "withheld": [],
         }
 
     def test_only_without_an_access_token_the_claims_are_in_the_id_token(
