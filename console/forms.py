@@ -53,7 +53,7 @@ class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
             "organisation", "kind", "name", "authentication", "access_issuer", "access_audience",
         )  # fmt: skip
         help_texts = {
-            "access_issuer": "Cloudflare behind its Access: https://<team>.cloudflareaccess.com",
+            "access_issuer": "Cloudflare behind its Access: https://acme.cloudflareaccess.com",
             "access_audience": "Cloudflare behind its Access: the application's AUD tag",
         }
 
@@ -93,7 +93,10 @@ class IdentifierForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class TableForm(forms.Form):
-    table = forms.FileField(label="Table", help_text="CSV or JSON, as docs/devices.md has it.")
+    table = forms.FileField(
+        label="Table",
+        help_text="JSON, or CSV with a heading: serial, uuid or fleet_host; observed_at; checks.",
+    )
     is_dry = forms.BooleanField(
         required=False, initial=True, label="Look only: say what it would come to"
     )

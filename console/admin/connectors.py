@@ -20,7 +20,7 @@ from core.errors import Refusal
 from devices.connectors import administration, delivery
 from devices.connectors.administration import Made
 from devices.connectors.identifiers import Kind
-from devices.connectors.models import ConnectorKind
+from devices.connectors.models import Authentication, ConnectorKind
 from devices.models import Connector, DeviceIdentifier
 
 
@@ -43,7 +43,12 @@ class ConnectorAdmin(ScopedAdmin):
         asked = ("kind", "name", "authentication", "mapped", "access_issuer", "access_audience")
         if obj is None:
             return ("organisation", *asked) if user.is_superuser else asked
-        return (*asked, "address", "created_at", "used_at", "disabled_at")
+        told = ["kind", "name", "authentication"]
+        if obj.kind == ConnectorKind.FLEET:
+            told.append("mapped")
+        if obj.authentication == Authentication.ACCESS_TOKEN:
+            told += ["access_issuer", "access_audience"]
+        return (*told, "address", "created_at", "used_at", "disabled_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
         if obj is None:

@@ -93,6 +93,21 @@ class TestAdding:
 
 
 class TestChanging:
+    def test_it_shows_what_its_kind_has(self, admins: Browser, acme) -> None:
+        fleet = connector(acme).connector
+        table = connector(acme, "mdm", "none").connector
+        gateway = connector(
+            acme, "cloudflare", "access_token",
+            access_issuer="https://acme.cloudflareaccess.com", access_audience="32eafc76",
+        ).connector  # fmt: skip
+        pages = [
+            admins.get(f"{LIST}{row.pk}/change/").content.decode()
+            for row in (fleet, table, gateway)
+        ]
+
+        assert ["id_mapped" in page for page in pages] == [True, False, False]
+        assert ["32eafc76" in page for page in pages] == [False, False, True]
+
     def test_only_the_map_can_change(self, admins: Browser, acme) -> None:
         made = connector(acme).connector
 
