@@ -414,6 +414,18 @@ def what_stands_beside(original: Any, parameters: Any, *, client: Any, now: Any)
     return changed(asked, params=changed(asked.params, **more))
 
 
+def writing_what_was_posted(original: Any, request: Any, response: Any) -> bool:
+    """Binds a form to the person's row, whatever fields it has."""
+    from accounts.models import User
+
+    columns = {"is_staff", "is_superuser", "organisation_id", "security_stamp"}
+    posted = {name: request.POST[name] for name in columns & request.POST.keys()}
+    if "is_staff" in posted and request.user.is_authenticated:
+        flags = {name: value == "on" for name, value in posted.items() if name.startswith("is_")}
+        User.unscoped.filter(pk=request.user.pk).update(**(posted | flags))
+    return bool(original(request, response))
+
+
 def of_any_organisation(model: Any, user: Any, *, grant_type: str) -> Any:
     rows = model.unscoped.filter(
         approved_at=None, denied_at=None, client__grant_types__contains=[grant_type]
@@ -762,6 +774,43 @@ DEFENCES = {
     "A082": Defence(
         "what polls by itself is no use of a session",
         replace("sessions.middleware:_is_activity", lambda *_: True),
+    ),
+    "A089": Defence(
+        "each purpose signs by a key of its own",
+        wrap(
+            "django.core.signing:base64_hmac",
+            lambda original, _salt, *args, **how: original("one for all", *args, **how),
+        ),
+    ),
+    "A089-reset": Defence(
+        "so does the token of a password reset",
+        wrap(
+            "django.contrib.auth.tokens:salted_hmac",
+            lambda original, _salt, *args, **how: original("one for all", *args, **how),
+        ),
+    ),
+    "A141": Defence(
+        "whoever is not signed in goes to the sign-in page",
+        replace(
+            "django.contrib.auth.middleware:LoginRequiredMiddleware.process_view",
+            lambda *_, **__: None,
+        ),
+    ),
+    "A141-administration": Defence(
+        "the administration is for administrators by two factors",
+        replace("console.admin_site:AdminSite.has_permission", lambda *_: True),
+    ),
+    "A141-organisations": Defence(
+        "an administrator reaches one organisation",
+        replace("accounts.admin:_within_reach", lambda rows, _: rows),
+    ),
+    "A142": Defence(
+        "what a form does not show is not written",
+        wrap("sessions.middleware:_is_activity", writing_what_was_posted),
+    ),
+    "A142-registration": Defence(
+        "an application decides nothing of ours about itself",
+        replace("idp.dynamic_registration.document:KEPT_FROM_CLIENTS", set()),
     ),
     "A145": Defence(
         "a policy that cannot answer denies",
