@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("mfa.urls")),
     path("", include("sessions.urls")),
     path("", include("devices.urls")),
+    path("", include("risk.urls")),
     path("", include("idp.urls")),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

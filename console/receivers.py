@@ -1,4 +1,4 @@
-"""What the console hears and tells people by mail: new browsers, and what becomes of devices."""
+"""What the console hears and tells people by mail: sign-ins, and what becomes of devices."""
 
 from datetime import datetime
 from typing import Any
@@ -9,12 +9,15 @@ from accounts import mail
 from accounts.models import User
 from devices.models import Device, State
 from devices.signals import device_changed, device_enrolled
+from risk import links
+from risk.levels import RiskLevel
+from risk.models import SignIn
 from sessions.models import LoginSession
 from sessions.signals import signed_in
 
 
 @receiver(signed_in)
-def tell_of_new_device(
+def tell_of_sign_in(
     sender: Any,  # noqa: ARG001
     *,
     user: User,
@@ -23,17 +26,24 @@ def tell_of_new_device(
     now: datetime,
     **_: Any,
 ) -> None:
-    """Mail a notice, but not at the very first sign-in of an account."""
-    if not browser_is_new:
+    """Mail a notice of a new browser, and of whatever was unusual; with a link to say no.
+
+    Not at the very first sign-in of an account.
+    """
+    sign_in = SignIn.objects.within(user.organisation).filter(session_id=session.pk).first()
+    is_unusual = sign_in is not None and sign_in.level >= RiskLevel.MEDIUM
+    if not browser_is_new and not is_unusual:
         return
     earlier = LoginSession.objects.within_id(user.organisation_id).filter(user=user)
     if not earlier.exclude(pk=session.pk).exists():
         return
     mail.notify(
         user,
-        "account/email/new_sign_in",
+        "account/email/unusual_sign_in" if is_unusual else "account/email/new_sign_in",
         now=now,
         ip=session.address,
+        place=sign_in.place if sign_in else "",
+        answer_url=mail.here("risk:was_it_you", links.token_of(sign_in)) if sign_in else "",
         device_name=session.browser.name if session.browser else None,
     )
 

@@ -37,7 +37,7 @@ FAILURES = ((12, LARGE), (6, MEDIUM), (3, SMALL))
 WORDS: Mapping[str, str] = {
     "network": "Where it came from is unusual for this account",
     "agent": "The browser or system is unusual for this account",
-    "frequency": "How often this account signs in",
+    "frequency": "This account hardly ever signs in",
     "first_sign_in": "The first sign-in of an account that is not new",
     "impossible_travel": "Too far from the last sign-in to have travelled there",
     "new_country": "A country that this account never signed in from",
@@ -56,6 +56,13 @@ WORDS: Mapping[str, str] = {
     "reported": "Its owner said: this was not me",
     "judged_compromised": "An administrator judged this sign-in to be somebody else's",
     "engine_fault": "The sign-in could not be judged",
+}
+# What speaks for its user, where that has other words.
+WORDS_FOR: Mapping[str, str] = {
+    "network": "Where it came from is usual for this account",
+    "agent": "The browser and system are usual for this account",
+    "frequency": "This account signs in often",
+    "first_sign_in": "The first sign-in of an account that was just made",
 }
 
 

@@ -4,6 +4,8 @@ Counts are by keyed digests: neither address nor user agent can be read from the
 thing is kept stands in `risk.flows` and in docs/risk.md.
 """
 
+from dataclasses import dataclass
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -11,6 +13,7 @@ from django.db.models import Q
 
 from core.ids import new_id
 from core.scope import ScopedModel
+from risk.evidence import WORDS, WORDS_FOR
 from risk.levels import RiskLevel
 
 __all__ = [
@@ -33,6 +36,14 @@ class UserRisk(ScopedModel):
     reasons = models.JSONField(default=list)
     raised_at = models.DateTimeField()
     ends_at = models.DateTimeField()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """weight: in log-odds; above nothing it speaks against its user."""
+
+    words: str
+    weight: float
 
 
 class Verdict(models.TextChoices):
@@ -77,6 +88,18 @@ class SignIn(ScopedModel):
             models.Index(fields=["user", "-at"], name="risk_sign_ins_by_user"),
             models.Index(fields=["at"], name="risk_sign_ins_by_time"),
         ]
+
+    @property
+    def for_people(self) -> list[Reason]:
+        """The reasons in words: what speaks against it, then what speaks for it."""
+        return [
+            Reason((weight < 0 and WORDS_FOR.get(code)) or WORDS.get(code, code), weight)
+            for code, weight in sorted(self.reasons, key=lambda each: -each[1])
+        ]
+
+    @property
+    def against(self) -> list[Reason]:
+        return [reason for reason in self.for_people if reason.weight > 0]
 
     @property
     def place(self) -> str:

@@ -1,3 +1,3 @@
-"""Administration that stands above accounts: of devices, and of who else speaks of them."""
+"""Administration that stands above accounts: of devices, who else speaks of them, and sign-ins."""
 
-from console.admin import connectors, inventory  # noqa: F401 - registers on import
+from console.admin import connectors, inventory, sign_ins  # noqa: F401 - registers on import

@@ -19,7 +19,7 @@ OPEN = {
     "account_confirm_email", "account_email_verification_sent",
     "account_reset_password", "account_reset_password_done",
     "account_reset_password_from_key", "account_reset_password_from_key_done",
-    "accounts:invitation", "accounts:locked",
+    "accounts:invitation", "accounts:locked", "risk:was_it_you",
     "mfa:challenge", "mfa:passkey_challenge", "mfa:passkey_challenge_options",
     "mfa:passkey_login", "mfa:passkey_login_options",
     "idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session",

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from tests.browser import sign_ins
+from tests.browser.looks import look
 from tests.browser.people import Person
 from tests.support.instance import Instance
 
@@ -36,6 +38,26 @@ def test_its_pages_work_under_the_content_security_policy(
     page.locator("#id_starts_at_0").fill("")
     page.get_by_role("link", name="Today").first.click()
     expect(page.locator("#id_starts_at_0")).not_to_have_value("")
+
+
+def test_the_timeline_of_a_persons_risk_is_for_everybody(
+    instance: Instance, person: Person, newcomer: Person, open_browser: Callable[..., Page]
+) -> None:
+    instance.manage("make_administrator", person.email)
+    made = sign_ins.of(instance, newcomer.email)
+    page = open_browser(signed_in=person)
+    page.goto("/admin/risk/signin/")
+    page.get_by_role("link", name=newcomer.local_part).or_(
+        page.get_by_role("link", name="Pat Porter")
+    ).first.wait_for()
+
+    page.goto(f"/admin/risk/signin/people/{made['id']}/")
+
+    expect(page.locator("svg[aria-labelledby=risk-plot-title] circle")).to_have_count(13)
+    look(page)
+    page.get_by_role("button", name="Compromised").first.click()
+    expect(page.locator(".messagelist")).to_contain_text("not its owner")
+    expect(page.locator("strong.risk-high")).to_contain_text("high risk")
 
 
 def test_an_administrator_closes_an_account(

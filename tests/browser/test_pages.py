@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from config.children import PROJECT
-from tests.browser import machines
+from tests.browser import machines, sign_ins
 from tests.browser.applications import HTML, application
 from tests.browser.authenticators import NO_AUTOFILL, Authenticator
 from tests.browser.conftest import Mailbox, Watch
@@ -398,6 +398,34 @@ def demo_trouble(visit: Visitor) -> Page:
 
 
 Visit = Callable[[Visitor], Page]
+
+
+def recent_sign_ins(visit: Visitor) -> Page:
+    who = visit.pool.take("strong")
+    sign_ins.of(visit.instance, who.email)
+    page = visit.open_browser(signed_in=who)
+    page.goto("/security/sign-ins/")
+    expect(page.locator("#sign-in-list > li")).to_have_count(13)
+    return page
+
+
+def was_it_you(visit: Visitor) -> Page:
+    made = sign_ins.of(visit.instance, visit.pool.take("strong").email)
+    return visit.stranger(f"/sign-ins/{made['token']}/")
+
+
+def said_no(visit: Visitor) -> Page:
+    page = was_it_you(visit)
+    page.get_by_role("button", name="It was not me").click()
+    expect(heading(page)).to_have_text("That sign-in was ended")
+    return page
+
+
+def no_such_link(visit: Visitor) -> Page:
+    visit.expect("status of 404")
+    return visit.stranger("/sign-ins/no-such-link/")
+
+
 GALLERY: dict[str, Visit] = {
     "400.html": lambda visit: template(visit, "400.html"),
     "403.html": lambda visit: template(visit, "403.html"),
@@ -493,6 +521,10 @@ GALLERY: dict[str, Visit] = {
     "sessions/enrol_first.html": lambda visit: visit.inside(
         "/step-up/?acr=aal2&next=/security/", "plain"
     ),
+    "risk/sign_ins.html": recent_sign_ins,
+    "risk/was_it_you.html": was_it_you,
+    "risk/was_it_you.html said no": said_no,
+    "risk/was_it_you.html no good": no_such_link,
     "sessions/list.html": two_sessions,
     "sessions/step_up.html": step_up,
     "demo client, nobody": lambda visit: visit.stranger(f"{visit.demo}/"),
