@@ -11,6 +11,7 @@ from django.utils.html import format_html_join
 from accounts.admin import ScopedAdmin, UserAdmin
 from accounts.models import User
 from core import clock
+from risk.geo import locate
 from sessions import flows
 from sessions.flows import sign_out_everywhere
 from sessions.models import EndReason, LoginSession
@@ -42,7 +43,7 @@ class LiveSessionAdmin(ScopedAdmin):
     """The sessions that are live now, and why policy lets each go on."""
 
     list_display = (
-        "user", "browser", "device", "address", "acr", "binding", "risk_level", "outcome",
+        "user", "browser", "device", "address", "place", "acr", "binding", "risk_level", "outcome",
         "started_at", "last_used_at",
     )  # fmt: skip
     list_filter = ("acr", "binding", "risk_level", "outcome")
@@ -51,9 +52,10 @@ class LiveSessionAdmin(ScopedAdmin):
     ordering = ("-last_used_at",)
     actions = ("end",)
     fields = (
-        "id", "user", "browser", "device", "address", "user_agent", "acr", "methods", "auth_time",
-        "binding", "proven_at", "risk_level", "started_at", "last_used_at", "expires_at",
-        "outcome", "evaluated_at", "reasons", "what_policy_saw", "decision_id", "policy_revision",
+        "id", "user", "browser", "device", "address", "place", "user_agent", "acr", "methods",
+        "auth_time", "binding", "proven_at", "risk_level", "started_at", "last_used_at",
+        "expires_at", "outcome", "evaluated_at", "reasons", "what_policy_saw", "decision_id",
+        "policy_revision",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -65,6 +67,10 @@ class LiveSessionAdmin(ScopedAdmin):
         browser = session.browser
         device = browser.device if browser is not None else None
         return "" if device is None else f"{device} ({device.get_state_display()})"
+
+    @admin.display(description="place")
+    def place(self, session: LoginSession) -> str:
+        return str(locate(session.address or ""))
 
     @admin.display(description="proven by")
     def methods(self, session: LoginSession) -> str:

@@ -25,6 +25,7 @@ from mfa import attempts, ceremonies, passkeys, stages
 from mfa import flows as factors
 from mfa.flows import Proof, proofs_to_assurance
 from mfa.passkeys import Purpose
+from risk.geo import locate
 from sessions import flows
 from sessions.forms import PasswordAndRecoveryCodeForm, PasswordAndTotpForm, PasswordForm
 from sessions.models import EndReason, LoginSession
@@ -125,11 +126,12 @@ def session_list(request: HttpRequest) -> HttpResponse:
     live = (
         LoginSession.unscoped.filter(user_id=current.user_id)
         .live(clock.now())
-        .select_related("browser")
+        .select_related("browser__device")
         .annotate(is_other=Case(When(id=current.id, then=Value(0)), default=Value(1)))
         .order_by("is_other", "-last_used_at")
     )
-    return render(request, "sessions/list.html", {"sessions": list(live), "current": current})
+    rows = [(session, str(locate(session.address or ""))) for session in live]
+    return render(request, "sessions/list.html", {"sessions": rows, "current": current})
 
 
 @as_strong_as_possible

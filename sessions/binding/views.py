@@ -23,6 +23,7 @@ from core import clock
 from core.errors import Refusal
 from core.http import client_address, origin_of, safe_next
 from core.limits import spend
+from policy.facts import Trigger
 from sessions import standing
 from sessions.binding import challenges, cookie, flows, headers, instructions, limits
 from sessions.binding.challenges import Purpose
@@ -98,7 +99,7 @@ def dbsc_refresh(request: HttpRequest) -> HttpResponse:
         if refusal.code == "not_found":
             return JsonResponse(instructions.over(identifier))
         raise
-    if not standing.is_good(key.session, now):
+    if not standing.is_good(key.session, now, trigger=Trigger.DBSC_REFRESH):
         return JsonResponse(instructions.over(identifier))
     return _earned(JsonResponse(instructions.of(key)), value)
 

@@ -11,6 +11,7 @@ from audit.models import AuditEvent
 from core import clock
 from sessions.models import EndReason, LoginSession
 from tests import cast
+from tests.sessions.test_locks import device_of, put_on
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +35,16 @@ class TestLiveSessions:
         assert "alice@acme.example" in page or "Alice Arden" in page
         assert "127.0.0.1" in page
         assert str(session.id) in page
+
+    def test_where_it_is_used_is_told_as_place_and_device(self, bobs, session, employee):
+        device = device_of(employee.user, name="Alices laptop")
+        put_on(device, session)
+        LoginSession.unscoped.filter(id=session.id).update(address="8.8.8.8")
+
+        page = bobs.get(reverse("admin:idp_sessions_loginsession_changelist")).content.decode()
+
+        assert "Alices laptop (enrolled)" in page
+        assert ">US<" in page
 
     def test_one_that_is_over_is_not(self, bobs, session):
         LoginSession.unscoped.filter(id=session.id).update(ended_at=clock.now())

@@ -14,6 +14,7 @@ from mfa import flows
 from sessions.models import EndReason, LoginSession
 from tests import cast
 from tests.cast import Person
+from tests.sessions.test_locks import device_of, put_on
 from tests.support import passkeys
 
 NEXT = "/sessions/?from=test"
@@ -245,7 +246,7 @@ class TestMySessions:
 
         answer = client.get("/sessions/")
 
-        assert [session.id for session in answer.context["sessions"]] == [mine.id, other.id]
+        assert [session.id for session, _ in answer.context["sessions"]] == [mine.id, other.id]
         assert answer.content.decode().count("This device") == 1
 
     def test_one_can_be_ended(self, client: Browser, employee: Person) -> None:
@@ -314,3 +315,17 @@ class TestMySessions:
         assert client.post(path)["Location"] == "/sessions/"
         other.refresh_from_db()
         assert other.ended_at is not None
+
+
+def test_the_list_tells_device_place_and_what_was_unusual(client, employee):
+    session = cast.sign_in(client, employee)
+    put_on(device_of(employee.user, name="Alices laptop"), session)
+    LoginSession.unscoped.filter(id=session.id).update(address="8.8.8.8", risk_level=3)
+    LoginSession.unscoped.filter(id=session.id).update(auth_time=clock.now())
+
+    page = client.get("/sessions/").content.decode()
+
+    assert "On Alices laptop" in page
+    assert "8.8.8.8 (US)" in page
+    assert "Unusual" in page
+    assert "Not bound" in page
