@@ -18,11 +18,13 @@ from audit.events import Event
 from core import clock, user_codes
 from core.ids import digest, new_token
 from core.limits import spend
-from idp import polled_requests, storage
+from idp import polled_requests
 from idp.clients.authentication import MachineClient, same_client
 from idp.limits import DEVICE_CODE_TRIES
 from idp.models import DeviceAuthorization
 from idp.models.client import DEVICE_CODE
+from idp.storage import database
+from idp.storage.polled_requests import START_DEVICE
 from sessions.models import LoginSession
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def start(*, client: MachineClient, scope: str, address: str, user_agent: str) -
             "clock_offset": clock.offset(),
             **recorder.branch_params(address),
         }
-        row = storage.one(storage.START_DEVICE, params)
+        row = database.one(START_DEVICE, params)
         if row is None:  # switched off or changed since it was cached
             same_client(client, None)
         elif row["is_new"]:  # else another device has this user code: once more

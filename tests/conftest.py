@@ -11,11 +11,12 @@ from accounts.models import Organisation
 from core import clock
 from core.prepared import Cursor
 from devices.connectors import access_token
-from idp import keys, storage
+from idp import keys
 from idp.clients import authentication, public_keys, rows
 from idp.endpoints import callers
 from idp.machine import discovery
 from idp.models import Client
+from idp.storage import database
 from idp.tokens import subject
 from protection import keyring
 from sessions.current import current_session_id
@@ -60,7 +61,7 @@ def _fresh_process_state() -> Iterator[None]:
     discovery.document.cache_clear()
     current_session_id.set(None)
     # Where a browser's event loop runs, Django keeps another connection for this very thread.
-    storage.forget()
+    database.forget()
 
 
 @pytest.fixture(autouse=True)

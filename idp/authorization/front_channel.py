@@ -15,13 +15,14 @@ from audit.events import Event
 from audit.recorder import record
 from core.ids import digest, new_id, new_token
 from core.prepared import Row
-from idp import storage
 from idp.clients import authentication
 from idp.clients.authentication import MachineClient, StaleClient, same_client
 from idp.grants import proof
 from idp.grants.wanted import Wanted
 from idp.models import Client, RefreshFamily
 from idp.requests.parameters import AuthorizationParams
+from idp.storage import database
+from idp.storage.tokens import FIND_SESSION
 from idp.tokens import claims, standard_claims
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint_at_front
@@ -72,7 +73,7 @@ def issue_tokens(
         "lifetime": lifetime,
         **evaluation.fact_params(),
     }
-    row = storage.one(storage.FIND_SESSION, query)
+    row = database.one(FIND_SESSION, query)
     if row is None:
         raise SessionRefused(("session_gone",))
     machine = _same_client(client, row)

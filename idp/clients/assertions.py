@@ -21,12 +21,12 @@ from audit.events import Event
 from core import clock, strict_json
 from core.errors import Refusal
 from core.ids import digest
-from idp import storage
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
 from idp.clients import public_keys
 from idp.machine import addresses
 from idp.machine.wire import Request
 from idp.models.client import Client
+from idp.storage import database
 from protection import envelope
 
 if TYPE_CHECKING:
@@ -161,8 +161,8 @@ def claim_jti(
     if key in request.claimed:
         return True
     params = {"digest": key, "expires_at": expires_at}
-    if storage.one(CLAIM_ASSERTION, params) is None:
-        with storage.unit() as unit:
+    if database.one(CLAIM_ASSERTION, params) is None:
+        with database.unit() as unit:
             recorder.insert(
                 unit.cursor,
                 event,

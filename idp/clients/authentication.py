@@ -20,12 +20,13 @@ from core.errors import Refusal
 from core.ids import digest, equal
 from core.limits import Limit
 from core.prepared import Row
-from idp import storage
 from idp.client_documents import address
 from idp.clients import assertions, certificates, public_keys
 from idp.machine.wire import Request
 from idp.models import Client
 from idp.registration.metadata import ClientMetadata
+from idp.storage import database
+from idp.storage.clients import FIND_CLIENT
 
 CACHE_LIFETIME_SECONDS = 5.0
 MAX_CACHED = 10_000
@@ -105,7 +106,7 @@ def find_client(client_id: str) -> MachineClient | None:
         return None
     if address.is_address(client_id) and not address.is_allowed(client_id):
         return None
-    row = storage.one(storage.FIND_CLIENT, {"client_id": client_id, "clock_offset": clock.offset()})
+    row = database.one(FIND_CLIENT, {"client_id": client_id, "clock_offset": clock.offset()})
     if row is None or not row["is_active"]:
         _cache.pop(client_id, None)
         return None

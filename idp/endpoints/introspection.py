@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.errors import Refusal
-from idp import storage
 from idp.clients.authentication import MachineClient, same_client
 from idp.endpoints.callers import authenticated
 from idp.endpoints.standing import judge, row_behind
 from idp.machine.wire import NO_STORE, Answer, Request, json_answer
+from idp.storage import database
+from idp.storage.tokens import FIND_TOKEN
 from idp.tokens import introspection_answer, refresh_token, verify
 from idp.tokens.introspection_answer import INACTIVE
 from idp.tokens.mint import token_type
@@ -63,8 +64,8 @@ def _of_refresh_token(
     client: MachineClient, presented: refresh_token.RefreshToken
 ) -> Mapping[str, Any]:
     """A refresh token is shown only to the client that owns it."""
-    row = storage.one(
-        storage.FIND_TOKEN,
+    row = database.one(
+        FIND_TOKEN,
         {
             "family": presented.family_id,
             "jti": "",

@@ -7,12 +7,14 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from core.prepared import Cursor
-from idp import storage
 from idp.clients.authentication import MachineClient
 from idp.endpoints.callers import authenticated
 from idp.grants import proof
 from idp.machine.wire import Answer, Request
 from idp.models.token import RevokeReason
+from idp.storage import database
+from idp.storage.families import FIND_FAMILY
+from idp.storage.tokens import REVOKE_TOKEN
 from idp.tokens import refresh_token, verify
 from sessions import evaluation
 
@@ -24,7 +26,7 @@ def revoke(request: Request) -> Answer:
     if text is None:
         raise Refusal.invalid_request("token is missing.")
     presented = refresh_token.parse(text)
-    with storage.unit() as unit:
+    with database.unit() as unit:
         if presented is not None:
             _revoke_family(unit.cursor, client, presented)
         else:
@@ -35,9 +37,7 @@ def revoke(request: Request) -> Answer:
 def _revoke_family(
     cursor: Cursor, client: MachineClient, presented: refresh_token.RefreshToken
 ) -> None:
-    row = cursor.one(
-        storage.FIND_FAMILY, {"family": presented.family_id, **evaluation.fact_params()}
-    )
+    row = cursor.one(FIND_FAMILY, {"family": presented.family_id, **evaluation.fact_params()})
     if row is None or row["client_id"] != client.id:
         return
     proof.revoke_family(
@@ -57,7 +57,7 @@ def _revoke_access_token(cursor: Cursor, client: MachineClient, text: str) -> No
         return
     expires_at = datetime.fromtimestamp(token_claims["exp"], UTC)
     params = {"jti": token_claims["jti"], "expires_at": expires_at}
-    if cursor.one(storage.REVOKE_TOKEN, params) is not None:
+    if cursor.one(REVOKE_TOKEN, params) is not None:
         recorder.insert(
             cursor,
             Event.TOKEN_REVOKED,

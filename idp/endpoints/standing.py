@@ -5,9 +5,11 @@ from uuid import UUID
 
 from core import clock
 from core.prepared import Row
-from idp import storage
 from idp.clients.authentication import MachineClient
 from idp.models.client import TOKEN_EXCHANGE
+from idp.storage import database
+from idp.storage.clients import FIND_CLIENT
+from idp.storage.tokens import FIND_MACHINE_TOKEN, FIND_TOKEN
 from idp.tokens import claims
 from policy.decision import Decision, Outcome
 from policy.facts import Trigger
@@ -26,8 +28,8 @@ def row_behind(token_claims: dict[str, Any], caller: MachineClient | None = None
         "caller": caller.id if caller else None,
         **evaluation.fact_params(),
     }
-    query = storage.FIND_TOKEN if "sid" in token_claims else storage.FIND_MACHINE_TOKEN
-    return storage.one(query, params)
+    query = FIND_TOKEN if "sid" in token_claims else FIND_MACHINE_TOKEN
+    return database.one(query, params)
 
 
 # A client's own token carries nothing of a person that could be withheld.
@@ -54,7 +56,7 @@ def _bad(reason: str) -> Decision:
 def _was_exchanged(token_claims: dict[str, Any], row: Row) -> bool:
     """Whether the token is of a client that exchanged another's (RFC 8693), and still may."""
     params = {"client_id": token_claims["client_id"], "clock_offset": clock.offset()}
-    client = storage.one(storage.FIND_CLIENT, params)
+    client = database.one(FIND_CLIENT, params)
     return (
         client is not None
         and client["is_active"]

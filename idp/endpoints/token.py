@@ -5,12 +5,12 @@ from http import HTTPStatus
 from django.db import transaction
 
 from core.errors import Refusal
-from idp import storage
 from idp.endpoints.callers import count_failure, read_fields
 from idp.machine.server import TokenRequest
 from idp.machine.token_server import server
 from idp.machine.wire import Answer, Request
 from idp.models.client import GRANT_TYPES
+from idp.storage import database
 from idp.tokens import dpop
 
 
@@ -22,11 +22,11 @@ def token(request: Request) -> Answer:
         raise Refusal.invalid_request("grant_type is missing.")
     if grant_type not in GRANT_TYPES:
         raise Refusal.unsupported_grant_type("The grant type is not supported.")
-    with storage.unit() as unit:
+    with database.unit() as unit:
         work = TokenRequest(request, fields, unit)
         answer: Answer = server.create_token_response(work)
     for trace in work.traces:
-        with transaction.atomic(), storage.unit() as unit:
+        with transaction.atomic(), database.unit() as unit:
             trace(unit.cursor)
     if answer.status == 401:  # noqa: PLR2004 - invalid_client
         count_failure(request, fields)

@@ -20,7 +20,7 @@ from idp.clients.authentication import MachineClient
 from idp.grants import proof, sender, wanted
 from idp.machine.server import AUTH_METHODS, Refused, TokenRequest
 from idp.models.token import RevokeReason
-from idp.storage import FIND_CODE, REDEEM_CODE
+from idp.storage.codes import FIND_CODE, REDEEM_CODE
 from idp.tokens import refresh_token
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint

@@ -8,10 +8,12 @@ from django.conf import settings
 from audit import recorder
 from core import clock
 from core.errors import Refusal
-from idp import keys, storage
+from idp import keys
 from idp.clients.authentication import MachineClient, same_client
 from idp.grants import wanted
 from idp.machine.server import Refused, TokenRequest
+from idp.storage import database
+from idp.storage.clients import ISSUE_TO_CLIENT
 from idp.tokens.claims import Authorization
 from idp.tokens.mint import mint
 
@@ -42,7 +44,7 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
             "clock_offset": clock.offset(),
             **recorder.branch_params(self.request.address),
         }
-        row = storage.one(storage.ISSUE_TO_CLIENT, params)
+        row = database.one(ISSUE_TO_CLIENT, params)
         if row is None:  # switched off or changed since it was cached: look again
             same_client(client, None)
             raise Refused(Refusal.invalid_client())

@@ -17,11 +17,12 @@ from core import clock
 from core.errors import Refusal
 from core.ids import digest, new_id
 from core.prepared import Cursor, Row
-from idp import keys, polled_requests, storage
+from idp import keys, polled_requests
 from idp.clients.authentication import MachineClient
 from idp.grants import proof, sender, wanted
 from idp.machine.server import Refused, TokenRequest
 from idp.models.token import RevokeReason
+from idp.storage import database
 from idp.tokens import refresh_token
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.mint import mint
@@ -75,7 +76,7 @@ class PolledGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ignore[
             "slow_down": polled_requests.SLOW_DOWN_SECONDS,
             "clock_offset": clock.offset(),
         }
-        row = storage.one(self.POLL, params)
+        row = database.one(self.POLL, params)
         if row is None or row["used_at"] is not None:
             raise self._unusable(client, code)
         return row

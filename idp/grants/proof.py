@@ -8,12 +8,13 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from core.prepared import Cursor, Row
-from idp import storage
 from idp.clients.authentication import MachineClient, same_client
 from idp.grants.wanted import Wanted
 from idp.machine.server import Refused, TokenRequest
 from idp.models.token import RevokeReason
-from idp.storage import REVOKE_FAMILY
+from idp.storage import database
+from idp.storage.families import REVOKE_FAMILY
+from idp.storage.tokens import FIND_PROFILE
 from idp.tokens import standard_claims
 from idp.tokens.claims import Authorization, acr_of, resource_of, session_end
 from idp.tokens.encryption import id_token_recipient
@@ -91,7 +92,7 @@ def _person(row: Row) -> dict[str, Any] | None:
     if not asked:
         return None
     if "profile" not in row:
-        row = {**row, **(storage.one(storage.FIND_PROFILE, {"user": row["user_id"]}) or {})}
+        row = {**row, **(database.one(FIND_PROFILE, {"user": row["user_id"]}) or {})}
     return standard_claims.of_row(row, asked)
 
 

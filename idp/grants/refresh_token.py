@@ -16,12 +16,13 @@ from core import clock
 from core.errors import Refusal
 from core.ids import equal
 from core.prepared import Cursor, Row
-from idp import storage
 from idp.clients.authentication import MachineClient
 from idp.grants import proof, sender, wanted
 from idp.machine.server import AUTH_METHODS, Refused, TokenRequest
 from idp.models.token import RevokeReason
-from idp.storage import KEEP, KEEP_AND_TOUCH, ROTATE, ROTATE_AND_TOUCH
+from idp.storage import database
+from idp.storage.families import FIND_FAMILY, KEEP, KEEP_AND_TOUCH, ROTATE, ROTATE_AND_TOUCH
+from idp.storage.parts import is_touch_due
 from idp.tokens import refresh_token
 from idp.tokens.mint import mint
 from idp.tokens.refresh_token import RefreshToken
@@ -45,8 +46,8 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         presented = refresh_token.parse(text)
         if presented is None:
             raise Refused(Refusal.invalid_grant(UNUSABLE))
-        row = storage.one(
-            storage.FIND_FAMILY,
+        row = database.one(
+            FIND_FAMILY,
             {"family": presented.family_id, **evaluation.fact_params()},
         )
         if row is None or row["revoked_at"] is not None or row["family_expires_at"] <= row["now"]:
@@ -130,8 +131,8 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             "clock_offset": clock.offset(),
             **recorder.branch_params(self.request.address),
         }
-        statement = KEEP_AND_TOUCH if storage.is_touch_due(proven.row) else KEEP
-        if storage.one(statement, params) is None:
+        statement = KEEP_AND_TOUCH if is_touch_due(proven.row) else KEEP
+        if database.one(statement, params) is None:
             raise Refused(Refusal.invalid_grant(UNUSABLE))
         return proven.presented
 
@@ -148,8 +149,8 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             "clock_offset": clock.offset(),
             **recorder.branch_params(self.request.address),
         }
-        statement = ROTATE_AND_TOUCH if storage.is_touch_due(proven.row) else ROTATE
-        return successor if storage.one(statement, params) is not None else None
+        statement = ROTATE_AND_TOUCH if is_touch_due(proven.row) else ROTATE
+        return successor if database.one(statement, params) is not None else None
 
     def revoke_old_credential(self, proven: Any) -> None:
         """The rotation has done it."""

@@ -16,7 +16,7 @@ from idp.clients import authentication
 from idp.clients.authentication import MachineClient
 from idp.grants import sender
 from idp.machine.wire import Answer, Request, error_answer, json_answer
-from idp.storage import Trace, Unit
+from idp.storage.database import Trace, Unit
 
 # For Authlib's grants: "none" stands for public clients, everything else for every other method.
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]

@@ -12,11 +12,12 @@ import orjson
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, new_token
-from idp import storage
 from idp.clients.authentication import MachineClient, same_client
 from idp.models import Client, PushedRequest
 from idp.requests import request_objects
 from idp.requests.parameters import AuthorizationParams
+from idp.storage import database
+from idp.storage.pushed_requests import PUSH_REQUEST, PUSH_REQUEST_ONCE
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
 LIFETIME = timedelta(seconds=60)
@@ -47,10 +48,10 @@ def keep(params: AuthorizationParams, *, caller: MachineClient) -> None:
         "clock_offset": clock.offset(),
     }
     if params.once is None:
-        row = storage.one(storage.PUSH_REQUEST, values)
+        row = database.one(PUSH_REQUEST, values)
     else:
         used, until = request_objects.spent(params.once)
-        row = storage.one(storage.PUSH_REQUEST_ONCE, values | {"used": used, "used_until": until})
+        row = database.one(PUSH_REQUEST_ONCE, values | {"used": used, "used_until": until})
     same_client(caller, row["changed_at"] if row is not None else None)
     if row is not None and not row["is_kept"]:
         raise request_objects.used_before()

@@ -23,7 +23,6 @@ from core.errors import Refusal
 from core.ids import digest
 from core.limits import spend
 from core.outbound import OutboundError
-from idp import storage
 from idp.algorithms import ALGORITHMS, FAPI2_ALGORITHMS
 from idp.clients import public_keys
 from idp.clients.assertions import CLAIM_ASSERTION, is_jti
@@ -31,6 +30,7 @@ from idp.limits import REQUEST_REFERENCES
 from idp.registration.metadata import ClientMetadata
 from idp.requests import encrypted_requests
 from idp.requests.parameters import BACKCHANNEL, PROTOCOL, STRUCTURED, TEXT, AuthorizationParams
+from idp.storage import database
 
 HEADERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 TYPES = frozenset({"jwt", "oauth-authz-req+jwt"})
@@ -140,7 +140,7 @@ def claim(params: AuthorizationParams) -> None:
     if params.once is None:
         return
     used, until = spent(params.once)
-    if storage.one(CLAIM_ASSERTION, {"digest": used, "expires_at": until}) is None:
+    if database.one(CLAIM_ASSERTION, {"digest": used, "expires_at": until}) is None:
         raise Refusal.conflict("This sign-in is already finished.")
 
 
@@ -223,7 +223,7 @@ def _once(claims: Mapping[str, Any], client_id: str, now: datetime) -> str:
     if not is_jti(jti):
         raise _refusal("jti of the request object is not a text.")
     key = digest(f"request|{client_id}|{jti}")
-    if storage.one(FIND_USED, {"digest": key}) is not None:
+    if database.one(FIND_USED, {"digest": key}) is not None:
         raise used_before()
     current, end = now.timestamp(), _seconds(claims, "exp")
     if end is None:

@@ -23,10 +23,11 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from core import clock, strict_json
 from core.errors import Refusal
 from core.ids import digest, equal
-from idp import storage
 from idp.algorithms import ALGORITHMS, ED25519, FAPI2_ALGORITHMS
 from idp.machine import addresses
 from idp.machine.wire import Request
+from idp.storage import database
+from idp.storage.proofs import SPEND_PROOF
 
 MAX_PROOF_LENGTH = 8192
 MAX_HEADER_LENGTH = 4096  # an RSA key of 4096 bits takes about 1,000
@@ -261,7 +262,7 @@ def _spend(request: Request, proof: Proof) -> None:
     key = digest(f"{proof.jkt}|{proof.claims['jti']}")
     if key in request.claimed:
         return
-    if storage.one(storage.SPEND_PROOF, {"proof": key, "clock_offset": clock.offset()}) is None:
+    if database.one(SPEND_PROOF, {"proof": key, "clock_offset": clock.offset()}) is None:
         raise _refusal("The proof was used before.")
     request.claimed.add(key)
 

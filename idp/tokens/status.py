@@ -13,7 +13,8 @@ from django.conf import settings
 from core import clock
 from core.errors import Refusal
 from core.ids import new_id
-from idp import storage
+from idp.storage import database
+from idp.storage.status_lists import CLOSE_STATUS_LIST, ENLIST_TOKEN, OPEN_STATUS_LIST
 
 PATH = "/oauth/status-lists"
 SIZE = 65_536  # places: what two random bytes can name
@@ -38,11 +39,11 @@ def enlist(*, jti: str, stem: UUID, client_id: str, alg: str, expires: int) -> d
         place = {"alg": alg, "candidates": _draw(), "open_for": OPEN_FOR}
         now = {"clock_offset": clock.offset()}
         token = {"jti": jti, "stem": stem, "client_id": client_id, "expires": expires}
-        row = storage.one(storage.ENLIST_TOKEN, place | token | now)
+        row = database.one(ENLIST_TOKEN, place | token | now)
         if row is not None:
             return {"status_list": {"idx": row["idx"], "uri": uri_of(row["list_id"])}}
-        storage.one(storage.CLOSE_STATUS_LIST, place | now)
-        storage.one(storage.OPEN_STATUS_LIST, {"list": new_id(), "alg": alg} | now)
+        database.one(CLOSE_STATUS_LIST, place | now)
+        database.one(OPEN_STATUS_LIST, {"list": new_id(), "alg": alg} | now)
     raise Refusal.unavailable()
 
 

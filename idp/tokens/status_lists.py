@@ -21,7 +21,8 @@ from redis.exceptions import RedisError
 
 from core import clock
 from core.errors import Refusal
-from idp import storage
+from idp.storage import database
+from idp.storage.status_lists import FIND_STATUS_LIST, FIND_STATUS_LISTS
 from idp.tokens import mint
 from idp.tokens.status import KEPT_FOR, OPEN_FOR, SIZE, uri_of
 
@@ -55,7 +56,7 @@ def find(list_id: UUID, *, now: datetime) -> Made:
 def uris() -> list[str]:
     """Every list that a live token may stand in, the oldest first (§9.3)."""
     params = {"kept_for": KEPT_FOR, "open_for": OPEN_FOR, "clock_offset": clock.offset()}
-    row = storage.one(storage.FIND_STATUS_LISTS, params)
+    row = database.one(FIND_STATUS_LISTS, params)
     return [uri_of(list_id) for list_id in (row["ids"] if row else ())]
 
 
@@ -69,7 +70,7 @@ def encode(revoked: Iterable[int]) -> str:
 
 def _make(list_id: UUID, now: datetime) -> Made:
     params = {"list": list_id, "clock_offset": clock.offset()}
-    row = storage.one(storage.FIND_STATUS_LIST, params)
+    row = database.one(FIND_STATUS_LIST, params)
     if row is None:
         raise Refusal.not_found("There is no such list, or nothing in it lives any more.")
     issued_at = int(row["now"].timestamp())

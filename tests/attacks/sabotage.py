@@ -87,14 +87,19 @@ def by_the_cookie_alone(patch: Patch) -> None:
 
 def redeem_without(condition: str, new: str = "") -> Callable[[Patch], None]:
     return lambda patch: edit(
-        patch, "REDEEM_CODE", condition, "idp.storage", "idp.grants.authorization_code", new=new
+        patch,
+        "REDEEM_CODE",
+        condition,
+        "idp.storage.codes",
+        "idp.grants.authorization_code",
+        new=new,
     )
 
 
 def rotate_without(condition: str) -> Callable[[Patch], None]:
     def remove(patch: Patch) -> None:
         for name in ("ROTATE", "ROTATE_AND_TOUCH"):
-            edit(patch, name, condition, "idp.storage", "idp.grants.refresh_token")
+            edit(patch, name, condition, "idp.storage.families", "idp.grants.refresh_token")
 
     return remove
 
@@ -641,14 +646,18 @@ DEFENCES = {
     "A044-lists": Defence(
         "a status list asks the rows that its tokens stand on",
         lambda patch: edit(
-            patch, "FIND_STATUS_LIST", ") IS NOT TRUE", "idp.storage", new=") IS NULL"
+            patch, "FIND_STATUS_LIST", ") IS NOT TRUE", "idp.tokens.status_lists", new=") IS NULL"
         ),
         "specs/token_status_list/test_*.py",
     ),
     "A044-revoked": Defence(
         "and which of them were revoked one by one",
         lambda patch: edit(
-            patch, "FIND_STATUS_LIST", "r.jti = t.jti", "idp.storage", new="r.jti IS NULL"
+            patch,
+            "FIND_STATUS_LIST",
+            "r.jti = t.jti",
+            "idp.tokens.status_lists",
+            new="r.jti IS NULL",
         ),
         "specs/token_status_list/test_*.py",
     ),

@@ -5,7 +5,7 @@ import pytest
 from audit.events import Event
 from audit.models import AuditEvent
 from idp.models import AuthorizationCode, RefreshFamily
-from idp.storage import MAX_WRONG_VERIFIERS
+from idp.storage.codes import MAX_WRONG_VERIFIERS
 from tests import cast
 from tests.support import oauth
 from tests.support.authorize import answer, authorize

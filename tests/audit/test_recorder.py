@@ -11,9 +11,9 @@ from audit import recorder
 from audit.events import Event
 from audit.models import AuditEvent
 from core.ids import new_id
-from idp import storage
 from idp.grants import authorization_code, refresh_token
 from idp.models import RefreshFamily
+from idp.storage import database
 from tests import cast
 from tests.support import oauth
 
@@ -70,7 +70,7 @@ class TestRecord:
 
     def test_a_raw_insert_writes_the_same_row(self, acme, employee, now):
         session_id = new_id()
-        with storage.unit() as unit:
+        with database.unit() as unit:
             recorder.insert(
                 unit.cursor, Event.CODE_REDEEMED, organisation_id=acme.id, now=now,
                 actor=f"accounts.User:{employee.user.pk}", subject="idp.Client:1",

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from core.prepared import Cursor
-from idp import storage
+from idp.storage import database
 
 INSTANT = datetime(2026, 2, 3, 4, 5, 6, 789_000, tzinfo=UTC)
 VALUES = {
@@ -25,7 +25,7 @@ VALUES = {
 
 @pytest.fixture
 def cursor(transactional_db: None) -> Cursor:
-    return storage.cursor_of(storage.raw_connection())
+    return database.cursor_of(database.raw_connection())
 
 
 @pytest.mark.parametrize("kind", VALUES)
@@ -114,12 +114,12 @@ def test_a_connection_that_the_server_ended_is_an_operational_error(cursor: Curs
     with pytest.raises(psycopg.OperationalError):
         cursor.one("SELECT 1 AS before", {})
 
-    assert storage.one("SELECT 2 AS after", {}) == {"after": 2}
+    assert database.one("SELECT 2 AS after", {}) == {"after": 2}
 
 
 def test_what_fails_inside_a_unit_undoes_it(transactional_db: None) -> None:
-    with pytest.raises(psycopg.errors.DivisionByZero), storage.unit() as unit:
+    with pytest.raises(psycopg.errors.DivisionByZero), database.unit() as unit:
         unit.cursor.execute("CREATE TEMPORARY TABLE undone (a int)", {})
         unit.cursor.one("SELECT 1 / %(n)s", {"n": 0})
 
-    assert storage.one("SELECT to_regclass('undone') AS found", {}) == {"found": None}
+    assert database.one("SELECT to_regclass('undone') AS found", {}) == {"found": None}

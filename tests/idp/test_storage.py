@@ -3,6 +3,8 @@
 import json
 import re
 from datetime import timedelta
+from importlib import import_module
+from pkgutil import iter_modules
 from uuid import UUID
 
 import pytest
@@ -13,17 +15,19 @@ from accounts import budget
 from audit import recorder
 from core import clock
 from idp import storage
+from idp.storage import database, parts
 from sessions import evaluation
 
 pytestmark = pytest.mark.django_db
 
 STATEMENTS = {
     name: text
-    for name, text in vars(storage).items()
+    for module in iter_modules(storage.__path__)
+    for name, text in vars(import_module(f"idp.storage.{module.name}")).items()
     if isinstance(text, str)
     and not name.startswith("_")
     and re.search(r"\b(SELECT|UPDATE|INSERT)\b", text)
-    and name not in {"FACT_COLUMNS", "FACT_JOINS", "NOW"}
+    and name not in vars(parts)
 }
 OTHERS = {
     "sessions.COLLECT": evaluation.COLLECT,
@@ -59,7 +63,7 @@ def plan(statement: str) -> str:
         name: clock.now()
         for name in ("at", "now", "changed_at", "expires_at", "window_began", "used_until")
     }
-    with storage.unit() as unit:
+    with database.unit() as unit:
         unit.cursor.execute("SET LOCAL enable_seqscan = off", {})
         row = unit.cursor.one(f"EXPLAIN (FORMAT JSON) {statement}", VALUES | moments)
         return json.dumps(row)
@@ -117,7 +121,7 @@ def test_nothing_is_compared_with_the_clock_of_the_process(name):
 
 class TestUnit:
     def test_a_refusal_undoes_what_was_done(self, acme):
-        with storage.unit() as unit:
+        with database.unit() as unit:
             unit.cursor.execute("UPDATE accounts_organisation SET name = %(n)s", {"n": "Changed"})
             unit.refused = True
 
@@ -125,7 +129,7 @@ class TestUnit:
         assert acme.name == "Acme"
 
     def test_so_does_an_exception(self, acme):
-        with pytest.raises(RuntimeError), storage.unit() as unit:
+        with pytest.raises(RuntimeError), database.unit() as unit:
             unit.cursor.execute("UPDATE accounts_organisation SET name = %(n)s", {"n": "Changed"})
             raise RuntimeError
 
@@ -133,23 +137,23 @@ class TestUnit:
         assert acme.name == "Acme"
 
     def test_else_it_stays(self, acme):
-        with storage.unit() as unit:
+        with database.unit() as unit:
             unit.cursor.execute("UPDATE accounts_organisation SET name = %(n)s", {"n": "Changed"})
 
         acme.refresh_from_db()
         assert acme.name == "Changed"
 
     def test_without_a_statement_there_is_no_transaction(self, django_assert_num_queries):
-        with django_assert_num_queries(0), storage.unit() as unit:
+        with django_assert_num_queries(0), database.unit() as unit:
             unit.refused = True
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_that_broke_is_replaced():
-    first = storage.raw_connection()
+    first = database.raw_connection()
     first.close()
 
-    second = storage.raw_connection()
+    second = database.raw_connection()
 
     assert second is not first
     assert second.execute("SELECT 1").fetchone() == (1,)

@@ -104,12 +104,12 @@ class Handler(WSGIRequestHandler):
         pass
 
     def get_environ(self) -> dict[str, Any]:
-        from idp import storage
+        from idp.storage import database
 
         loan = self.server.loans[self.client_address]
         if loan.connection is not None:
             connections["default"] = loan.connection
-        storage._thread.wrapper = storage._thread.cursor = None
+        database._thread.wrapper = database._thread.cursor = None
         return super().get_environ()
 
     def handle_one_request(self) -> None:

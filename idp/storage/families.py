@@ -1,0 +1,58 @@
+"""Refresh families: found, rotated, kept, revoked."""
+
+from audit import recorder
+from audit.events import Event
+from core.clock import SQL_NOW as NOW
+from idp.storage.parts import AUTHORIZED, AUTHORIZED_JOINS, BY_CLIENT, FAMILY, TOUCH
+
+_ROTATED = recorder.branch(
+    Event.REFRESH_TOKEN_ROTATED,
+    facts="jsonb_build_object("
+    "'family', a.family_id, 'generation', a.generation, 'is_retry', false)",
+    **BY_CLIENT,
+)
+_USED = recorder.branch(
+    Event.REFRESH_TOKEN_USED,
+    facts="jsonb_build_object('family', a.family_id, 'generation', a.generation)",
+    **BY_CLIENT,
+)
+
+# RFC 6749 §6, RFC 9700 §4.14.2: rotation, expiry, client binding and revocation in one statement,
+# which is a transaction by itself. What policy judged was read a moment before (FIND_FAMILY): a
+# session that ends in between is found at the next use, as if it had ended a moment later.
+_ROTATE = f"""
+WITH a AS (
+  UPDATE idp_refreshfamily
+     SET previous = current, current = %(new)s, successor_sealed = %(sealed)s,
+         generation = generation + 1, rotated_at = {NOW}
+   WHERE id = %(family)s AND current = %(presented)s AND client_id = %(client)s
+     AND issues_refresh AND revoked_at IS NULL AND expires_at > {NOW}
+  RETURNING organisation_id, client_id, user_id, session_id, scope, id AS family_id,
+            expires_at AS family_expires_at, generation),
+written AS ({_ROTATED})"""
+ROTATE = f"{_ROTATE} SELECT generation FROM a"
+ROTATE_AND_TOUCH = f"{_ROTATE}, {TOUCH} SELECT generation FROM a"
+
+# FAPI 2.0 Security Profile §5.3.2.1: no rotation. The same conditions and audit row, and the token
+# stays.
+_KEEP = f"""
+WITH a AS (
+  UPDATE idp_refreshfamily
+     SET rotated_at = {NOW}
+   WHERE id = %(family)s AND current = %(presented)s AND client_id = %(client)s
+     AND issues_refresh AND revoked_at IS NULL AND expires_at > {NOW}
+  RETURNING organisation_id, client_id, user_id, session_id, scope, id AS family_id,
+            expires_at AS family_expires_at, generation),
+written AS ({_USED})"""
+KEEP = f"{_KEEP} SELECT generation FROM a"
+KEEP_AND_TOUCH = f"{_KEEP}, {TOUCH} SELECT generation FROM a"
+
+# The family of a refresh token and all that it stands on. It locks nothing: what is done about it
+# is a conditional update of its own, and many may ask at once for a lost answer.
+FIND_FAMILY = FAMILY.format(columns=AUTHORIZED, joins=AUTHORIZED_JOINS, more="")
+
+REVOKE_FAMILY = f"""
+UPDATE idp_refreshfamily SET revoked_at = {NOW}, revoke_reason = %(reason)s
+ WHERE id = %(family)s AND revoked_at IS NULL
+RETURNING organisation_id, user_id, session_id, client_id
+"""

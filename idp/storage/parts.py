@@ -1,0 +1,72 @@
+"""What statements share: the client, the session and the family that a token stands on."""
+
+from datetime import timedelta
+
+from accounts.locks import is_locked
+from accounts.models import LockTarget
+from core.clock import SQL_NOW as NOW
+from core.prepared import Row
+from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
+
+# A client that is locked gets and asks nothing. Where a person stands behind the token, policy says
+# so (`sessions.evaluation`); these are for the client itself, by its alias.
+_CLIENT_LOCKED = is_locked(LockTarget.CLIENT, "c.client_id", organisation="c.organisation_id")
+STANDS = f"c.is_active AND o.is_active AND NOT {_CLIENT_LOCKED}"
+CALLER = f"""(SELECT c.changed_at FROM idp_client c
+    WHERE c.id = %(caller)s AND NOT {_CLIENT_LOCKED}) AS caller_changed_at"""
+
+AUTHORIZED = f"""
+  a.user_id, a.session_id, a.organisation_id, a.scope, a.terms, a.family_id, a.family_expires_at,
+  u.email, u.name, o.slug AS organisation,
+  c.is_active AS client_is_active, c.changed_at AS client_changed_at, c.required_acr,
+  c.required_tier, c.scope_tiers,
+  {FACT_COLUMNS}
+"""
+
+AUTHORIZED_JOINS = f"""
+  JOIN idp_sessions_loginsession s ON s.id = a.session_id
+  JOIN idp_client c ON c.id = a.client_id
+  {FACT_JOINS}
+"""
+
+# Using an application is using the session: its idle time begins anew, at most once a minute.
+TOUCH_INTERVAL = timedelta(minutes=1)
+TOUCH = f"""
+touched AS (
+  UPDATE idp_sessions_loginsession t SET last_used_at = {NOW}
+    FROM a
+   WHERE t.id = a.session_id AND t.ended_at IS NULL
+     AND t.last_used_at < {NOW} - interval '{TOUCH_INTERVAL.seconds} seconds')
+"""
+
+BY_CLIENT = {
+    "source": "a",
+    "actor": "'accounts.User:' || a.user_id",
+    "subject": "'idp.Client:' || a.client_id",
+    "now": NOW,
+}
+
+FAMILY = """
+WITH a AS (
+  SELECT f.organisation_id, f.client_id, f.user_id, f.session_id, f.scope, f.terms,
+         f.id AS family_id,
+         f.expires_at AS family_expires_at, f.current, f.previous, f.successor_sealed,
+         f.generation, f.rotated_at, f.revoked_at, f.created_at AS family_created_at
+    FROM idp_refreshfamily f WHERE f.id = %(family)s)
+SELECT {columns}, a.client_id, c.client_id AS client_name, a.current, a.previous,
+       a.successor_sealed, a.generation, a.rotated_at, a.revoked_at, a.family_created_at
+       {more}
+  FROM a {joins}
+"""
+
+# What people say of themselves, as JSON by the names of Core §5.1; NULL where nothing was said yet.
+PROFILE_COLUMNS = """
+  to_jsonb(p) AS profile, COALESCE(p.changed_at, u.created_at) AS profile_changed_at
+"""
+PROFILE_JOIN = "LEFT JOIN accounts_profile p ON p.user_id = u.id"
+
+
+def is_touch_due(row: Row) -> bool:
+    """Whether the session that was read has not been touched for a while."""
+    since: timedelta = row["now"] - row["last_used_at"]
+    return since > TOUCH_INTERVAL

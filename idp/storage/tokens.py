@@ -1,0 +1,52 @@
+"""Access tokens: what they stand on, and that one was revoked."""
+
+from core.clock import SQL_NOW as NOW
+from idp.storage.parts import (
+    AUTHORIZED,
+    AUTHORIZED_JOINS,
+    CALLER,
+    FAMILY,
+    PROFILE_COLUMNS,
+    PROFILE_JOIN,
+    STANDS,
+)
+
+FIND_PROFILE = f"""
+SELECT {PROFILE_COLUMNS} FROM accounts_user u {PROFILE_JOIN} WHERE u.id = %(user)s
+"""
+
+# What the authorization endpoint's own tokens stand on: as if a family of this id were there.
+FIND_SESSION = f"""
+WITH a AS (
+  SELECT s.organisation_id, CAST(%(client)s AS uuid) AS client_id, s.user_id, s.id AS session_id,
+         CAST(%(scope)s AS text) AS scope, CAST(%(terms)s AS jsonb) AS terms,
+         CAST(%(family)s AS uuid) AS family_id, {NOW} + %(lifetime)s AS family_expires_at
+    FROM idp_sessions_loginsession s WHERE s.id = %(session)s)
+SELECT {AUTHORIZED}, {PROFILE_COLUMNS} FROM a {AUTHORIZED_JOINS} {PROFILE_JOIN}
+"""
+
+# RFC 7662, and userinfo: all that an access token of a user stands on, in one statement.
+FIND_TOKEN = FAMILY.format(
+    columns=AUTHORIZED,
+    joins=f"{AUTHORIZED_JOINS} {PROFILE_JOIN}",
+    more=f""",
+  {PROFILE_COLUMNS}, c.metadata ->> 'security_profile' AS security_profile,
+  c.metadata ?| ARRAY['userinfo_signed_response_alg', 'userinfo_encrypted_response_alg']
+    AS userinfo_is_jwt,
+  EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
+  {CALLER}""",
+)
+
+FIND_MACHINE_TOKEN = f"""
+SELECT c.client_id AS client_name, {STANDS} AS client_is_active,
+       c.organisation_id,
+       EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
+       {CALLER}
+  FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
+ WHERE c.id = %(client)s
+"""
+
+REVOKE_TOKEN = """
+INSERT INTO idp_revokedtoken (jti, expires_at) VALUES (%(jti)s, %(expires_at)s)
+ON CONFLICT (jti) DO NOTHING RETURNING jti
+"""
