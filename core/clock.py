@@ -14,6 +14,7 @@ import os
 import time
 from datetime import UTC, datetime, timedelta
 
+import structlog
 from django.db import DatabaseError, connection
 from django.db.models import DateTimeField, Expression, ExpressionWrapper, Value
 from django.db.models.functions import Now
@@ -21,6 +22,8 @@ from django.db.models.functions import Now
 OFFSET_VARIABLE = "SALLYPORT_CLOCK_OFFSET_SECONDS"
 SQL_NOW = "statement_timestamp() + %(clock_offset)s"
 MAX_SKEW = timedelta(seconds=5)
+
+log = structlog.get_logger(__name__)
 
 
 class _Clock:
@@ -55,6 +58,8 @@ def synchronise(database_now: datetime) -> timedelta:
     wall = time.time()
     _Clock.lead = wall - time.monotonic()
     _Clock.skew = database_now - datetime.fromtimestamp(wall, UTC)
+    if abs(_Clock.skew) > MAX_SKEW:
+        log.error("the clock is off the database's", seconds=_Clock.skew.total_seconds())
     return _Clock.skew
 
 
@@ -63,9 +68,13 @@ def skew() -> timedelta:
 
 
 def is_off() -> bool:
-    """Whether this process is further off the database's clock than it may be, or cannot tell."""
-    is_measured = _Clock.lead is not None and not _has_jumped()
-    return not (is_measured or _measure()) or abs(_Clock.skew) > MAX_SKEW
+    """Whether this process is further off the database's clock than it may be, or cannot tell.
+
+    One that was is measured again each time: its clock may have been set right meanwhile.
+    """
+    if _Clock.lead is not None and not _has_jumped() and abs(_Clock.skew) <= MAX_SKEW:
+        return False
+    return not _measure() or abs(_Clock.skew) > MAX_SKEW
 
 
 def shift(by: timedelta) -> None:

@@ -89,6 +89,14 @@ class TestInOneProcess:
         assert abs(clock.now() - before) < timedelta(seconds=5)
         assert clock.is_off(), "what cannot be measured is not trusted"
 
+    def test_it_is_measured_again_until_it_is_right(self, acme):
+        """By and by (NTP slews), or because the process stood still while it was measured."""
+        clock.synchronise(clock.now() + timedelta(minutes=1))
+        assert clock.skew() > timedelta(seconds=50)
+
+        assert not clock.is_off()
+        assert abs(clock.skew()) < timedelta(seconds=5)
+
     @pytest.mark.parametrize("seconds", OFFSETS.values(), ids=OFFSETS)
     def test_codes_of_authenticators_count_by_the_database(self, employee, monkeypatch, seconds):
         code = employee.totp_code()
@@ -188,6 +196,9 @@ def test_with_real_processes(tmp_path: Path):
             assert other.userinfo(token["access_token"]) == 503
             assert other.page(alice["cookie"]) == 503
             assert other.status("/accounts/login/") == 503
+        assert "the clock is off the database's" in instance.logs("other"), (
+            "whom it concerns is told"
+        )
 
         # Nobody has lost anything by it, and the others never noticed.
         assert right.status("/readyz") == 200
