@@ -10,13 +10,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import load, report
+from bench import binding, load, report
 from bench.cluster import Cluster, own_cluster
 from bench.load import Work
 from bench.measure import hardware, memory_megabytes
 from bench.report import Round
 from bench.run import Run
-from bench.sallyport import variants
+from bench.sallyport import Sallyport, variants
 from bench.servers import REPOSITORY, SHAPE, Peer, Unavailable
 from bench.toolkit import Toolkit
 from config.embedded import Services
@@ -57,8 +57,11 @@ def main() -> int:
             "peers": {peer.name: {"notes": peer.notes, **peer.versions()} for peer in peers},
             "web_memory_mb": {"idle": idle, "after_load": memory(peers)},
         }
+        refreshes = refresh_sessions(peers)
+        result["dbsc_refresh"] = refreshes.as_json()
     names = [peer.name for peer in peers]
     print("\n" + report.render(rounds, baseline=Toolkit.name, peers=names) + "\n")
+    print(f"{refreshes}\n")
     say_peers(result)
     path = folder / f"result-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
     result |= report.as_json(rounds, baseline=Toolkit.name, peers=names)
@@ -99,6 +102,12 @@ def start_peers(cluster: Cluster, services: Services, folder: Path, stack: ExitS
 
 def memory(peers: list[Peer]) -> dict[str, float]:
     return {peer.name: round(memory_megabytes(peer.server.process.pid), 1) for peer in peers}
+
+
+def refresh_sessions(peers: list[Peer]) -> binding.Refreshes:
+    """What no peer has: a session bound to a key of its browser, refreshed."""
+    ours = next(peer for peer in peers if isinstance(peer, Sallyport))
+    return binding.measure(ours.server, ours.instance.seeded["bound"])
 
 
 def say_where(settings: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ Prints JSON; secrets go through the pipe to the benchmark and nowhere else.
 import json
 import os
 import sys
+from datetime import datetime
 from typing import Any
 
 import django
@@ -33,7 +34,9 @@ from core.ids import digest, new_token  # noqa: E402
 from idp.models import Client  # noqa: E402
 from protection import keyring  # noqa: E402
 from sessions.flows import start_session  # noqa: E402
+from sessions.models import Binding, BoundKey  # noqa: E402
 
+BOUND_SESSIONS = 30
 GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials"]
 SCOPES = ["openid", "profile", "email", "roles", "offline_access"]
 
@@ -85,7 +88,41 @@ def seed() -> dict[str, object]:
         "cookie": f"{settings.SESSION_COOKIE_NAME}={browser.session_key}",
         "keys": {kind: key.as_dict(private=True) for kind, key in keys.items()},
         "clients": clients,
+        "bound": _bound_sessions(user, now),
     }
+
+
+def _bound_sessions(user: User, now: datetime) -> dict[str, Any]:
+    """Sessions of one user, each bound to the same key: that one, and their identifiers."""
+    key = ECKey.generate_key("P-256")
+    public = key.as_dict(private=False)
+    identifiers = []
+    for _ in range(BOUND_SESSIONS):
+        session = start_session(
+            user=user,
+            session_key=new_token(),
+            assurance=Assurance(Level.AAL2, ("pwd", "otp", "mfa"), now),
+            browser=None,
+            address="127.0.0.1",
+            user_agent="bench",
+            now=now,
+        )
+        session.binding, session.proven_at = Binding.DBSC, now
+        session.save(update_fields=["binding", "proven_at"])
+        bound_key = BoundKey.objects.create(
+            organisation_id=user.organisation_id,
+            session=session,
+            kind=Binding.DBSC,
+            public_jwk={name: public[name] for name in ("kty", "crv", "x", "y")},
+            thumbprint=key.thumbprint(),
+            registered_at=now,
+            cookie_digest=digest(new_token()),
+            cookie_ends_at=now,
+            former_digest=digest(""),
+            former_ends_at=now,
+        )
+        identifiers.append(str(bound_key.id))
+    return {"jwk": key.as_dict(private=True), "identifiers": identifiers}
 
 
 def _client(kind: str, organisation: Organisation, **fields: Any) -> dict[str, str]:

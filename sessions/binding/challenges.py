@@ -6,6 +6,8 @@ ever handed out twice: browsers keep the signature of a challenge, and would sen
 
 from datetime import datetime, timedelta
 
+from django.db import connection
+
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, new_token
@@ -13,19 +15,31 @@ from sessions.models import BindingChallenge, LoginSession
 
 LIFETIME = timedelta(minutes=2)
 Purpose = BindingChallenge.Purpose
+ISSUE = """
+WITH over AS (
+  DELETE FROM idp_sessions_bindingchallenge
+   WHERE session_id = %(session)s AND expires_at < %(now)s)
+INSERT INTO idp_sessions_bindingchallenge
+  (organisation_id, session_id, purpose, digest, expires_at)
+VALUES (%(organisation)s, %(session)s, %(purpose)s, %(digest)s, %(expires_at)s)
+"""
 
 
 def issue(*, session: LoginSession, purpose: str, now: datetime) -> str:
     """A new challenge, 43 base64url characters; those of the session that are over are deleted."""
     value = new_token()
-    BindingChallenge.unscoped.filter(session=session, expires_at__lt=now).delete()
-    BindingChallenge.objects.create(
-        organisation_id=session.organisation_id,
-        session=session,
-        purpose=purpose,
-        digest=digest(value),
-        expires_at=now + LIFETIME,
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            ISSUE,
+            {
+                "organisation": session.organisation_id,
+                "session": session.id,
+                "purpose": str(purpose),
+                "digest": digest(value),
+                "expires_at": now + LIFETIME,
+                "now": now,
+            },
+        )
     return value
 
 
@@ -50,4 +64,8 @@ def claim(value: str, *, session: LoginSession, purpose: str) -> None:
         expires_at__gt=clock.sql_now(),
     ).update(used_at=clock.sql_now())
     if claimed != 1:
-        raise Refusal("stale_challenge", "The challenge is over. Ask for another one.", 403)
+        raise stale()
+
+
+def stale() -> Refusal:
+    return Refusal("stale_challenge", "The challenge is over. Ask for another one.", 403)

@@ -5,16 +5,19 @@ Nothing here makes a session live longer: a proof is no activity of its user.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Least
 from django.utils.crypto import salted_hmac
 
 from audit.events import Event
 from audit.recorder import record
+from core import clock
+from core.clock import SQL_NOW as NOW
 from core.errors import Refusal
 from core.ids import digest, equal, new_token
 from sessions.binding import challenges, cookie
@@ -28,6 +31,32 @@ FIRST_COOKIE_WINDOW = timedelta(seconds=30)
 ON_ITS_WAY = timedelta(seconds=10)
 ANSWER_WINDOW = timedelta(seconds=2)
 REFUSALS_WRITTEN = timedelta(minutes=1)
+
+
+# A proof in one statement: its challenge is used up, the cookie changes, the session is proven now.
+# A cookie that was never shown leaves the one before it: the browser may still have that.
+PROVE = f"""
+WITH claimed AS (
+  UPDATE idp_sessions_bindingchallenge c SET used_at = {NOW}
+   WHERE c.digest = %(challenge)s AND c.session_id = %(session)s AND c.purpose = 'proof'
+     AND c.used_at IS NULL AND c.expires_at > {NOW}
+  RETURNING c.session_id),
+rotated AS (
+  UPDATE idp_sessions_boundkey k
+     SET former_digest =
+           CASE WHEN k.cookie_seen_at IS NULL THEN k.former_digest ELSE k.cookie_digest END,
+         former_ends_at =
+           CASE WHEN k.cookie_seen_at IS NULL THEN k.former_ends_at ELSE k.cookie_ends_at END,
+         cookie_digest = %(cookie)s, cookie_ends_at = %(cookie_ends_at)s,
+         cookie_seen_at = NULL, cookie_seen_from = ''
+    FROM claimed
+   WHERE k.id = %(key)s AND k.session_id = claimed.session_id
+  RETURNING k.session_id)
+UPDATE idp_sessions_loginsession s SET proven_at = %(now)s
+  FROM rotated
+ WHERE s.id = rotated.session_id AND s.ended_at IS NULL
+RETURNING s.id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +153,31 @@ def prove_key(*, key: BoundKey, text: str, audience: str, now: datetime) -> str:
     """Take a proof by the session's key; gives the new bound cookie, which ends the former one.
 
     The former value ends when the new one is first shown, but for requests on their way: an answer
-    that is lost on the way leaves the browser with what it has. Refuses invalid_proof,
-    stale_challenge, and not_found when the session has ended meanwhile.
+    that is lost on the way leaves the browser with what it has. Refuses invalid_proof and
+    stale_challenge.
     """
     session = key.session
+    value = new_token()
     try:
         expected = Expected(Binding(key.kind), audience, str(key.id))
         signed = read_proof(text, key.public_jwk, expected)
-        challenges.claim(signed.challenge, session=session, purpose=Purpose.PROOF)
+        params: dict[str, Any] = {
+            "challenge": digest(signed.challenge),
+            "session": session.id,
+            "key": key.id,
+            "cookie": digest(value),
+            "cookie_ends_at": now + cookie.LIFETIME,
+            "now": now,
+            "clock_offset": clock.offset(),
+        }
+        with connection.cursor() as cursor:
+            cursor.execute(PROVE, params)
+            if cursor.fetchone() is None:
+                raise challenges.stale()
     except Refusal as refusal:
         refuse(session=session, kind=key.kind, step="proof", reason=refusal.code, now=now)
         raise
-    return _rotate(key_id=key.id, now=now)
+    return value
 
 
 def see_cookie(*, key: BoundKey, seen_from: bytes, now: datetime) -> None:
@@ -210,11 +252,11 @@ def _bind(
         raise Refusal.not_allowed("The session is over.")
     former, former_ends_at = digest(""), now + FIRST_COOKIE_WINDOW
     before = BoundKey.unscoped.filter(session=locked).first()
-    if before is not None and (before.kind, before.thumbprint) == (kind, signed.thumbprint):
-        return before, _rotate(key_id=before.id, now=now)  # the first answer was lost
     if before is not None:
+        is_same = before.thumbprint == signed.thumbprint  # whose first answer was lost
         is_its_browser = shown in {Shown.CURRENT, Shown.FORMER}
-        if (before.kind, kind) != (Binding.WEBCRYPTO, Binding.DBSC) or not is_its_browser:
+        follows = is_its_browser and (before.kind, kind) == (Binding.WEBCRYPTO, Binding.DBSC)
+        if not (is_same and before.kind == kind) and not follows:
             raise Refusal.conflict("The session is bound to a key.")
         former, former_ends_at = bytes(before.cookie_digest), before.cookie_ends_at
         before.delete()
@@ -244,23 +286,3 @@ def _bind(
         thumbprint=signed.thumbprint,
     )
     return key, value
-
-
-@transaction.atomic
-def _rotate(*, key_id: UUID, now: datetime) -> str:
-    key = BoundKey.unscoped.select_for_update().filter(id=key_id).first()
-    if key is None:
-        raise Refusal.not_found("The session is over.")
-    value = new_token()
-    if key.cookie_seen_at is not None:  # else the browser may still have the one before it
-        key.former_digest, key.former_ends_at = key.cookie_digest, key.cookie_ends_at
-    key.cookie_digest, key.cookie_ends_at = digest(value), now + cookie.LIFETIME
-    key.cookie_seen_at, key.cookie_seen_from = None, b""
-    key.save(
-        update_fields=[
-            "former_digest", "former_ends_at", "cookie_digest", "cookie_ends_at", "cookie_seen_at",
-            "cookie_seen_from",
-        ]
-    )  # fmt: skip
-    LoginSession.unscoped.filter(id=key.session_id, ended_at=None).update(proven_at=now)
-    return value

@@ -96,8 +96,6 @@ def dbsc_refresh(request: HttpRequest) -> HttpResponse:
     except Refusal as refusal:
         if refusal.code == "stale_challenge":
             return _challenged(request, key)
-        if refusal.code == "not_found":
-            return JsonResponse(instructions.over(identifier))
         raise
     if not standing.is_good(key.session, now, trigger=Trigger.DBSC_REFRESH):
         return JsonResponse(instructions.over(identifier))
@@ -107,7 +105,9 @@ def dbsc_refresh(request: HttpRequest) -> HttpResponse:
 def _challenged(request: HttpRequest, key: BoundKey) -> HttpResponse:
     challenge = _challenge(request, key.session, Purpose.PROOF)
     field = headers.challenge(challenge, session_identifier=str(key.id))
-    return HttpResponse(status=403, headers={headers.CHALLENGE: field})
+    response = HttpResponse(status=403, headers={headers.CHALLENGE: field})
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - every refresh begins so
+    return response
 
 
 # --- WebCrypto ------------------------------------------------------------------------------------

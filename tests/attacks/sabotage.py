@@ -104,6 +104,14 @@ def rotate_without(condition: str) -> Callable[[Patch], None]:
     return remove
 
 
+def prove_without(*conditions: str) -> Callable[[Patch], None]:
+    def remove(patch: Patch) -> None:
+        for condition in conditions:
+            edit(patch, "PROVE", condition, "sessions.binding.flows")
+
+    return remove
+
+
 def redirect_uri_by(is_good: Callable[[str, str], bool]) -> Callable[[Patch], None]:
     def check(params: Any, client: Any) -> None:
         from core.errors import Refusal
@@ -188,6 +196,13 @@ def spent_tokens_in_the_cache(patch: Patch) -> None:
     rotate_without("AND current = %(presented)s")(patch)
     patch.setattr("idp.grants.refresh_token.equal", lambda *_: True)
     patch.setattr(RefreshTokenGrant, "authenticate_refresh_token", careless)
+
+
+def proof_by_the_key_it_brings(text: str, _: Any, expected: Any) -> Any:
+    """Verifies a proof as if it were a registration."""
+    from sessions.binding.proof import read_registration
+
+    return read_registration(text, expected)
 
 
 def algorithm_of_the_header(original: Callable[..., Any], text: str, kind: str) -> Any:
@@ -917,6 +932,41 @@ DEFENCES = {
     "A055": Defence(
         "headers have a greatest length, and errors are caught",
         replace("idp.tokens.verify:_header", header_of_any_size),
+    ),
+    "A084-cookie": Defence(
+        "a bound session needs its bound cookie",
+        replace("sessions.binding.guard:judge", lambda *_: None),
+        "attacks/test_a084_copied_cookies.py",
+    ),
+    "A084-privileged": Defence(
+        "privileged pages want a proof of now",
+        replace("sessions.binding.guard:_demand", lambda *_: None),
+        "attacks/test_a084_copied_cookies.py",
+    ),
+    "A084-rotation": Defence(
+        "a cookie ends with the next proof",
+        replace("sessions.binding.flows:ON_ITS_WAY", timedelta(hours=1)),
+        "attacks/test_a084_copied_cookies.py",
+    ),
+    "A089-challenge": Defence("a challenge is good once", prove_without("AND c.used_at IS NULL")),
+    "A089-session": Defence(
+        "a challenge is good for one session",
+        prove_without("AND c.session_id = %(session)s", "AND k.session_id = claimed.session_id"),
+    ),
+    "A089-purpose": Defence(
+        "a challenge is good for one purpose", prove_without("AND c.purpose = 'proof'")
+    ),
+    "A089-key": Defence(
+        "a proof is by the key that was registered",
+        replace("sessions.binding.flows:read_proof", proof_by_the_key_it_brings),
+    ),
+    "A089-authorization": Defence(
+        "a registration answers an offer to the browser",
+        replace("sessions.binding.flows:_check_authorization", lambda *_: None),
+    ),
+    "A089-site": Defence(
+        "no other site asks for a proof",
+        replace("sessions.binding.views:_check_origin", lambda _: None),
     ),
     "A086": Defence(
         "post_logout_redirect_uri is one that is registered",
