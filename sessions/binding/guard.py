@@ -57,6 +57,10 @@ def judge(request: Any, session: LoginSession, now: datetime) -> HttpResponse | 
     shown = request.bound_cookie = flows.judge_cookie(key, cookie.value_in(request), now)
     if shown is Shown.CURRENT:
         flows.see_cookie(key=key, seen_from=whence(request), now=now)
+        if bytes(key.cookie_seen_from) != whence(request):
+            # A copy, or a browser whose network has changed: either has to show the key.
+            flows.refuse_cookie(key=key, reason="elsewhere", now=now)
+            return _unproven(request, session, Shown.WRONG)
     if shown in {Shown.CURRENT, Shown.FORMER}:
         request.demand_key = partial(_demand, request, key, now)
         return None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import tests.support.environment  # noqa: F401 - gives this process the suite's servers
-from tests.story import joining, posture, tokens
+from tests.story import copied_cookies, joining, posture, tokens
 from tests.story.stage import Stage, open_stage
 
 
@@ -26,7 +26,7 @@ STEPS = (
     Step(4, "A second person approves; she activates it"),
     Step(5, "Policy permits; the decision is logged"),
     Step(6, "Her disk encryption goes off", posture.lose_disk_encryption),
-    Step(7, "Her cookies, copied to another browser, are refused"),
+    Step(7, "Her cookies, copied to another browser, are refused", copied_cookies.copy_cookies),
     Step(8, "A sign-in from another continent is challenged, and she is told"),
     Step(9, "With every worker stopped, the grant still ends on its second"),
     Step(10, "An auditor verifies that hour offline"),

@@ -177,6 +177,34 @@ class TestACopiedJar:
 
         assert AuditEvent.objects.filter(event="sessions.binding.refused").count() == 2
 
+    @pytest.mark.parametrize(
+        "elsewhere",
+        [{"REMOTE_ADDR": "203.0.113.9"}, {"HTTP_USER_AGENT": "curl/8"}],
+        ids=["address", "browser"],
+    )
+    def test_no_page_opens_elsewhere_though_the_whole_jar_was_copied(
+        self, client: Browser, chromium: Dbsc, elsewhere: dict[str, str], later: Any
+    ) -> None:
+        assert client.get(PAGE).status_code == 200
+        thief = bound.copied(client)
+
+        answer = thief.get(PAGE, **elsewhere)
+
+        assert answer.status_code == 307
+        bound.drop(thief)
+        later(seconds=ON_ITS_WAY.total_seconds() + 1)
+        assert is_asked_for_its_key(thief.get(PAGE, **elsewhere))
+        assert AuditEvent.objects.filter(event="sessions.binding.refused").count() == 1
+
+    def test_whose_network_changes_shows_the_key_and_goes_on(
+        self, client: Browser, chromium: Dbsc
+    ) -> None:
+        client.get(PAGE)
+        client.defaults["REMOTE_ADDR"] = "198.51.100.7"
+
+        assert chromium.get(PAGE).status_code == 200
+        assert client.get(PAGE).status_code == 200
+
     def test_no_privileged_page_opens_elsewhere(
         self, client: Browser, chromium: Dbsc, later: Any
     ) -> None:
