@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import tests.support.environment  # noqa: F401 - gives this process the suite's servers
-from tests.story import copied_cookies, joining, posture, tokens
+from tests.story import copied_cookies, elsewhere, joining, posture, tokens
 from tests.story.stage import Stage, open_stage
 
 
@@ -27,7 +27,11 @@ STEPS = (
     Step(5, "Policy permits; the decision is logged"),
     Step(6, "Her disk encryption goes off", posture.lose_disk_encryption),
     Step(7, "Her cookies, copied to another browser, are refused", copied_cookies.copy_cookies),
-    Step(8, "A sign-in from another continent is challenged, and she is told"),
+    Step(
+        8,
+        "A sign-in from another continent is challenged, and she is told",
+        elsewhere.sign_in_from_afar,
+    ),
     Step(9, "With every worker stopped, the grant still ends on its second"),
     Step(10, "An auditor verifies that hour offline"),
     Step(11, "The customer disables its key"),

@@ -35,13 +35,14 @@ class Stage:
         self.page = self.open_browser(HOME).new_page()
         self.authenticator = Authenticator(self.page)
 
-    def open_browser(self, address: str) -> BrowserContext:
+    def open_browser(self, address: str, **options: Any) -> BrowserContext:
         """A browser of its own that comes from this network address."""
         context = self.browser.new_context(
             base_url=self.instance.base_url,
             locale="en-GB",
             reduced_motion="reduce",
             extra_http_headers={"X-Forwarded-For": address},
+            **options,
         )
         context.set_default_timeout(TIMEOUT_MILLISECONDS)
         context.add_init_script(NO_AUTOFILL)
