@@ -59,9 +59,11 @@ def main() -> int:
         }
         refreshes = refresh_sessions(peers)
         result["dbsc_refresh"] = refreshes.as_json()
+        result["risk"] = judged = judgements(peers)
     names = [peer.name for peer in peers]
     print("\n" + report.render(rounds, baseline=Toolkit.name, peers=names) + "\n")
-    print(f"{refreshes}\n")
+    print(f"{refreshes}")
+    print(report.judged(judged) + "\n")
     say_peers(result)
     path = folder / f"result-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
     result |= report.as_json(rounds, baseline=Toolkit.name, peers=names)
@@ -108,6 +110,13 @@ def refresh_sessions(peers: list[Peer]) -> binding.Refreshes:
     """What no peer has: a session bound to a key of its browser, refreshed."""
     ours = next(peer for peer in peers if isinstance(peer, Sallyport))
     return binding.measure(ours.server, ours.instance.seeded["bound"])
+
+
+def judgements(peers: list[Peer]) -> dict[str, Any]:
+    """A sign-in scored with a million behind it, and a decision of policy, in a process of ours."""
+    ours = next(peer for peer in peers if isinstance(peer, Sallyport))
+    told: dict[str, Any] = json.loads(ours.instance.run_module("bench.risk.speed"))
+    return told
 
 
 def say_where(settings: dict[str, str]) -> None:

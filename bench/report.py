@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from statistics import median
+from typing import Any
 
 from bench.load import Outcome, Work
 
@@ -18,6 +19,7 @@ TITLES = {
 }
 
 
+SCORE_TARGET_MS, DECISION_TARGET_MS = 5, 1
 HEAD = (
     "| work | provider | CPU ms/request (min-max) | server + PostgreSQL"
     " | requests/s (min-max) | per core | p50 ms | p99 ms | ratio |"
@@ -73,6 +75,20 @@ def ratio(
     if cell is None or base is None or cell.trouble or base.trouble or not cell.cpu_ms:
         return None
     return base.cpu_ms / cell.cpu_ms
+
+
+def judged(told: dict[str, Any]) -> str:
+    """What `bench.risk.speed` measured, in two lines."""
+    score, whole = told["score_ms"], told["assessed_ms"]
+    within = "within" if score["p95"] <= SCORE_TARGET_MS else "ABOVE"
+    decided = "within" if told["decision_cpu_ms"] <= DECISION_TARGET_MS else "ABOVE"
+    return (
+        f"score of a sign-in, {told['sign_ins']:,} of history: p50 {score['p50']:.1f} ms, "
+        f"p95 {score['p95']:.1f} ms; {within} {SCORE_TARGET_MS:g} ms "
+        f"(written down and learnt as well: p95 {whole['p95']:.1f} ms)\n"
+        f"decision of policy: {told['decision_cpu_ms']:.3f} CPU ms; "
+        f"{decided} {DECISION_TARGET_MS:g} ms"
+    )
 
 
 def render(rounds: list[Round], *, baseline: str, peers: list[str]) -> str:

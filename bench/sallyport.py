@@ -56,8 +56,13 @@ class Instance:
         }
         self.environment = environment_for(services.environment(), own=own)
         owner = environment_for(services.environment(), own=own, as_owner=True)
+        self.owner_environment = owner
         _run(manage_command("migrate", "--no-input", "-v", "0"), owner)
         self.seeded = json.loads(_run([sys.executable, "-m", "bench.sallyport_seed"], owner))
+
+    def run_module(self, name: str) -> str:
+        """Run a module in the instance's environment, as the owner; gives what it printed."""
+        return _run([sys.executable, "-m", name], self.owner_environment)
 
     def start(self) -> None:
         self.running = Server(
