@@ -19,6 +19,7 @@ BY_WAY_OF_ANOTHER = {
     "idp.PairwiseSalt", "idp.SigningKey", "idp.EncryptionKey", "idp.RevokedToken", "idp.UsedAssertion", "idp.SpentProof",
     "idp.StatusList", "idp.ListedToken",  # one crowd of the tokens of all
     "devices.Enrolment",  # nobody's until somebody allows it
+    "risk.FailedSignIn",  # tried before anybody knows whose it is
 }  # fmt: skip
 OURS = {"accounts", "devices", "risk", "mfa", "idp_sessions", "idp", "audit", "protection"}
 
