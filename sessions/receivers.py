@@ -145,6 +145,7 @@ def follow_credential_change(sender: Any, *, user: Any, stamp: UUID, **_: Any) -
             flows.end_session(session=other, reason=EndReason.CREDENTIALS_CHANGED, now=now)
     else:
         flows.adopt_security_stamp(session=session, stamp=stamp, now=now)
+        evaluate(session_id=session.id, trigger=Trigger.CREDENTIAL_CHANGE, now=now)
 
 
 # What audit writes of, in the words of `policies/response.rego`.
@@ -170,6 +171,30 @@ def respond_to_audit(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  #
         device_id=instance.device_id,
     )
     respond(kind, about=about, now=instance.at, facts=instance.facts)
+
+
+# What changes the rights of one person. What changes those of many (a role, a group's roles, a
+# client) is seen at the next use of each session, and by the sweep.
+CHANGED_RIGHTS = frozenset(
+    {
+        Event.ROLE_ASSIGNED,
+        Event.ROLE_REVOKED,
+        Event.ROLE_EXPIRED,
+        Event.GROUP_MEMBER_ADDED,
+        Event.GROUP_MEMBER_REMOVED,
+        Event.USER_DEACTIVATED,
+    }
+)
+
+
+@receiver(post_save, sender=AuditEvent)
+def judge_changed_rights(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noqa: ARG001
+    """Judge the live sessions of whose rights were changed, in that very transaction."""
+    if instance.event not in CHANGED_RIGHTS:
+        return
+    live = LoginSession.unscoped.filter(user_id=_person(instance.subject), ended_at=None)
+    for session_id in live.order_by("id").values_list("id", flat=True):
+        evaluate(session_id=session_id, trigger=Trigger.ADMIN, now=instance.at)
 
 
 def _person(reference: str) -> UUID | None:

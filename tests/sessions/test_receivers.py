@@ -4,10 +4,12 @@ import pytest
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import transaction
 from django.http import HttpRequest
 from django.test import Client as Browser
 
 from accounts import flows as accounts
+from accounts.models import RoleAssignment
 from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
@@ -185,3 +187,42 @@ class TestANewFactor:
 
         session.refresh_from_db()
         assert session.acr == "aal1"
+
+
+class TestChangedRights:
+    """Sessions are judged in the transaction that changes what their user may do."""
+
+    def test_a_role_that_demands_more_shows_in_the_verdict_at_once(self, client, employee, acme):
+        session = cast.sign_in(client, employee, acr="aal1")
+        role = accounts.create_role(
+            organisation=acme, name="vault", description="", required_acr="aal2", now=clock.now()
+        )
+
+        accounts.assign_role(user=employee.user, role=role, now=clock.now())
+
+        session.refresh_from_db()
+        assert (session.outcome, session.ended_at) == ("step_up", None)
+
+        assignment = RoleAssignment.unscoped.get(role=role)
+        accounts.end_role_assignment(assignment=assignment, now=clock.now())
+        session.refresh_from_db()
+        assert session.outcome == "allow"
+
+    def test_a_closed_account_has_no_live_session_from_that_moment(self, client, employee):
+        session = cast.sign_in(client, employee)
+
+        with transaction.atomic():
+            accounts.deactivate_user(user=employee.user, now=clock.now())
+            session.refresh_from_db()
+            assert session.ended_at is not None
+
+    def test_the_session_that_changed_a_credential_is_judged_by_it(self, client, employee):
+        session = cast.sign_in(client, employee)
+        LoginSession.unscoped.update(outcome="")
+        token = current_session_id.set(session.id)
+
+        accounts.rotate_security_stamp(user=employee.user, now=clock.now())
+
+        current_session_id.reset(token)
+        session.refresh_from_db()
+        assert (session.outcome, session.ended_at) == ("allow", None)
