@@ -157,6 +157,20 @@ PUBLIC = {
     "mfa:passkey_challenge_options",
     "mfa:passkey_login",
     "mfa:passkey_login_options",
+    "accounts:locked",
+    "risk:was_it_you",
+    # Asked by machines and by what browsers do by themselves: none of them signs anybody in.
+    "devices:api_connector",
+    "devices:api_enrolment",
+    "devices:api_enrolments",
+    "devices:api_nonce",
+    "devices:api_reports",
+    "sessions:binding_challenge",
+    "sessions:binding_leave",
+    "sessions:binding_proof",
+    "sessions:binding_registration",
+    "sessions:dbsc_refresh",
+    "sessions:dbsc_register",
 }
 
 

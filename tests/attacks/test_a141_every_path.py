@@ -22,6 +22,7 @@ from devices.connectors.models import Authentication, ConnectorKind
 from devices.models import DeviceIdentifier, PostureReport
 from idp.dynamic_registration.flows import make_initial_access_token
 from idp.models import BackchannelAuthentication, Client
+from risk.models import SignIn
 from sessions.models import LoginSession
 from tests import cast
 from tests.architecture.test_urls import ALL
@@ -43,7 +44,7 @@ WHO: dict[str, set[str]] = {
         "mfa:challenge", "mfa:passkey_challenge", "mfa:passkey_challenge_options",
         "mfa:passkey_login", "mfa:passkey_login_options",
         "idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session",
-        "idp:check_session", "healthz", "readyz",
+        "idp:check_session", "risk:was_it_you", "healthz", "readyz",
     },
     # What is published.
     "everybody": {
@@ -75,7 +76,7 @@ WHO: dict[str, set[str]] = {
         "devices:enrol", "devices:enrol_confirm", "devices:enrol_browser", "devices:one",
         "devices:score", "devices:rename", "devices:lost", "devices:retire", "idp:device",
         "idp:device_confirm", "idp:authentication_requests", "idp:authentication_request",
-        "idp:revoke_consent",
+        "idp:revoke_consent", "risk:sign_ins", "risk:judge",
     },
     # The doors of Django's administration lead to our own.
     "the administration's doors": {
@@ -83,7 +84,7 @@ WHO: dict[str, set[str]] = {
     },
     "administrators": {
         "admin:index", "admin:autocomplete", "admin:jsi18n", "admin:view_on_site", "admin:app_list",
-        "admin:admin/(?P<url>.*)$",
+        "admin:admin/(?P<url>.*)$", "admin:risk_judge", "admin:risk_timeline",
     },
 }  # fmt: skip
 # What an administrator may do to rows of the own organisation; nobody deletes anything there.
@@ -103,6 +104,7 @@ ADMINISTRATION: dict[str, set[str]] = {
     "idp_client": {"changelist", "add", "change", "history"},
     "idp_initialaccesstoken": {"changelist", "add", "change", "history"},
     "idp_sessions_loginsession": {"changelist", "change", "history"},
+    "risk_signin": {"changelist", "change", "history"},
 }
 PAGES = ("changelist", "add", "change", "delete", "history")
 OWN_PAGES = {"devices_connector": ("table",)}
@@ -172,6 +174,7 @@ class Acme:
             "idp_client": client.pk,
             "idp_initialaccesstoken": _initial_access_token(acme),
             "idp_sessions_loginsession": self.session.pk,
+            "risk_signin": SignIn.unscoped.get(session_id=self.session.pk).pk,
         }  # fmt: skip
 
     def path(self, name: str) -> str:
@@ -203,6 +206,8 @@ class Acme:
 ABOUT = {
     "devices:api_connector": "connectors", "sessions:end": "sessions", "mfa:passkey_re": "passkeys", "devices:": "devices",
     "idp:authentication_request": "requests", "idp:revoke_consent": "clients",
+    "risk:judge": "risk_signin", "admin:risk_judge": "risk_signin",
+    "admin:risk_timeline": "accounts_user",
 }  # fmt: skip
 
 

@@ -25,6 +25,8 @@ from core import clock
 from devices.models import Device, DeviceUser
 from idp.models import BackchannelAuthentication, Client, DeviceAuthorization
 from mfa.models import TotpFactor
+from risk import links
+from risk.models import SignIn
 from sessions.models import LoginSession
 from tests import cast
 from tests.attacks.test_a141_every_path import WHO
@@ -220,6 +222,18 @@ def browser_enrolment(_: World) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def sign_in_of(world: World) -> SignIn:
+    return SignIn.unscoped.get(session_id=world.session.pk)
+
+
+def sign_in_path(world: World) -> str:
+    return reverse("risk:judge", args=[sign_in_of(world).pk])
+
+
+def mail_path(world: World) -> str:
+    return reverse("risk:was_it_you", args=[links.token_of(sign_in_of(world))])
+
+
 FORMS: dict[str, Form] = {
     "account_login": Form(says(login="alice@acme.example", password=PASSWORD), signed_in=False),
     "account_signup": Form(says(email="new-sue@acme.example", password1=BETTER), signed_in=False),
@@ -252,6 +266,8 @@ FORMS: dict[str, Form] = {
     "devices:rename": Form(says(name="mine"), device_path("devices:rename")),
     "devices:lost": Form(nothing, device_path("devices:lost")),
     "devices:retire": Form(nothing, device_path("devices:retire")),
+    "risk:judge": Form(says(verdict="safe"), sign_in_path),
+    "risk:was_it_you": Form(nothing, mail_path, signed_in=False, done=(200, 302)),
     "idp:device": Form(says(user_code="BCDF-GHJK"), done=(200,)),
     "idp:authentication_request": Form(says(decision="allow"), asked_path, done=(200,)),
     "idp:consent": Form(consent, done=(302, 303)),
@@ -268,7 +284,7 @@ WITHOUT = {
     "sessions:list", "sessions:step_up_passkey", "sessions:step_up_passkey_options",
     "devices:list", "devices:one", "devices:score", "devices:enrol_confirm", "idp:device_confirm",
     "idp:authentication_requests", "idp:authorize", "idp:resume", "idp:account",
-    "idp:check_session", "healthz", "readyz",
+    "idp:check_session", "risk:sign_ins", "healthz", "readyz",
 }  # fmt: skip
 
 

@@ -104,14 +104,18 @@ def open_context(
     """A browser of its own, at an address of its own."""
     watch.expect("status of 401")
     contexts: list[BrowserContext] = []
+    addresses: dict[BrowserContext, str] = {}
 
-    def open_one() -> BrowserContext:
+    def open_one(beside: BrowserContext | None = None) -> BrowserContext:
+        """beside: another browser, whose address this one shares."""
+        address = addresses[beside] if beside else next(ADDRESSES)
         context = bound_browser.new_context(
             base_url=door.url,
             locale="en-GB",
             reduced_motion="reduce",
-            extra_http_headers={"X-Forwarded-For": next(ADDRESSES)},
+            extra_http_headers={"X-Forwarded-For": address},
         )
+        addresses[context] = address
         watch.follow(context)
         contexts.append(context)
         return context
@@ -270,13 +274,26 @@ def test_it_opens_no_privileged_page_even_before(
     expect(heading(copied)).to_have_text(ASKED)
 
 
-def test_it_ends_with_the_next_proof(
+def test_it_opens_nothing_elsewhere(
+    page: Page, open_context: Callable[..., BrowserContext]
+) -> None:
+    page.goto("/sessions/")
+    thief = open_context()
+    thief.add_cookies(page.context.cookies())
+    copied = thief.new_page()
+
+    copied.goto("/sessions/")
+
+    expect(heading(copied)).to_have_text(ASKED)
+
+
+def test_beside_its_owner_it_ends_with_the_next_proof(
     page: Page,
-    open_context: Callable[[], BrowserContext],
+    open_context: Callable[..., BrowserContext],
     instance: Instance,
     person: Person,
 ) -> None:
-    thief = open_context()
+    thief = open_context(beside=page.context)
     thief.add_cookies(page.context.cookies())
     copied = thief.new_page()
     copied.goto("/sessions/")

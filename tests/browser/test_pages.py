@@ -27,6 +27,7 @@ ELSEWHERE = {
     "base_door.html": "every page stands on it",
     "base_house.html": "every page stands on it",
     "account/signup.html": "test_open_sign_up.py",
+    "sessions/prove.html": "test_bound_by_script.py, test_dbsc.py: it goes on by itself",
     "idp/check_session.html": "test_session_management.py: it shows nothing",
     "idp/form_post.html": "test_form_post.py: it leaves at once",
     "account/verification_sent.html": "test_open_sign_up.py",
@@ -279,7 +280,8 @@ def device_page(visit: Visitor, *buttons: str) -> Page:
     )  # fmt: skip
     page = visit.inside(f"/device/?user_code={said.strip()}")
     for button in buttons:
-        page.get_by_role("button", name=button, exact=True).click()
+        with page.expect_navigation():  # a form may wait until the browser has shown its key
+            page.get_by_role("button", name=button, exact=True).click()
     return page
 
 
@@ -564,6 +566,10 @@ def visit(
 def test_everybody_can_use_it(name: str, visit: Visitor) -> None:
     page = GALLERY[name](visit)
 
+    for _ in range(50):  # a form may wait until the browser has shown its key
+        if is_shown(name, page):
+            break
+        page.wait_for_timeout(100)
     assert is_shown(name, page), f"{name} was not shown, but {page.title()}"
     look(page)
 

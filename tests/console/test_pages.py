@@ -134,6 +134,6 @@ def test_a_new_device_is_told_by_mail_but_not_the_first(
     assert mailoutbox == []
     cast.sign_in(Browser(), newcomer, acr="aal1")
     (notice,) = mailoutbox
-    assert notice.subject == "New sign-in to your account"
+    assert notice.subject == "Was this you? An unusual sign-in"
     assert "Firefox on Linux" in notice.body
     assert "127.0.0.1" in notice.body
