@@ -190,9 +190,10 @@ CHANGED_RIGHTS = frozenset(
 @receiver(post_save, sender=AuditEvent)
 def judge_changed_rights(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noqa: ARG001
     """Judge the live sessions of whose rights were changed, in that very transaction."""
-    if instance.event not in CHANGED_RIGHTS:
+    user_id = _person(instance.subject)
+    if instance.event not in CHANGED_RIGHTS or user_id is None:
         return
-    live = LoginSession.unscoped.filter(user_id=_person(instance.subject), ended_at=None)
+    live = LoginSession.unscoped.filter(user_id=user_id, ended_at=None)
     for session_id in live.order_by("id").values_list("id", flat=True):
         evaluate(session_id=session_id, trigger=Trigger.ADMIN, now=instance.at)
 
