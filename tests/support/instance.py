@@ -43,6 +43,7 @@ from tests.support import slots
 PORTS = range(10_000, 32_000)
 READY_SECONDS = 60
 STOP_SECONDS = 20
+DROP_SECONDS = 30
 TEMPLATE_LOCK = 1
 # Bare processes see nothing of the caller's settings, only what an instance gives them.
 FOREIGN = ("SALLYPORT_", "PG", "GRANIAN_", "DJANGO_", "PYTEST_")
@@ -164,9 +165,7 @@ class Instance:
         self.stop()
         if self._slot is not None:
             with self._maintenance() as connection:
-                connection.execute(
-                    _statement("DROP DATABASE IF EXISTS {} WITH (FORCE)", self._name)
-                )
+                _drop(connection, self._name)
             self._slot.release()
             self._slot = None
         shutil.rmtree(self.var, ignore_errors=True)
@@ -253,7 +252,7 @@ class Instance:
         )
         with _template_lock(self.servers.owner_url) as connection:
             template = _ensure_template(connection, self)
-            connection.execute(_statement("DROP DATABASE IF EXISTS {} WITH (FORCE)", self._name))
+            _drop(connection, self._name)
             connection.execute(_statement("CREATE DATABASE {} TEMPLATE {}", self._name, template))
         if self.with_demo:
             self.manage("load_demo")
@@ -335,6 +334,20 @@ def _template_lock(owner_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def _drop(connection: psycopg.Connection, name: str) -> None:
+    """Drop a database, once no vacuum of the server's own works in it: that cannot be ended."""
+    deadline = time.monotonic() + DROP_SECONDS
+    while True:
+        try:
+            connection.execute(_statement("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
+        except psycopg.errors.InsufficientPrivilege:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
 def _ensure_template(connection: psycopg.Connection, instance: Instance) -> str:
     """The name of a migrated database for today's migrations, made if it is not there."""
     name = f"sallyport_template_{_migrations_digest(instance.servers)}"
@@ -347,7 +360,7 @@ def _ensure_template(connection: psycopg.Connection, instance: Instance) -> str:
         "SELECT datname FROM pg_database WHERE datname LIKE 'sallyport\\_template\\_%'"
     ).fetchall()
     for (other,) in old:
-        connection.execute(_statement("DROP DATABASE IF EXISTS {} WITH (FORCE)", other))
+        _drop(connection, other)
     connection.execute(_statement("CREATE DATABASE {}", name))
     answer = subprocess.run(
         manage_command("migrate", "--no-input", "-v", "0"),
