@@ -943,6 +943,11 @@ DEFENCES = {
         replace("sessions.binding.guard:_demand", lambda *_: None),
         "attacks/test_a084_copied_cookies.py",
     ),
+    "A084-elsewhere": Defence(
+        "a cookie counts only from where it was first shown",
+        replace("sessions.binding.guard:whence", lambda _: b""),
+        "attacks/test_a084_copied_cookies.py",
+    ),
     "A084-rotation": Defence(
         "a cookie ends with the next proof",
         replace("sessions.binding.flows:ON_ITS_WAY", timedelta(hours=1)),

@@ -67,11 +67,29 @@ def test_whatever_is_posted_there_is_not_done(victim: Dbsc | WebCrypto) -> None:
     assert is_refused(answer)
 
 
-def test_every_page_refuses_it_after_ten_minutes(victim: Dbsc | WebCrypto, later: Any) -> None:
+def test_every_page_refuses_it_elsewhere(victim: Dbsc | WebCrypto) -> None:
+    thief = thief_of(victim)
+
+    assert is_refused(thief.get(PAGE, headers=PAGES, **ELSEWHERE))
+    assert victim.browser.get(PAGE).status_code == 200
+
+
+def test_beside_its_owner_privileged_pages_refuse_it_two_minutes_after_the_proof(
+    victim: Dbsc | WebCrypto, later: Any
+) -> None:
+    thief = thief_of(victim)
+    later(minutes=2, seconds=1)
+
+    assert is_refused(thief.get(PRIVILEGED, headers=PAGES))
+
+
+def test_beside_its_owner_every_page_refuses_it_after_ten_minutes(
+    victim: Dbsc | WebCrypto, later: Any
+) -> None:
     thief = thief_of(victim)
     later(minutes=10)
 
-    assert is_refused(thief.get(PAGE, headers=PAGES, **ELSEWHERE))
+    assert is_refused(thief.get(PAGE, headers=PAGES))
 
 
 def test_the_victims_next_proof_ends_it(victim: Dbsc | WebCrypto, later: Any) -> None:
