@@ -139,23 +139,11 @@ def note_restriction(
     cursor: Cursor, client: MachineClient, row: Row, trigger: Trigger, decision: Decision
 ) -> None:
     """Write down what the tokens of this request leave out."""
-    recorder.insert(
-        cursor,
-        Event.TOKEN_RESTRICTED,
-        organisation_id=row["organisation_id"],
-        actor=f"accounts.User:{row['user_id']}",
-        subject=f"idp.Client:{client.id}",
-        session_id=row["session_id"],
-        now=row["now"],
-        facts={
-            "trigger": trigger.value,
-            "reasons": decision.reasons,
-            "withheld_scopes": sorted(decision.withheld_scopes),
-            "withheld_roles": sorted(decision.withheld_roles),
-            "decision_id": decision.decision_id,
-            "policy_revision": decision.revision,
-        },
-    )
+    withheld = {
+        "withheld_scopes": sorted(decision.withheld_scopes),
+        "withheld_roles": sorted(decision.withheld_roles),
+    }
+    _trace(cursor, Event.TOKEN_RESTRICTED, client, row, trigger, decision, **withheld)
 
 
 def respond_to_replay(row: Row, *, now: datetime) -> None:
@@ -174,22 +162,8 @@ def respond_to_replay(row: Row, *, now: datetime) -> None:
 def _trace_refusal(
     cursor: Cursor, client: MachineClient, row: Row, trigger: Trigger, decision: Decision
 ) -> None:
-    recorder.insert(
-        cursor,
-        Event.TOKEN_REFUSED,
-        organisation_id=row["organisation_id"],
-        actor=f"accounts.User:{row['user_id']}",
-        subject=f"idp.Client:{client.id}",
-        session_id=row["session_id"],
-        now=row["now"],
-        facts={
-            "trigger": trigger.value,
-            "outcome": decision.outcome.value,
-            "reasons": decision.reasons,
-            "decision_id": decision.decision_id,
-            "policy_revision": decision.revision,
-        },
-    )
+    outcome = decision.outcome.value
+    _trace(cursor, Event.TOKEN_REFUSED, client, row, trigger, decision, outcome=outcome)
     if decision.outcome is Outcome.REVOKE and trigger is Trigger.REFRESH:
         revoke_family(
             cursor,
@@ -198,3 +172,31 @@ def _trace_refusal(
             Event.REFRESH_FAMILY_REVOKED,
             reasons=decision.reasons,
         )
+
+
+def _trace(
+    cursor: Cursor,
+    event: Event,
+    client: MachineClient,
+    row: Row,
+    trigger: Trigger,
+    decision: Decision,
+    **facts: Any,
+) -> None:
+    """Write down a decision that was no plain yes."""
+    recorder.insert(
+        cursor,
+        event,
+        organisation_id=row["organisation_id"],
+        actor=f"accounts.User:{row['user_id']}",
+        subject=f"idp.Client:{client.id}",
+        session_id=row["session_id"],
+        now=row["now"],
+        facts={
+            "trigger": trigger.value,
+            "reasons": decision.reasons,
+            "decision_id": decision.decision_id,
+            "policy_revision": decision.revision,
+            **facts,
+        },
+    )
