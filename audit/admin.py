@@ -14,7 +14,7 @@ class AuditEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("at", "event", "actor", "subject", "address")
     list_filter = ("event",)
     search_fields = ("actor", "subject")
-    ordering = ("-at",)
+    ordering = ("-at", "-id")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
         events = super().get_queryset(request)

@@ -178,7 +178,8 @@ TAKEOVER_WINDOW = timedelta(hours=24)
 def takeover(changes: Iterable[tuple[str, datetime]], *, now: datetime) -> int:
     """How many steps of a takeover were made, in their order, within a day: 0 to 3.
 
-    changes: kind ("email", "password", "factor", anything else is passed over) and when.
+    changes: kind ("email", "password", "factor", anything else is passed over) and when; those of
+        one instant in the order of being made.
     """
     steps = 0
     for kind, at in sorted(changes, key=lambda change: change[1]):

@@ -117,8 +117,9 @@ def watch_changes(*, event: AuditEvent) -> None:
         actor=event.actor,
         event__in=list(CHANGES),
         at__gt=event.at - evidence.TAKEOVER_WINDOW,
-    ).values_list("event", "at")
-    steps = evidence.takeover(_changes(recent), now=event.at)
+    )
+    changes = recent.order_by("at", "id").values_list("event", "at")
+    steps = evidence.takeover(_changes(changes), now=event.at)
     level = STEPS_OF.get(steps)
     if level is not None:
         raise_user_risk(

@@ -5,8 +5,9 @@ from django.db import connection
 
 from audit.events import Event
 from audit.models import AuditEvent
-from audit.recorder import record
+from audit.recorder import record, ref
 from core import clock
+from core.ids import new_id
 from core.prepared import Cursor
 from risk.flows import assess_login, clear_user_risk, raise_user_risk
 from risk.levels import RiskLevel
@@ -52,6 +53,24 @@ class TestTakeover:
 
         assert levels == [None, RiskLevel.MEDIUM, RiskLevel.HIGH]
         assert risk_of(employee).reasons == ["takeover"]
+
+    def test_within_one_instant_they_count_in_the_order_of_their_making(self, employee):
+        """However the database happens to hand the rows out."""
+        now, who = clock.now(), employee.user
+        made = [
+            AuditEvent(
+                at=now, event=event, organisation_id=who.organisation_id, actor=ref(who),
+                subject=ref(who), transaction_id=new_id(),
+            )
+            for event in TAKEOVER
+        ]  # fmt: skip
+        AuditEvent.objects.bulk_create(reversed(made[:2]))
+
+        made[2].save(force_insert=True)
+
+        risk = risk_of(employee)
+        assert risk is not None
+        assert risk.level == RiskLevel.HIGH
 
     def test_over_several_days_they_are_nothing(self, employee, later):
         for event in TAKEOVER:
