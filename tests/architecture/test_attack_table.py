@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.attacks.sabotage import DEFENCES, files_of
+from tests.attacks.sabotage import CLASSES, DEFENCES, files_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAST = 80  # the later ones are attacks on people and platform
@@ -31,3 +31,7 @@ def test_each_of_them_is_sabotaged() -> None:
 
 def test_each_sabotage_has_tests() -> None:
     assert [name for name in DEFENCES if not files_of(name)] == []
+
+
+def test_each_sabotage_has_a_name_of_its_own() -> None:
+    assert len(DEFENCES) == sum(len(each.DEFENCES) for each in CLASSES)

@@ -1,0 +1,106 @@
+"""What a defence is, and the ways in which one is taken away."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+Patch = pytest.MonkeyPatch
+
+
+@dataclass
+class Defence:
+    """what: the defence, in words. remove: takes it away for one test.
+
+    files: a pattern below tests/ of the files that are for it; those of its attack unless said.
+    """
+
+    what: str
+    remove: Callable[[Patch], None]
+    files: str = ""
+    noticed_by: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    tests: int = 0
+
+
+def edit(patch: Patch, name: str, old: str, *places: str, new: str = "") -> None:
+    """Leave a part out of an SQL statement, or put another there, wherever it was imported.
+
+    places: modules, or classes as "module:Class".
+    """
+    for place in places:
+        module, _, kind = place.partition(":")
+        owner = getattr(import_module(module), kind) if kind else import_module(module)
+        text = getattr(owner, name)
+        assert old in text, f"{place}.{name} has changed: look at the sabotage again"
+        patch.setattr(owner, name, text.replace(old, new))
+
+
+def replace(place: str, value: Any) -> Callable[[Patch], None]:
+    """Put something else at `module:attribute`, and wherever else it was imported by name."""
+    name, _, attribute = place.partition(":")
+
+    def remove(patch: Patch) -> None:
+        owner: Any = import_module(name)
+        *path, last = attribute.split(".")
+        for step in path:
+            owner = getattr(owner, step)
+        original = getattr(owner, last)
+        patch.setattr(owner, last, value)
+        if not path:
+            for module in list(sys.modules.values()):
+                if getattr(module, last, None) is original:
+                    patch.setattr(module, last, value)
+
+    return remove
+
+
+def wrap(place: str, around: Callable[..., Any]) -> Callable[[Patch], None]:
+    """Put `around(original, …)` at `module:attribute`."""
+    name, _, attribute = place.partition(":")
+
+    def remove(patch: Patch) -> None:
+        original = getattr(import_module(name), attribute)
+        replace(place, lambda *args, **how: around(original, *args, **how))(patch)
+
+    return remove
+
+
+# --- what several classes of attack take away -----------------------------------------------------
+
+
+def redeem_without(condition: str, new: str = "") -> Callable[[Patch], None]:
+    return lambda patch: edit(
+        patch,
+        "REDEEM_CODE",
+        condition,
+        "idp.storage.codes",
+        "idp.grants.authorization_code",
+        new=new,
+    )
+
+
+def waved_through() -> Any:
+    from uuid import UUID
+
+    from policy.decision import Decision, Outcome
+
+    return Decision(Outcome.ALLOW, (), "none", UUID(int=0))
+
+
+def whatever_it_is(original: Any, *_: Any) -> Any:
+    return waved_through()
+
+
+def in_the_highest_tier(original: Any, *args: Any) -> Any:
+    from dataclasses import replace as changed
+
+    facts = original(*args)
+    return changed(facts, device=changed(facts.device, tier=4))
+
+
+def without_freshness(original: Any, level: Any, *, max_age: Any = None) -> Any:
+    return original(level)

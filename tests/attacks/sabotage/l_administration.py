@@ -1,0 +1,127 @@
+"""Administration, devices, risk and policy (A141 to A159)."""
+
+from datetime import timedelta
+from typing import Any
+
+from tests.attacks.sabotage.defence import (
+    Defence,
+    in_the_highest_tier,
+    replace,
+    waved_through,
+    without_freshness,
+    wrap,
+)
+
+
+def writing_what_was_posted(original: Any, request: Any, response: Any) -> bool:
+    """Binds a form to the person's row, whatever fields it has."""
+    from accounts.models import User
+
+    columns = {"is_staff", "is_superuser", "organisation_id", "security_stamp"}
+    posted = {name: request.POST[name] for name in columns & request.POST.keys()}
+    if "is_staff" in posted and request.user.is_authenticated:
+        flags = {name: value == "on" for name, value in posted.items() if name.startswith("is_")}
+        User.unscoped.filter(pk=request.user.pk).update(**(posted | flags))
+    return bool(original(request, response))
+
+
+_answers: dict[str, Any] = {}
+
+
+def the_first_answer(original: Any, facts: Any) -> Any:
+    """Keeps decisions by what was asked for and how strongly somebody has signed in."""
+    key = f"{facts.trigger}:{facts.session.level}:{','.join(facts.role_tiers)}"
+    return _answers.setdefault(key, original(facts))
+
+
+def what_the_token_says(original: Any, client: Any, text: str) -> Any:
+    from idp.tokens import verify
+
+    told = dict(original(client, text))
+    if told["active"]:
+        told |= {k: v for k, v in verify.access_token(text).items() if k in {"roles", "scope"}}
+    return told
+
+
+def unverified(text: str, **_: Any) -> Any:
+    import base64
+    import json
+
+    return json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
+
+
+def issued_by_whoever(original: Any, *args: Any, **how: Any) -> Any:
+    """Believes that whatever an enrolled device has signed is about the device asked for."""
+    from devices.models import Device
+
+    for device in Device.unscoped.all():
+        key = type(how["key"])(device.public_jwk, device.key_thumbprint)
+        try:
+            claims = original(*args, **(how | {"key": key}))
+        except Exception:
+            continue
+        others = Device.unscoped.exclude(pk=device.pk).first()
+        return claims | ({"iss": str(others.pk)} if others else {})
+    return original(*args, **how)
+
+
+DEFENCES = {
+    "A141": Defence(
+        "whoever is not signed in goes to the sign-in page",
+        replace(
+            "django.contrib.auth.middleware:LoginRequiredMiddleware.process_view",
+            lambda *_, **__: None,
+        ),
+    ),
+    "A141-administration": Defence(
+        "the administration is for administrators by two factors",
+        replace("console.admin_site:AdminSite.has_permission", lambda *_: True),
+    ),
+    "A141-organisations": Defence(
+        "an administrator reaches one organisation",
+        replace("accounts.admin:_within_reach", lambda rows, _: rows),
+    ),
+    "A142": Defence(
+        "what a form does not show is not written",
+        wrap("sessions.middleware:_is_activity", writing_what_was_posted),
+    ),
+    "A142-registration": Defence(
+        "an application decides nothing of ours about itself",
+        replace("idp.dynamic_registration.document:KEPT_FROM_CLIENTS", set()),
+    ),
+    "A145": Defence(
+        "a policy that cannot answer denies",
+        replace("policy.engine:decide", lambda _: waved_through()),
+    ),
+    "A147": Defence("each use is decided anew", wrap("policy.engine:decide", the_first_answer)),
+    "A152": Defence(
+        "introspection tells which roles are live, not which the token names",
+        wrap("idp.endpoints.introspection:_of_access_token", what_the_token_says),
+    ),
+    "A154": Defence(
+        "a report is signed by the key that was enrolled",
+        replace("devices.posture:_signed", unverified),
+    ),
+    "A154-device": Defence(
+        "a report is for the device that it names",
+        wrap("devices.posture:_signed", issued_by_whoever),
+    ),
+    "A154-nonce": Defence(
+        "a report carries a nonce that this device was given just now",
+        replace("devices.flows.reports:_claim_nonce", lambda *_: None),
+    ),
+    "A154-seq": Defence(
+        "reports count in order", replace("devices.flows.reports:_claim_seq", lambda *_: None)
+    ),
+    "A154-clock": Defence(
+        "a report is of this minute", replace("devices.posture:MAX_SKEW", timedelta(days=99))
+    ),
+    "A154-stage": Defence(
+        "trust is that of the device which the session's browser runs on, now",
+        wrap("sessions.evaluation:facts_of", in_the_highest_tier),
+    ),
+    "A154-enrolment": Defence(
+        "who enrols a device has proven themselves by a passkey just now",
+        wrap("core.http:require_assurance", without_freshness),
+    ),
+}

@@ -1,0 +1,68 @@
+"""The plugin of pytest: runs each test without the defence that it is for."""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.attacks.sabotage import DEFENCES, files_of
+from tests.attacks.sabotage.defence import Defence
+
+VARIABLE = "SABOTAGE"
+
+
+@cache
+def _chosen() -> dict[str, Defence]:
+    return {name: DEFENCES[name] for name in os.environ.get(VARIABLE, "").split()}
+
+
+@cache
+def _by_file() -> dict[Path, Defence]:
+    return {path: defence for name, defence in _chosen().items() for path in files_of(name)}
+
+
+def _of(item: pytest.Item) -> Defence | None:
+    return _by_file().get(item.path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test without its defence; once one test has noticed, the others are left out."""
+    defence = _of(item)
+    if defence is None:
+        return (yield)
+    defence.tests += 1
+    if defence.noticed_by:
+        item.add_marker(pytest.mark.skip(reason="noticed already"))
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        defence.remove(patch)
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    report = yield
+    defence = _of(item)
+    if defence is not None and report.failed:
+        (defence.noticed_by if report.when == "call" else defence.broken).append(item.name)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _chosen() and session.exitstatus in {0, 1}:
+        session.exitstatus = 0 if all(d.noticed_by for d in _chosen().values()) else 1
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    for name, defence in _chosen().items():
+        if defence.noticed_by:
+            result = f"noticed by {defence.noticed_by[0]}"
+        elif defence.broken:
+            result = f"BROKEN: {defence.broken[0]} could not begin"
+        else:
+            result = f"NOT NOTICED by any of {defence.tests} tests"
+        terminalreporter.write_line(f"{name:<16} {defence.what:<68}  {result}")
