@@ -62,23 +62,37 @@ class Decision:
     def from_answer(cls, answer: Any, revision: str) -> "Decision":
         """Read the policy's answer; any shape but the expected object is a denial."""
         try:
-            max_age = answer["max_age"]
+            if answer.keys() != _MEMBERS:
+                raise ValueError
+            max_age = _whole(answer["max_age"])
             return cls(
                 outcome=Outcome(answer["outcome"]),
-                reasons=tuple(sorted(str(reason) for reason in answer["reasons"])),
+                reasons=tuple(sorted(_names(answer["reasons"]))),
                 revision=revision,
                 decision_id=new_id(),
-                required_level=Level(answer["required_level"]),
-                max_age=None if max_age < 0 else int(max_age),
+                required_level=Level(_whole(answer["required_level"])),
+                max_age=None if max_age < 0 else max_age,
                 withheld_scopes=_names(answer["withheld_scopes"]),
                 withheld_roles=_names(answer["withheld_roles"]),
             )
-        except (TypeError, KeyError, ValueError):
+        except (AttributeError, TypeError, ValueError):
             return cls.denied("policy_undefined", revision)
+
+
+_MEMBERS = {
+    "outcome", "reasons", "required_level", "max_age", "withheld_scopes", "withheld_roles",
+}  # fmt: skip
 
 
 def _names(answer: Any) -> frozenset[str]:
     """A list of names; anything else would withhold nothing by accident."""
-    if not isinstance(answer, list):
+    if not isinstance(answer, list) or not all(isinstance(name, str) for name in answer):
         raise TypeError
-    return frozenset(map(str, answer))
+    return frozenset(answer)
+
+
+def _whole(answer: Any) -> int:
+    """A whole number, which true and false are not."""
+    if type(answer) is not int:
+        raise TypeError
+    return answer

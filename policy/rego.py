@@ -11,13 +11,10 @@ import orjson
 from regorus import Engine
 
 from policy.bundle import Bundle
+from policy.evaluator import UNDEFINED, PolicyUnavailable
 
-QUERY = "data.sallyport.decision"
-RESPONSE_QUERY = "data.sallyport.response.actions"
-
-
-class PolicyUnavailable(Exception):  # noqa: N818 - names a state
-    """The policy could not be evaluated."""
+_UNDEFINED = '"<undefined>"'
+_NO_SUCH_RULE = "not a valid rule path"
 
 
 class RegoEvaluator:
@@ -25,16 +22,19 @@ class RegoEvaluator:
         self.bundle = bundle
         self._local = threading.local()
 
-    def evaluate(self, document: dict[str, Any], query: str = QUERY) -> Any:
+    def evaluate(self, path: str, document: bytes) -> Any:
         """The policy's answer for this input, as parsed JSON; raises PolicyUnavailable."""
         try:
             engine = self._engine()
-            engine.set_input_json(orjson.dumps(document).decode())
-            return orjson.loads(engine.eval_rule_as_json(query))
+            engine.set_input_json(document.decode())
+            answer = engine.eval_rule_as_json(f"data.{path.replace('/', '.')}")
+            return UNDEFINED if answer == _UNDEFINED else orjson.loads(answer)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as failure:
             self._local.engine = None  # its input may be the previous request's
+            if isinstance(failure, RuntimeError) and str(failure).startswith(_NO_SUCH_RULE):
+                return UNDEFINED  # as an OPA server has it
             raise PolicyUnavailable("the policy could not be evaluated") from failure
 
     def _engine(self) -> Any:

@@ -36,6 +36,10 @@ class Signal:
         return {"kind": self.kind, "facts": dict(self.facts)}
 
 
+_MEMBERS = {"act", "target", "minutes", "needs_recovery"}
+_TARGETS = {"user", "session", "device"}
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """target: the kind of what is locked. minutes: for how long; 0: until it is lifted."""
@@ -47,12 +51,19 @@ class Action:
 
     @classmethod
     def from_answer(cls, answer: Any) -> "Action":
-        return cls(
+        """Read one action; raises where it is of another shape, or says more than is known."""
+        action = cls(
             act=Act(answer["act"]),
-            target=str(answer.get("target", "")),
-            minutes=int(answer.get("minutes", 0)),
-            needs_recovery=answer.get("needs_recovery") is True,
+            target=answer.get("target", ""),
+            minutes=answer.get("minutes", 0),
+            needs_recovery=answer.get("needs_recovery", False),
         )
+        types = (type(action.target), type(action.minutes), type(action.needs_recovery))
+        if types != (str, int, bool) or action.minutes < 0 or answer.keys() - _MEMBERS:
+            raise ValueError
+        if action.act is Act.LOCK and action.target not in _TARGETS:
+            raise ValueError
+        return action
 
     def describe(self) -> dict[str, Any]:
         """What audit keeps of it."""

@@ -7,7 +7,8 @@ import pytest
 
 from policy import bundle, engine
 from policy.decision import Decision, Outcome
-from policy.rego import QUERY, PolicyUnavailable, RegoEvaluator
+from policy.evaluator import UNDEFINED, PolicyUnavailable
+from policy.rego import RegoEvaluator
 from tests.policy.test_decisions import GOOD
 
 HEAD = "package sallyport\n\nimport rego.v1\n\n"
@@ -15,6 +16,7 @@ ALLOW = (
     '{"outcome": "allow", "reasons": set(), "required_level": 1, "max_age": -1, '
     '"withheld_scopes": set(), "withheld_roles": set()}'
 )
+EXTRA, QUOTED = '"allowed": true', '"none"'
 
 
 @pytest.fixture
@@ -54,6 +56,11 @@ BROKEN = {
     "what is withheld, as text": f"{HEAD}decision := {ALLOW.replace('set()}', chr(34) * 2 + '}')}",
     "a level that does not exist": f"{HEAD}decision := {ALLOW.replace('1,', '9,')}",
     "a max_age of text": f"{HEAD}decision := {ALLOW.replace('-1', chr(34) + 'x' + chr(34))}",
+    "more than was asked for": f"{HEAD}decision := {ALLOW.replace('}', ', ' + EXTRA + '}')}",
+    "a level that is true": f"{HEAD}decision := {ALLOW.replace('1,', 'true,')}",
+    "a max_age with a fraction": f"{HEAD}decision := {ALLOW.replace('-1', '0.5')}",
+    "reasons that are no words": f"{HEAD}decision := {ALLOW.replace('set()', '[1]', 1)}",
+    "reasons in a word": f"{HEAD}decision := {ALLOW.replace('set()', QUOTED, 1)}",
     "division by zero": f"{HEAD}decision := {ALLOW} if 1 / (input.role_level * 0) > 0",
 }
 
@@ -114,7 +121,7 @@ def test_a_stop_is_no_denial(monkeypatch, stop):
     evaluator._local.engine = Stopping()
 
     with pytest.raises(stop):
-        evaluator.evaluate(GOOD.document())
+        ask(evaluator, GOOD.document())
 
 
 MISSING = [
@@ -144,7 +151,7 @@ def test_a_fact_that_is_missing_or_of_another_kind_never_allows(path, wrong):
     evaluator = RegoEvaluator(bundle.load(engine_folder()))
 
     try:
-        answer = evaluator.evaluate(document)
+        answer = ask(evaluator, document)
     except PolicyUnavailable:
         return
     assert not Decision.from_answer(answer, "r").is_allowed
@@ -159,7 +166,7 @@ def test_locks_that_are_no_list_never_allow(wrong):
     evaluator = RegoEvaluator(bundle.load(engine_folder()))
 
     try:
-        answer = evaluator.evaluate(document)
+        answer = ask(evaluator, document)
     except PolicyUnavailable:
         return
     assert not Decision.from_answer(answer, "r").is_allowed
@@ -167,24 +174,24 @@ def test_locks_that_are_no_list_never_allow(wrong):
 
 def test_no_input_is_left_over_from_the_previous_question(monkeypatch):
     evaluator = RegoEvaluator(bundle.load(engine_folder()))
-    assert Decision.from_answer(evaluator.evaluate(GOOD.document()), "r").is_allowed
+    assert Decision.from_answer(ask(evaluator, GOOD.document()), "r").is_allowed
 
     with pytest.raises(PolicyUnavailable):
-        evaluator.evaluate({"broken": object()})
+        evaluator.evaluate(engine.DECISION, b'{"cut": ')
 
-    assert not Decision.from_answer(evaluator.evaluate({}), "r").is_allowed
+    assert not Decision.from_answer(ask(evaluator, {}), "r").is_allowed
 
 
 def test_every_thread_has_an_engine_of_its_own():
     evaluator = RegoEvaluator(bundle.load(engine_folder()))
     engines, all_are_there = set(), threading.Barrier(4, timeout=60)
 
-    def ask():
-        evaluator.evaluate(GOOD.document())
+    def ask_in_a_thread():
+        ask(evaluator, GOOD.document())
         engines.add(id(evaluator._local.engine))
         all_are_there.wait(10)
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=ask_in_a_thread) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -193,8 +200,53 @@ def test_every_thread_has_an_engine_of_its_own():
     assert len(engines) == 4
 
 
-def test_the_question_is_the_one_that_the_policy_answers():
-    assert QUERY == "data.sallyport.decision"
+def test_a_rule_of_any_path_is_asked_for_by_name(policy):
+    policy(f"{HEAD}double := input.number * 2\n\nnothing := null")
+
+    assert engine.evaluate("sallyport/double", {"number": 21}) == 42
+    assert engine.evaluate("sallyport/nothing", {}) is None
+
+
+@pytest.mark.parametrize("path", ["sallyport/double", "sallyport/quadruple", "elsewhere/double"])
+def test_what_policy_says_nothing_about_is_undefined(policy, path):
+    policy(f"{HEAD}double := input.number * 2")
+
+    answer = engine.evaluate(path, {})
+
+    assert answer is UNDEFINED
+    assert not answer
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "sallyport", "data.sallyport.decision", "sallyport/../x", "sallyport/x[0]", "a/b\n"],
+)
+def test_what_is_no_path_of_a_rule_is_not_asked(path):
+    with pytest.raises(PolicyUnavailable, match="no path"):
+        engine.evaluate(path, {})
+
+
+def test_facts_that_are_no_json_are_not_asked_about():
+    with pytest.raises(PolicyUnavailable, match="no JSON"):
+        engine.evaluate(engine.DECISION, {"broken": object()})
+
+
+def test_a_rule_that_fails_is_no_answer(policy):
+    policy(f"{HEAD}double := input.number / input.by")
+
+    with pytest.raises(PolicyUnavailable):
+        engine.evaluate("sallyport/double", {"number": 1, "by": 0})
+
+
+def test_without_policy_nothing_is_answered(monkeypatch):
+    monkeypatch.setattr(engine._Engine, "evaluator", None)
+
+    with pytest.raises(PolicyUnavailable):
+        engine.evaluate(engine.DECISION, GOOD.document())
+
+
+def ask(evaluator, document):
+    return evaluator.evaluate(engine.DECISION, json.dumps(document).encode())
 
 
 def engine_folder():

@@ -62,6 +62,16 @@ BROKEN = {
     "words": f'{HEAD}actions := ["notify"]',
     "an object": f'{HEAD}actions := {{"act": "notify"}}',
     "null": f"{HEAD}actions := null",
+    "more than is known": f'{HEAD}actions := [{{"act": "notify", "whom": "all"}}]',
+    "a lock on nothing": f'{HEAD}actions := [{{"act": "lock"}}]',
+    "a lock on what nobody knows": f'{HEAD}actions := [{{"act": "lock", "target": "planet"}}]',
+    "a fraction of a minute": (
+        f'{HEAD}actions := [{{"act": "lock", "target": "user", "minutes": 0.5}}]'
+    ),
+    "less than no time": f'{HEAD}actions := [{{"act": "lock", "target": "user", "minutes": -1}}]',
+    "a word for yes": (
+        f'{HEAD}actions := [{{"act": "lock", "target": "user", "needs_recovery": "yes"}}]'
+    ),
     "minutes of text": f'{HEAD}actions := [{{"act": "lock", "target": "user", "minutes": "x"}}]',
 }
 
