@@ -15,8 +15,6 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import structlog
-from celery import current_app
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
@@ -26,9 +24,7 @@ from django.urls import reverse
 
 from accounts.models import OutgoingMail, User
 from audit.recorder import request_address
-from core import clock
-
-log = structlog.get_logger(__name__)
+from core import background, clock
 
 
 class OutboxBackend(BaseEmailBackend):
@@ -38,7 +34,7 @@ class OutboxBackend(BaseEmailBackend):
         now = clock.now()
         for message in email_messages:
             OutgoingMail.objects.create(message=pack(message), created_at=now, next_attempt_at=now)
-        transaction.on_commit(_hurry)
+        transaction.on_commit(lambda: background.hurry("accounts.tasks.deliver_mail"))
         return len(email_messages)
 
 
@@ -110,11 +106,3 @@ def unpack(packed: bytes) -> EmailMultiAlternatives:
     for text, kind in content["alternatives"]:
         message.attach_alternative(text, kind)
     return message
-
-
-def _hurry() -> None:
-    """Ask a worker to deliver now. If the broker is away, the beat's next round does it."""
-    try:
-        current_app.send_task("accounts.tasks.deliver_mail", retry=False)
-    except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, mail is kept
-        log.warning("no worker was asked to deliver mail", error=type(error).__name__)

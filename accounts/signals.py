@@ -1,7 +1,8 @@
 """News from accounts, sent inside the transaction of the change.
 
 `credentials_changed`: user, stamp (the new security stamp).
-`lock_placed`: lock. Sent on commit, for speed only: every use asks for locks itself.
+`lock_placed`: lock, cause (the transaction id). Sent on commit, for speed only: every use asks for
+locks itself.
 """
 
 from django.dispatch import Signal

@@ -54,12 +54,15 @@ def branch_params(address: str) -> dict[str, Any]:
 
 
 @contextmanager
-def one_cause() -> Iterator[None]:
-    """Ties together what is written inside: within a request it is tied already."""
-    if transaction_id.get() is not None:
+def one_cause(cause: UUID | None = None) -> Iterator[None]:
+    """Ties together what is written inside: within a request it is tied already.
+
+    cause: the transaction id of what this follows from, elsewhere or earlier.
+    """
+    if cause is None and transaction_id.get() is not None:
         yield
         return
-    token = transaction_id.set(new_id())
+    token = transaction_id.set(cause or new_id())
     try:
         yield
     finally:

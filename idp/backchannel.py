@@ -18,12 +18,12 @@ from accounts import mail
 from accounts.models import User
 from audit.events import Event
 from audit.recorder import record
-from core import clock
+from core import background, clock
 from core.assurance import Level
 from core.errors import Refusal
 from core.ids import digest, new_token
 from idp import polled_requests
-from idp.delivery import outbox, pings
+from idp.delivery import pings
 from idp.models import BackchannelAuthentication, Client
 from idp.models.client import CIBA
 from sessions.models import LoginSession
@@ -197,4 +197,4 @@ def _close(
         event, asked, user=user, session=session, now=now, facts={"request": asked.id}
     )
     if pings.release(asked, now=now):
-        transaction.on_commit(lambda: outbox.hurry("idp.tasks.deliver_pings"))
+        transaction.on_commit(lambda: background.hurry("idp.tasks.deliver_pings"))

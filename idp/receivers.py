@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from django.db import transaction
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from core import clock
-from idp.delivery import outbox
+from audit.events import Event
+from audit.models import AuditEvent
+from core import background, clock
 from idp.delivery.logout_tokens import note_ended
 from idp.models import RefreshFamily
 from idp.models.token import RevokeReason
@@ -26,4 +29,22 @@ def announce_logout(sender: Any, *, session: LoginSession, **_: Any) -> None:  #
     """Have clients told at once. If the broker is away, beat's next round does it."""
     if not note_ended(now=clock.now(), session_id=session.id):
         return
-    outbox.hurry("idp.tasks.deliver_logout_tokens")
+    background.hurry("idp.tasks.deliver_logout_tokens")
+
+
+DEMANDS = frozenset({"required_acr", "required_tier"})
+
+
+@receiver(post_save, sender=AuditEvent)
+def judge_families(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noqa: ARG001
+    """Have a worker judge whatever was issued to a client that demands something else by now.
+
+    They may be thousands, so it is not done in the transaction of the change. Each use is judged by
+    the new demands from that transaction on, whether a worker comes or not.
+    """
+    if instance.event != Event.CLIENT_UPDATED or not DEMANDS & instance.facts["changed"].keys():
+        return
+    client, cause = instance.subject.partition(":")[2], str(instance.transaction_id)
+    transaction.on_commit(
+        lambda: background.hurry("idp.tasks.judge_families_of", client=client, cause=cause)
+    )

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from accounts.models import Lock, LockTarget
+from accounts.models import Group, Lock, LockTarget
 from accounts.signals import credentials_changed, lock_placed
 from audit.events import Event
 from audit.models import AuditEvent
@@ -30,6 +30,7 @@ from risk.levels import RiskLevel
 from risk.models import SignIn, Verdict
 from risk.signals import sign_in_judged, user_risk_changed
 from sessions import flows
+from sessions.concerned import MANY, judge, judge_many_soon, live
 from sessions.current import current_session_id
 from sessions.evaluation import evaluate
 from sessions.models import EndReason, LoginSession
@@ -137,11 +138,11 @@ def follow_credential_change(sender: Any, *, user: Any, stamp: UUID, **_: Any) -
     Were this never called, the stamps would differ and all of them would end at their next use.
     """
     now = clock.now()
-    live = LoginSession.unscoped.filter(user=user, ended_at=None)
+    theirs = live(user.organisation_id, user=user)
     current = current_session_id.get()
-    session = live.filter(id=current).first() if current is not None else None
+    session = theirs.filter(id=current).first() if current is not None else None
     if session is None:
-        for other in live:
+        for other in theirs:
             flows.end_session(session=other, reason=EndReason.CREDENTIALS_CHANGED, now=now)
     else:
         flows.adopt_security_stamp(session=session, stamp=stamp, now=now)
@@ -173,8 +174,7 @@ def respond_to_audit(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  #
     respond(kind, about=about, now=instance.at, facts=instance.facts)
 
 
-# What changes the rights of one person. What changes those of many (a role, a group's roles, a
-# client) is seen at the next use of each session, and by the sweep.
+# What changes the rights of one person, and those of many.
 CHANGED_RIGHTS = frozenset(
     {
         Event.ROLE_ASSIGNED,
@@ -185,6 +185,7 @@ CHANGED_RIGHTS = frozenset(
         Event.USER_DEACTIVATED,
     }
 )
+CHANGED_GROUPS = frozenset({Event.GROUP_ROLE_ADDED, Event.GROUP_ROLE_REMOVED})
 
 
 @receiver(post_save, sender=AuditEvent)
@@ -193,9 +194,31 @@ def judge_changed_rights(sender: Any, *, instance: AuditEvent, **_: Any) -> None
     user_id = _person(instance.subject)
     if instance.event not in CHANGED_RIGHTS or user_id is None:
         return
-    live = LoginSession.unscoped.filter(user_id=user_id, ended_at=None)
-    for session_id in live.order_by("id").values_list("id", flat=True):
-        evaluate(session_id=session_id, trigger=Trigger.ADMIN, now=instance.at)
+    if instance.organisation_id is not None:
+        mine = live(instance.organisation_id, user_id=user_id)
+        judge(mine, trigger=Trigger.ADMIN, now=instance.at)
+
+
+@receiver(post_save, sender=AuditEvent)
+def judge_rights_of_many(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noqa: ARG001
+    """Have the sessions judged of all who hold a role that was changed, or are in such a group."""
+    organisation_id = instance.organisation_id
+    if organisation_id is None:
+        return
+    if instance.event == Event.ROLE_UPDATED:
+        kind, target = "role", instance.subject.partition(":")[2]
+    elif instance.event in CHANGED_GROUPS:
+        group = Group.objects.within_id(organisation_id).get(name=instance.facts["group"])
+        kind, target = "group", str(group.pk)
+    else:
+        return
+    judge_many_soon(
+        kind,
+        target,
+        organisation_id=organisation_id,
+        trigger=Trigger.ADMIN,
+        cause=instance.transaction_id,
+    )
 
 
 def _person(reference: str) -> UUID | None:
@@ -203,46 +226,51 @@ def _person(reference: str) -> UUID | None:
     return UUID(key) if label == "accounts.User" else None
 
 
+# What a lock is about, where that is part of a session. A client is none: who uses it is stopped
+# there and nowhere else.
+LOCKED_IN_SESSIONS: Mapping[str, str] = {
+    LockTarget.USER: "user_id",
+    LockTarget.SESSION: "id",
+    LockTarget.DEVICE: "browser__device_id",
+    LockTarget.CREDENTIAL: "credentials__contains",
+}
+
+
 @receiver(lock_placed)
-def judge_at_once(sender: Any, *, lock: Lock, **_: Any) -> None:  # noqa: ARG001
+def judge_at_once(sender: Any, *, lock: Lock, cause: UUID, **_: Any) -> None:  # noqa: ARG001
     """End what a lock stops without waiting for its next use, so that lists are true."""
-    now = clock.now()
-    for session_id in _concerned(lock).values_list("id", flat=True):
-        evaluate(session_id=session_id, trigger=Trigger.LOCK, now=now)
-
-
-def _concerned(lock: Lock) -> Any:
-    """The live sessions that this lock is about; none for what is no part of one."""
-    of_target: dict[str, dict[str, Any]] = {
-        LockTarget.USER: {"user_id": lock.target},
-        LockTarget.SESSION: {"id": lock.target},
-        LockTarget.DEVICE: {"browser__device_id": lock.target},
-        LockTarget.CREDENTIAL: {"credentials__contains": [lock.target]},
-    }
-    named = of_target.get(lock.target_type)
-    if named is None:
-        return LoginSession.unscoped.none()
-    return LoginSession.unscoped.filter(
-        organisation_id=lock.organisation_id, ended_at=None, **named
-    ).order_by("id")
+    name = LOCKED_IN_SESSIONS.get(lock.target_type)
+    if name is not None:
+        target = [lock.target] if name == "credentials__contains" else lock.target
+        judge(live(lock.organisation_id, **{name: target}), trigger=Trigger.LOCK, now=clock.now())
+    elif lock.target_type in MANY:
+        judge_many_soon(
+            lock.target_type,
+            lock.target,
+            organisation_id=lock.organisation_id,
+            trigger=Trigger.LOCK,
+            cause=cause,
+        )
 
 
 @receiver(device_changed)
 def judge_by_device(sender: Any, *, device: Device, now: datetime, **_: Any) -> None:  # noqa: ARG001
     """End or restrict at once what runs on a device that is trusted less by now."""
-    running = LoginSession.objects.within_id(device.organisation_id).filter(
-        ended_at=None, browser__device=device
-    )
-    for session_id in running.order_by("id").values_list("id", flat=True):
-        evaluate(session_id=session_id, trigger=Trigger.POSTURE, now=now)
+    running = live(device.organisation_id, browser__device=device)
+    judge(running, trigger=Trigger.POSTURE, now=now)
 
 
 @receiver(user_risk_changed)
-def judge_by_risk(sender: Any, *, user_id: UUID, now: datetime, **_: Any) -> None:  # noqa: ARG001
+def judge_by_risk(
+    sender: Any,  # noqa: ARG001
+    *,
+    user_id: UUID,
+    organisation_id: UUID,
+    now: datetime,
+    **_: Any,
+) -> None:
     """Let the person's sessions know at once that more, or less, has to be proven."""
-    live = LoginSession.unscoped.filter(user_id=user_id, ended_at=None).order_by("id")
-    for session_id in live.values_list("id", flat=True):
-        evaluate(session_id=session_id, trigger=Trigger.RISK, now=now)
+    judge(live(organisation_id, user_id=user_id), trigger=Trigger.RISK, now=now)
 
 
 @receiver(factor_added)

@@ -4,13 +4,14 @@ Nothing rests on it: every use compares for itself.
 """
 
 from datetime import timedelta
+from uuid import UUID
 
 from celery import shared_task
 from django.db import transaction
 
 from core import clock
 from policy.facts import Trigger
-from sessions import flows
+from sessions import concerned, flows
 from sessions.evaluation import evaluate
 from sessions.models import LoginSession
 
@@ -40,6 +41,21 @@ def sweep_sessions() -> int:
         swept += len(due)
         if len(due) < BATCH:
             return swept
+
+
+@shared_task
+def judge_many(
+    *, kind: str, target: str, organisation: str, trigger: str, cause: str, after: str = ""
+) -> int:
+    """Judge at once what a change of a role, a group or a lock is about; returns how many."""
+    return concerned.judge_many(
+        kind,
+        target,
+        organisation_id=UUID(organisation),
+        trigger=Trigger(trigger),
+        cause=UUID(cause),
+        after=after,
+    )
 
 
 @shared_task

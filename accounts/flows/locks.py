@@ -59,7 +59,7 @@ def place_lock(
     lock, is_new = _keep(wanted)
     if not is_new and not _harden(lock, wanted, now):
         return lock
-    record(
+    placed = record(
         Event.LOCK_PLACED,
         organisation_id=organisation_id,
         actor=actor,
@@ -72,7 +72,7 @@ def place_lock(
         ends_at=lock.ends_at,
         needs_recovery=lock.needs_recovery,
     )
-    transaction.on_commit(lambda: lock_placed.send(Lock, lock=lock))
+    transaction.on_commit(lambda: lock_placed.send(Lock, lock=lock, cause=placed.transaction_id))
     return lock
 
 

@@ -20,13 +20,12 @@ from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from audit.events import Event
 from audit.recorder import record
-from core import outbound
+from core import background, outbound
 from core.errors import Refusal
 from core.limits import spend
 from core.outbound import OutboundBusy, OutboundError
 from idp.clients import pictures
 from idp.clients.pictures import NotAPictureError, Picture
-from idp.delivery import outbox
 from idp.delivery.outbox import Attempt
 from idp.limits import CLIENT_LOGO_HOSTS
 from idp.models import Client, ClientLogo
@@ -65,7 +64,7 @@ def follow(client: Client, *, now: datetime) -> None:
     else:
         rows.update(**NOTHING, uri=uri, attempts=0, next_attempt_at=due, last_error="")
     if due == now:
-        transaction.on_commit(lambda: outbox.hurry("idp.tasks.fetch_client_logos"))
+        transaction.on_commit(lambda: background.hurry("idp.tasks.fetch_client_logos"))
 
 
 def fetch_next(*, now: datetime) -> Attempt | None:

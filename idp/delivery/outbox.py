@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
-from celery import current_app
 from django.db import transaction
 
 from core import clock
@@ -93,14 +92,6 @@ def deliver(try_once: Callable[[datetime, Collection[UUID]], Attempt | None]) ->
         else:
             failing.add(attempt.client_id)
     return delivered
-
-
-def hurry(task: str) -> None:
-    """Ask a worker to deliver now. If the broker is away, beat's next round does it."""
-    try:
-        current_app.send_task(task, retry=False)
-    except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, the row is kept
-        log.warning("no worker was asked to tell clients", error=type(error).__name__)
 
 
 @transaction.atomic

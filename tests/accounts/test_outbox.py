@@ -106,7 +106,7 @@ def test_sent_mail_is_deleted_after_a_day_and_unsent_after_a_week(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_broker_that_is_away_loses_no_mail(newcomer: Person) -> None:
-    with mock.patch("accounts.mail.current_app.send_task", side_effect=OSError("no broker")):
+    with mock.patch("core.background.current_app.send_task", side_effect=OSError("no broker")):
         write(newcomer)
     assert OutgoingMail.objects.count() == 1
 

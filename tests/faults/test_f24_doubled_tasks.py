@@ -85,7 +85,7 @@ def world(acme, employee, acme_web, elsewhere, later, settings, monkeypatch) -> 
     settings.CLIENT_DOCUMENTS_ORGANISATION = "acme"
     settings.CLIENT_DOCUMENTS_HOSTS = ["*"]
     # Nobody is asked to hurry: what is delivered here, the task under test delivers.
-    monkeypatch.setattr("idp.delivery.outbox.hurry", lambda task: None)
+    monkeypatch.setattr("core.background.hurry", lambda task, **_: None)
     return World(acme, employee, acme_web, elsewhere, later)
 
 

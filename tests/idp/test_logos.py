@@ -75,7 +75,7 @@ class TestFetching:
         django_capture_on_commit_callbacks: Any,
     ) -> None:  # fmt: skip
         hurried: list[str] = []
-        monkeypatch.setattr("idp.delivery.outbox.hurry", hurried.append)
+        monkeypatch.setattr("core.background.hurry", hurried.append)
         with django_capture_on_commit_callbacks(execute=True):
             make(acme, uri)
 

@@ -123,12 +123,14 @@ class TestWhoIsTold:
         self, client: Browser, session: LoginSession, elsewhere: Elsewhere,
         django_capture_on_commit_callbacks: Any,
     ) -> None:  # fmt: skip
-        with mock.patch("idp.delivery.outbox.current_app") as app:
+        with mock.patch("core.background.current_app") as app:
             with django_capture_on_commit_callbacks(execute=True):
                 client.post("/accounts/logout/")
 
         assert LogoutDelivery.unscoped.get().session_id == session.id
-        app.send_task.assert_called_once_with("idp.tasks.deliver_logout_tokens", retry=False)
+        app.send_task.assert_called_once_with(
+            "idp.tasks.deliver_logout_tokens", kwargs={}, retry=False
+        )
         assert elsewhere.requests == []
 
     def test_nothing_is_announced_where_nobody_wants_to_know(
@@ -138,7 +140,7 @@ class TestWhoIsTold:
         session = cast.sign_in(client, employee)
         oauth.redeem(acme_web, oauth.issue_code(acme_web, session))
 
-        with mock.patch("idp.delivery.outbox.current_app") as app:
+        with mock.patch("core.background.current_app") as app:
             with django_capture_on_commit_callbacks(execute=True):
                 end(session)
 
@@ -148,7 +150,7 @@ class TestWhoIsTold:
     def test_a_broker_that_is_away_loses_nothing(
         self, session: LoginSession, elsewhere: Elsewhere, django_capture_on_commit_callbacks: Any
     ) -> None:
-        with mock.patch("idp.delivery.outbox.current_app") as app:
+        with mock.patch("core.background.current_app") as app:
             app.send_task.side_effect = OSError("no broker")
             with django_capture_on_commit_callbacks(execute=True):
                 end(session)
@@ -283,7 +285,7 @@ def test_two_workers_tell_it_once(
 ) -> None:
     uri = elsewhere.serve(PATH, b"")
     told = cast.client("acme-told", acme, metadata={"backchannel_logout_uri": uri})
-    with mock.patch("idp.delivery.outbox.current_app"):
+    with mock.patch("core.background.current_app"):
         for _ in range(4):
             session = cast.sign_in(Browser(), employee)
             oauth.redeem(told, oauth.issue_code(told, session))

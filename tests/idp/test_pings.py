@@ -89,11 +89,11 @@ def test_the_answer_asks_a_worker_to_hurry_and_waits_for_nobody(
     bank: Client, alices: Browser, elsewhere: Elsewhere, django_capture_on_commit_callbacks: Any
 ) -> None:
     ask(bank)
-    with mock.patch("idp.delivery.outbox.current_app") as app:
+    with mock.patch("core.background.current_app") as app:
         with django_capture_on_commit_callbacks(execute=True):
             ciba.decide(alices)
 
-    app.send_task.assert_called_once_with("idp.tasks.deliver_pings", retry=False)
+    app.send_task.assert_called_once_with("idp.tasks.deliver_pings", kwargs={}, retry=False)
     assert elsewhere.requests == []
 
 
