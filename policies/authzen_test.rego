@@ -1,0 +1,158 @@
+package sallyport.authzen_test
+
+import data.sallyport.authzen
+import rego.v1
+
+asked := {
+	"subject": {"type": "user", "id": "alice@acme.example", "properties": {}},
+	"action": {"name": "read", "properties": {}},
+	"resource": {"type": "report", "id": "r-1", "properties": {}},
+	"context": {},
+}
+
+known := {
+	"organisation_is_active": true,
+	"subjects": {
+		"user": {"alice@acme.example": {
+			"id": "u-1", "is_active": true, "locks": [], "risk_level": 0, "roles": ["reader"],
+		}},
+		"client": {"nightly": {
+			"id": "c-1", "is_active": true, "locks": [], "risk_level": 0, "roles": ["reader"],
+		}},
+	},
+	"sessions": {"s-1": {
+		"user": "u-1", "outcome": "allow", "level": 3, "tier": 3, "roles": ["reader", "writer"],
+		"required_acr": "",
+	}},
+	"resources": {"report": {
+		"r-1": {"classification": "internal", "owner": "", "properties": {}},
+		"r-2": {"classification": "confidential", "owner": "", "properties": {}},
+		"r-3": {"classification": "restricted", "owner": "", "properties": {}},
+		"r-4": {"classification": "public", "owner": "", "properties": {}},
+		"r-5": {"classification": "internal", "owner": "u-1", "properties": {}},
+	}},
+	"roles": {
+		"reader": [{"type": "report", "action": "read"}],
+		"writer": [{"type": "*", "action": "*"}],
+	},
+}
+
+on(changes, facts) := d if {
+	i := json.patch(object.union(known, {"evaluations": [json.patch(asked, changes)]}), facts)
+	d := authzen.decisions[0] with input as i
+}
+
+answer(changes) := on(changes, [])
+
+set_to(path, value) := {"op": "add", "path": path, "value": value}
+
+session := set_to("/context/sid", "s-1")
+
+resource(id) := set_to("/resource/id", id)
+
+action(name) := set_to("/action/name", name)
+
+alice := "/subjects/user/alice@acme.example"
+
+test_a_permission_of_a_role_allows if answer([]).decision == true
+
+test_another_action_is_denied if {
+	d := answer([action("write")])
+	d.decision == false
+	d.reasons == ["permission_missing"]
+}
+
+test_another_type_is_denied if answer([set_to("/resource/type", "invoice")]).decision == false
+
+test_roles_of_the_named_session_count if answer([action("write"), session]).decision == true
+
+test_an_unknown_session_is_denied if {
+	answer([set_to("/context/sid", "s-2")]).reasons == ["permission_missing", "session_unknown"]
+	answer([set_to("/context/sid", null)]).decision == false
+	answer([set_to("/context/sid", {"s": 1})]).decision == false
+}
+
+test_another_persons_session_is_denied if {
+	d := on([session], [set_to("/sessions/s-1/user", "u-2")])
+	"session_unknown" in d.reasons
+}
+
+test_a_session_that_is_refused_is_denied if {
+	every outcome in ["step_up", "deny", "revoke", "nonsense"] {
+		d := on([session], [set_to("/sessions/s-1/outcome", outcome)])
+		d.reasons == ["session_refused"]
+	}
+}
+
+test_step_up_says_what_would_help if {
+	d := on([session], [set_to("/sessions/s-1/outcome", "step_up"), set_to("/sessions/s-1/required_acr", "phr")])
+	d.context == {"acr_values": "phr"}
+}
+
+test_confidential_needs_a_session if answer([resource("r-2")]).reasons == ["session_needed"]
+
+test_confidential_in_a_good_session if answer([resource("r-2"), session]).decision == true
+
+test_confidential_needs_two_factors_and_a_device if {
+	d := on([resource("r-2"), session], [set_to("/sessions/s-1/level", 1), set_to("/sessions/s-1/tier", 1)])
+	d.reasons == ["device_trusted_too_little", "stronger_authentication_needed"]
+	d.context == {"acr_values": "aal2", "required_tier": 2}
+}
+
+test_restricted_needs_a_passkey if {
+	on([resource("r-3"), session], [set_to("/sessions/s-1/level", 2)]).reasons == ["stronger_authentication_needed"]
+	answer([resource("r-3"), session]).decision == true
+}
+
+test_restricted_is_for_people if {
+	workload := set_to("/subject", {"type": "client", "id": "nightly", "properties": {}})
+	answer([workload]).decision == true
+	answer([workload, resource("r-2")]).decision == true
+	answer([workload, resource("r-3")]).reasons == ["person_needed"]
+}
+
+test_public_is_for_everybody_to_read if {
+	nobody := set_to(sprintf("%s/roles", [alice]), [])
+	on([resource("r-4")], [nobody]).decision == true
+	on([resource("r-4"), action("delete")], [nobody]).decision == false
+	on([resource("r-1")], [nobody]).decision == false
+}
+
+test_owners_decide_about_what_is_theirs if {
+	answer([resource("r-5"), action("delete")]).decision == true
+}
+
+test_an_unregistered_resource_is_internal if answer([resource("r-9")]).decision == true
+
+test_an_unknown_classification_is_denied if {
+	d := on([], [set_to("/resources/report/r-1/classification", "secret")])
+	d.reasons == ["classification_unknown"]
+}
+
+test_an_unknown_subject_is_denied if answer([set_to("/subject/id", "mallory")]).reasons == ["subject_unknown"]
+
+test_what_stops_a_subject if {
+	on([], [set_to(sprintf("%s/is_active", [alice]), false)]).reasons == ["subject_inactive"]
+	on([], [set_to(sprintf("%s/locks", [alice]), ["user"])]).reasons == ["subject_locked"]
+	on([], [set_to(sprintf("%s/risk_level", [alice]), 3)]).reasons == ["account_at_risk"]
+	on([], [set_to("/organisation_is_active", false)]).reasons == ["organisation_inactive"]
+}
+
+test_risk_is_the_sessions_to_judge if {
+	on([session], [set_to(sprintf("%s/risk_level", [alice]), 3)]).decision == true
+}
+
+test_a_missing_fact_is_denied if {
+	every path in ["is_active", "locks", "risk_level", "roles"] {
+		d := on([], [{"op": "remove", "path": sprintf("%s/%s", [alice, path])}])
+		d.decision == false
+	}
+	on([], [{"op": "remove", "path": "/organisation_is_active"}]).decision == false
+}
+
+test_each_question_has_its_answer_at_its_place if {
+	d := authzen.decisions with input as object.union(known, {"evaluations": [
+		asked, json.patch(asked, [action("write")]), {}, asked,
+	]})
+	[one.decision | some one in d] == [true, false, false, true]
+}
