@@ -247,8 +247,10 @@ class LockAdmin(ScopedAdmin):
 
 @admin.register(RoleAssignment)
 class RoleAssignmentAdmin(ScopedAdmin):
-    list_display = ("user", "role", "organisation", "starts_at", "ends_at", "ended_at")
-    list_filter = ("role",)
+    list_display = (
+        "user", "role", "organisation", "starts_at", "ends_at", "ended_at", "grant_id",
+    )  # fmt: skip
+    list_filter = ("role", ("grant_id", admin.EmptyFieldListFilter))
     search_fields = ("user__email", "role__name")
     ordering = ("-starts_at",)
     fields = ("user", "role", "starts_at", "ends_at")

@@ -199,9 +199,19 @@ class RoleAssignmentQuerySet(models.QuerySet["RoleAssignment"]):
         """Those that hold at `now`: begun, not ended. Half-open: [starts_at, ends_at)."""
         return self.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now, ended_at=None)
 
+    def standing(self) -> "RoleAssignmentQuerySet":
+        """Those that no grant made: what counts where rights are given."""
+        return self.filter(grant_id=None)
+
 
 class RoleAssignment(ScopedModel):
-    """A standing role of a user. ends_at: when it stops by itself; ended_at: when noted."""
+    """A role of a user. ends_at: when it stops by itself; ended_at: when noted.
+
+    **Elevated** where a grant made it (grant_id), else **standing**. An elevated one has an end,
+    and may count in one login session, on one device or from one address only; required_acr and
+    required_tier are what the grant asks of them beyond the role. It counts only while each of its
+    conditions (`AssignmentCondition`) holds, and not while it is suspended.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
@@ -210,6 +220,15 @@ class RoleAssignment(ScopedModel):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    grant_id = models.UUIDField(null=True, editable=False)
+    session_id = models.UUIDField(null=True, editable=False)
+    device_id = models.UUIDField(null=True, editable=False)
+    address = models.GenericIPAddressField(null=True, editable=False)
+    required_acr = models.CharField(max_length=8, blank=True, choices=REQUIRED_ACR, editable=False)
+    required_tier = models.PositiveSmallIntegerField(
+        choices=REQUIRED_TIER, default=0, editable=False
+    )
+    suspended_at = models.DateTimeField(null=True, editable=False)
 
     unscoped = models.Manager.from_queryset(RoleAssignmentQuerySet)()  # type: ignore[misc]
 
@@ -217,12 +236,58 @@ class RoleAssignment(ScopedModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["user", "role"],
-                condition=Q(ended_at=None),
-                name="accounts_one_open_assignment",
+                condition=Q(ended_at=None, grant_id=None),
+                name="accounts_one_standing_assignment",
+            ),
+            models.UniqueConstraint(fields=["grant_id", "role"], name="accounts_one_elevation"),
+            models.UniqueConstraint(
+                fields=["id", "organisation"], name="accounts_assignment_organisation"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    grant_id=None,
+                    session_id=None,
+                    device_id=None,
+                    address=None,
+                    required_acr="",
+                    required_tier=0,
+                    suspended_at=None,
+                )
+                | Q(grant_id__isnull=False, ends_at__isnull=False),
+                name="accounts_assignment_elevated",
             ),
             models.CheckConstraint(
                 condition=Q(ends_at=None) | Q(ends_at__gt=F("starts_at")),
                 name="accounts_assignment_period",
+            ),
+        ]
+        indexes = [
+            models.Index(  # how every use of a session finds them; the standing ones by the first
+                fields=["user"],
+                condition=Q(ended_at=None, ends_at__isnull=False),
+                name="accounts_dated_assignments",
+            ),
+        ]
+
+
+class AssignmentCondition(ScopedModel):
+    """What an elevated role hangs on: it counts only while this person is active and not locked.
+
+    Where a group or a role is named, only while the person is in it, or holds it without a grant.
+    Plain ids, since what is deleted meanwhile has to fail the condition, not to take it along.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    assignment = models.ForeignKey(RoleAssignment, models.CASCADE, related_name="conditions")
+    user_id = models.UUIDField()
+    group_id = models.UUIDField(null=True)
+    role_id = models.UUIDField(null=True)
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(group_id=None) | Q(role_id=None), name="accounts_condition_of_one_kind"
             ),
         ]
 
@@ -235,6 +300,7 @@ class LockTarget(models.TextChoices):
     SESSION = "session"
     ADDRESS = "address"
     CREDENTIAL = "credential"
+    GRANT = "grant"
 
 
 class LockQuerySet(models.QuerySet["Lock"]):

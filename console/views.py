@@ -13,6 +13,7 @@ from console import reading
 from core import clock
 from idp.backchannel import waiting_for
 from idp.flows import connected_applications
+from sessions.current import current_session_id
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -33,7 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
         {
             "strength": verdict.strength,
             "next_step": verdict.next_step,
-            "roles": held_roles(user=user, now=now),
+            "roles": held_roles(user=user, now=now, session_id=current_session_id.get()),
             "applications": connected_applications(user, now=now),
             "authentication_requests": waiting_for(user).count(),
             "session_count": reading.live_sessions_of(user, now=now).count(),

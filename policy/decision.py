@@ -48,12 +48,6 @@ class Decision:
             return scope
         return " ".join(word for word in scope.split() if word not in self.withheld_scopes)
 
-    def roles_of(self, roles: tuple[str, ...]) -> tuple[str, ...]:
-        """What is left of roles."""
-        if not self.withheld_roles:
-            return roles
-        return tuple(role for role in roles if role not in self.withheld_roles)
-
     @classmethod
     def denied(cls, reason: str, revision: str) -> "Decision":
         return cls(Outcome.DENY, (reason,), revision, new_id())

@@ -17,6 +17,7 @@ from django.db import connection, transaction
 
 from accounts.locks import is_locked, locks_on
 from accounts.models import LockTarget, User
+from accounts.rights import counts
 from audit.events import Event
 from audit.recorder import record, request_address
 from core import clock
@@ -39,6 +40,7 @@ from policy.facts import (
 from risk.levels import RiskLevel
 from sessions import flows
 from sessions.models import EndReason, LoginSession
+from sessions.rights import rights_of
 
 # Aliases: s = login session, u = user, o = organisation; b, d = browser, and the machine that it
 # runs on; k = what is known against the account; c = the client that asks: its `client_id`.
@@ -69,8 +71,12 @@ FACT_COLUMNS = f"""
   (s.address <> {_FROM_ADDRESS}) IS TRUE AS address_has_changed,
   {_LOCKS} AS locks,
   COALESCE(live.role_level, 0) AS role_level, live.roles, live.role_tiers,
+  dated.roles AS dated_roles, dated.levels AS dated_levels, dated.tiers AS dated_tiers,
+  dated.ends AS dated_ends, dated.grants AS dated_grants,
   {NOW} AS now
 """
+# A role that is locked is nobody's. `dated`: roles with an end, standing or elevated.
+_ROLE_LOCKED = is_locked(LockTarget.ROLE, "CAST(r.id AS text)", organisation="o.id")
 _ACR_VALUES = f"ARRAY[{', '.join(repr(acr) for acr in ACR_VALUES)}]"
 FACT_JOINS = f"""
   JOIN accounts_user u ON u.id = s.user_id
@@ -83,16 +89,25 @@ FACT_JOINS = f"""
            array_agg(r.name ORDER BY r.name) AS roles,
            array_agg(r.required_tier ORDER BY r.name) AS role_tiers
       FROM accounts_role r
-     WHERE NOT {is_locked(LockTarget.ROLE, "CAST(r.id AS text)", organisation="o.id")}
+     WHERE NOT {_ROLE_LOCKED}
        AND r.id IN (
        SELECT ra.role_id FROM accounts_roleassignment ra
-        WHERE ra.user_id = u.id AND ra.ended_at IS NULL
-          AND ra.starts_at <= {NOW}
-          AND (ra.ends_at IS NULL OR ra.ends_at > {NOW})
+        WHERE ra.user_id = u.id AND ra.grant_id IS NULL AND ra.ended_at IS NULL
+          AND ra.ends_at IS NULL AND ra.starts_at <= {NOW}
        UNION ALL
        SELECT gr.role_id FROM accounts_groupmember gm
          JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
         WHERE gm.user_id = u.id)) live
+  CROSS JOIN LATERAL (
+    SELECT array_agg(r.name) AS roles, array_agg(ra.ends_at) AS ends,
+           array_agg(CAST(ra.grant_id AS text)) AS grants,
+           array_agg(greatest(r.required_tier, ra.required_tier)) AS tiers,
+           array_agg(greatest(array_position({_ACR_VALUES}, r.required_acr),
+                              array_position({_ACR_VALUES}, ra.required_acr)) - 1) AS levels
+      FROM accounts_roleassignment ra JOIN accounts_role r ON r.id = ra.role_id
+     WHERE ra.user_id = u.id AND ra.ended_at IS NULL AND ra.ends_at IS NOT NULL
+       AND {counts("ra", session="s.id", device="d.id", address="s.address", organisation="o.id")}
+       AND NOT {_ROLE_LOCKED}) dated
 """
 COLLECT = f"""
 SELECT {FACT_COLUMNS} FROM idp_sessions_loginsession s
@@ -176,6 +191,7 @@ def judge(row: Mapping[str, Any], *, trigger: Trigger, resource: Resource = ANYT
 def facts_of(row: Mapping[str, Any], trigger: Trigger, resource: Resource) -> Facts:
     now: datetime = row["now"]
     idle: timedelta = settings.SESSION_IDLE_LIFETIME
+    rights = rights_of(row)
     return Facts(
         trigger=trigger,
         organisation_is_active=row["organisation_is_active"],
@@ -199,8 +215,8 @@ def facts_of(row: Mapping[str, Any], trigger: Trigger, resource: Resource) -> Fa
         risk=_risk_of(row),
         network=NetworkFacts(has_changed=row["address_has_changed"]),
         locks=tuple(row["locks"]),
-        role_level=row["role_level"],
-        role_tiers=_role_tiers(row),
+        role_level=rights.level,
+        role_tiers=rights.tiers,
         binding_is_required=settings.SESSION_BINDING == "required",
         resource=ResourceFacts(
             client_is_active=resource.client_is_active,
@@ -239,13 +255,6 @@ def _device_of(row: Mapping[str, Any], now: datetime) -> DeviceFacts:
         tier=row["device_tier"],
         posture_age=-1 if reported_at is None else _seconds(now - reported_at),
     )
-
-
-def _role_tiers(row: Mapping[str, Any]) -> dict[str, int]:
-    tiers = row["role_tiers"]
-    if not tiers:
-        return {}
-    return {name: tier for name, tier in zip(row["roles"], tiers, strict=True) if tier}
 
 
 def _seconds(duration: timedelta) -> int:

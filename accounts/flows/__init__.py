@@ -10,6 +10,16 @@ from accounts.flows.credentials import (
     rotate_security_stamp,
     unlock_account,
 )
+from accounts.flows.elevation import (
+    Bounds,
+    Condition,
+    elevate,
+    end_elevation,
+    move_elevation_end,
+    resume_elevation,
+    standing_roles,
+    suspend_elevation,
+)
 from accounts.flows.invitations import accept_invitation, find_invitation, invite
 from accounts.flows.locks import (
     canonical,
@@ -50,6 +60,8 @@ from accounts.flows.roles import (
 __all__ = [
     "ADDRESS_PARTS",
     "CLAIMS",
+    "Bounds",
+    "Condition",
     "accept_invitation",
     "add_group_member",
     "assign_role",
@@ -62,6 +74,8 @@ __all__ = [
     "deactivate_user",
     "deliver_due_mail",
     "discard_unverified",
+    "elevate",
+    "end_elevation",
     "end_role_assignment",
     "expire_due_role_assignments",
     "find_invitation",
@@ -75,6 +89,7 @@ __all__ = [
     "lift_by_recovery",
     "lift_lock",
     "make_administrator",
+    "move_elevation_end",
     "note_email_change",
     "note_registration",
     "note_repeated_sign_up",
@@ -84,7 +99,10 @@ __all__ = [
     "purge_unverified",
     "reactivate_user",
     "remove_group_member",
+    "resume_elevation",
     "rotate_security_stamp",
+    "standing_roles",
+    "suspend_elevation",
     "take_group_role",
     "unlock_account",
     "update_profile",

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, models, transaction
+from django.db.models import Q
 
 from accounts.models import Group, GroupMember, GroupRole, Organisation, Role, RoleAssignment, User
 from audit.events import Event
@@ -66,7 +68,7 @@ def assign_role(
     if ends_at is not None and ends_at <= starts_at:
         raise Refusal.invalid_request("A role must end after it starts.")
     over = RoleAssignment.unscoped.select_for_update().filter(
-        user=user, role=role, ended_at=None, ends_at__lte=clock.sql_now()
+        user=user, role=role, grant_id=None, ended_at=None, ends_at__lte=clock.sql_now()
     )
     for assignment in over:
         _expire(assignment, now)
@@ -89,7 +91,12 @@ def assign_role(
 def end_role_assignment(
     *, assignment: RoleAssignment, now: datetime, actor: models.Model | None = None
 ) -> bool:
-    """Take the role back now; returns whether this call did it."""
+    """Take a standing role back now; returns whether this call did it.
+
+    Refuses invalid_request for an elevated one: its grant has to end.
+    """
+    if assignment.grant_id is not None:
+        raise Refusal.invalid_request("This role is held by a grant. End the grant instead.")
     if not _end(assignment, now):
         return False
     _record(Event.ROLE_REVOKED, assignment.role, now, actor, subject=assignment.user)
@@ -97,7 +104,7 @@ def end_role_assignment(
 
 
 def expire_due_role_assignments(*, now: datetime, batch: int = 200) -> int:
-    """Write down which assignments time has ended; returns how many.
+    """Write down which standing assignments time has ended; returns how many.
 
     Nothing rests on it: an assignment past its end gives no right. Rows that another worker holds
     are skipped, so it may run doubled.
@@ -106,7 +113,8 @@ def expire_due_role_assignments(*, now: datetime, batch: int = 200) -> int:
     while True:
         with transaction.atomic():
             due = list(
-                RoleAssignment.unscoped.filter(ended_at=None, ends_at__lte=clock.sql_now())
+                RoleAssignment.unscoped.standing()
+                .filter(ended_at=None, ends_at__lte=clock.sql_now())
                 .order_by("ends_at")
                 .select_related("role", "user")
                 .select_for_update(skip_locked=True, of=("self",))[:batch]
@@ -176,18 +184,28 @@ def take_group_role(
         _record(Event.GROUP_ROLE_REMOVED, group, now, actor, subject=role)
 
 
-def held_roles(*, user: User, now: datetime) -> list[RoleAssignment]:
-    """Every role that the user holds at `now`, by name; a group's as an assignment without end."""
-    standing = list(RoleAssignment.unscoped.filter(user=user).live(now).select_related("role"))
-    known = {assignment.role_id for assignment in standing}
-    from_groups = [
+def held_roles(
+    *, user: User, now: datetime, session_id: UUID | None = None
+) -> list[RoleAssignment]:
+    """Every role that the user holds at `now`, by name; a group's as an assignment without end.
+
+    session_id: where the roles are asked for; those that a grant gave to another one are left out.
+    What a device or a condition has to say to an elevated role is evaluation's to ask.
+    """
+    here = Q(session_id=None) | Q(session_id=session_id)
+    live = RoleAssignment.unscoped.filter(here, user=user, suspended_at=None).live(now)
+    from_groups = (
         RoleAssignment(user=user, role=role, organisation_id=role.organisation_id, starts_at=now)
         for role in Role.objects.within_id(user.organisation_id)
         .filter(grouprole__group__groupmember__user=user)
-        .exclude(pk__in=known)
         .distinct()
-    ]
-    return sorted([*standing, *from_groups], key=lambda assignment: assignment.role.name)
+    )
+    longest: dict[UUID, RoleAssignment] = {}
+    for held in (*live.select_related("role").order_by("ends_at"), *from_groups):
+        before = longest.get(held.role_id)
+        if before is None or before.ends_at is not None:  # NULL, for ever, comes last
+            longest[held.role_id] = held
+    return sorted(longest.values(), key=lambda assignment: assignment.role.name)
 
 
 def _expire(assignment: RoleAssignment, now: datetime) -> None:

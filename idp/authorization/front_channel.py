@@ -106,7 +106,9 @@ def issue_tokens(
         nonce=params.nonce or "",
     )
     if words == {"id_token"}:  # there is no userinfo without an access token (Core §5.4)
-        person = standard_claims.of_row(row, standard_claims.names_of(params.scope))
+        person = standard_claims.of_row(
+            row, standard_claims.names_of(params.scope), roles=authorization.roles or ()
+        )
         authorization = replace(authorization, person={**person, **(authorization.person or {})})
     record(
         Event.TOKEN_ISSUED,

@@ -16,6 +16,7 @@ from idp.tokens.mint import token_type
 from idp.tokens.subject import subject_of
 from policy.facts import Trigger
 from sessions import evaluation
+from sessions.rights import rights_of
 
 
 def introspect(request: Request) -> Answer:
@@ -53,7 +54,7 @@ def _of_access_token(client: MachineClient, text: str) -> Mapping[str, Any]:
     told = {"active": True, "token_type": token_type(token_claims.get("cnf")), **token_claims}
     told["scope"] = decision.scope_of(token_claims["scope"])
     if "roles" in token_claims:
-        live = decision.roles_of(tuple(row["roles"] or ()))
+        live = rights_of(row).without(decision.withheld_roles).roles
         told["roles"] = [role for role in token_claims["roles"] if role in live]
     if "sid" in token_claims:
         told["username"] = row["email"]

@@ -14,6 +14,7 @@ from idp.tokens import claims
 from policy.decision import Decision, Outcome
 from policy.facts import Trigger
 from sessions import evaluation
+from sessions.rights import rights_of
 
 
 def row_behind(token_claims: dict[str, Any], caller: MachineClient | None = None) -> Row | None:
@@ -46,6 +47,8 @@ def judge(token_claims: dict[str, Any], row: Row, trigger: Trigger) -> Decision:
         return _MACHINE if row["client_is_active"] else _bad("client_inactive")
     if row["revoked_at"] is not None or row["family_expires_at"] <= row["now"]:
         return _bad("family_over")
+    if not claims.grants_of(token_claims) <= set(rights_of(row).grants.values()):
+        return _bad("grant_over")
     return evaluation.judge(row, trigger=trigger, resource=claims.resource_of(row))
 
 

@@ -8,6 +8,7 @@ from idp.machine.wire import NO_STORE, Answer, Request, json_answer
 from idp.registration.metadata import FAPI2
 from idp.tokens import claims, dpop, userinfo_answer, verify
 from policy.facts import Trigger
+from sessions.rights import rights_of
 
 
 def userinfo(request: Request) -> Answer:
@@ -33,7 +34,12 @@ def _userinfo(request: Request) -> Answer:
         raise Refusal.insufficient_scope("openid")
     is_fapi2 = row["security_profile"] == FAPI2
     presented.check_sender(request, shown, token_claims, is_fapi2=is_fapi2)
-    told = claims.userinfo(row, scopes, subject=token_claims["sub"])
+    told = claims.userinfo(
+        row,
+        scopes,
+        subject=token_claims["sub"],
+        roles=rights_of(row).without(decision.withheld_roles).roles,
+    )
     if row["userinfo_is_jwt"]:
         text = userinfo_answer.as_jwt(
             told, client_id=token_claims["client_id"], changed_at=row["client_changed_at"]

@@ -23,6 +23,7 @@ from policy.decision import Decision, Outcome
 from policy.facts import Trigger
 from sessions import evaluation
 from sessions.response import Subject, respond
+from sessions.rights import Rights, rights_of
 
 
 def judge(request: TokenRequest, client: MachineClient, row: Row, trigger: Trigger) -> Decision:
@@ -59,16 +60,19 @@ def authorize(
     asked, scope = scope, decision.scope_of(scope)
     if asked and not scope:
         raise Refused(Refusal.invalid_scope("This device is trusted too little for the scope."))
-    scopes, roles = scope.split(), None
-    if "roles" in scopes:
-        roles = decision.roles_of(tuple(row["roles"] or ()))
+    scopes, held = scope.split(), rights_of(row).without(decision.withheld_roles)
+    carried = held if "roles" in scopes else Rights()
+    person = _person(row, held.roles)
+    if "roles" in (person or ()):
+        carried = held
+    end = session_end(row)
     return Authorization(
         client_id=client.client_id,
         audience=client.audience,
         alg=client.signing_alg,
         scope=scope,
         now=row["now"],
-        ends_at=session_end(row),
+        ends_at=min(end, carried.ends_at or end),
         stem=row["family_id"],
         subject=subject_of(client, row["user_id"]),
         recipient=id_token_recipient(client) if "openid" in scopes else None,
@@ -77,23 +81,25 @@ def authorize(
         amr=tuple(row["amr"]),
         auth_time=row["auth_time"],
         nonce=nonce,
-        roles=roles,
+        roles=carried.roles if "roles" in scopes else None,
+        grants=carried.grant_ids,
+        grants_end_at=carried.grants_end_at,
         resource=wanted.resource,
         authorization_details=wanted.authorization_details,
         cnf=cnf,
-        person=_person(row),
+        person=person,
         is_listed=client.metadata.access_token_status_list,
     )
 
 
-def _person(row: Row) -> dict[str, Any] | None:
+def _person(row: Row, roles: tuple[str, ...]) -> dict[str, Any] | None:
     """What the `claims` parameter wants in the ID token; one more statement only where it does."""
     asked = row["terms"].get("claims", {}).get("id_token")
     if not asked:
         return None
     if "profile" not in row:
         row = {**row, **(database.one(FIND_PROFILE, {"user": row["user_id"]}) or {})}
-    return standard_claims.of_row(row, asked)
+    return standard_claims.of_row(row, asked, roles=roles)
 
 
 def record(

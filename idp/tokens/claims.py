@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,7 +34,8 @@ class Authorization:
     person: claims about the user that go into the ID token; never over a registered one.
     is_listed: whether the access token gets a place in a status list (`idp.tokens.status`).
     recipient: whom the ID token is encrypted to, if it is.
-    ends_at: no token outlives this (session, family and, later, elevated rights).
+    grants: the ids of those that elevated any of the roles; grants_end_at: the first end of them.
+    ends_at: no token outlives this (session, family, and the roles that it carries).
     """
 
     client_id: str
@@ -51,6 +52,8 @@ class Authorization:
     auth_time: datetime | None = None
     nonce: str = ""
     roles: tuple[str, ...] | None = None
+    grants: tuple[str, ...] = ()
+    grants_end_at: datetime | None = None
     organisation: str = ""
     resource: tuple[str, ...] = ()
     authorization_details: tuple[dict[str, Any], ...] = ()
@@ -63,6 +66,12 @@ class Authorization:
     @property
     def scopes(self) -> list[str]:
         return self.scope.split()
+
+
+def grants_of(token_claims: Mapping[str, Any]) -> set[str]:
+    """The grants that elevated what the token carries."""
+    named = token_claims.get("grant_id", [])
+    return {named} if isinstance(named, str) else set(named)
 
 
 def session_end(row: Row) -> datetime:
@@ -157,13 +166,16 @@ def logout_token(
     }
 
 
-def userinfo(row: Row, scopes: list[str], *, subject: str) -> dict[str, Any]:
-    """The claims that the scopes allow (OpenID Connect Core 1.0 §5.4). subject: the token's."""
+def userinfo(row: Row, scopes: list[str], *, subject: str, roles: Sequence[str]) -> dict[str, Any]:
+    """The claims that the scopes allow (OpenID Connect Core 1.0 §5.4). subject: the token's.
+
+    roles: what policy leaves of them.
+    """
     wanted = standard_claims.names_of(scopes)
     asked = row["terms"].get("claims")
     if asked:
         wanted += asked.get("userinfo", ())
-    return {"sub": subject, **standard_claims.of_row(row, wanted)}
+    return {"sub": subject, **standard_claims.of_row(row, wanted, roles=roles)}
 
 
 def acr_of(row: Row) -> str:
@@ -202,6 +214,10 @@ def _authentication(authorization: Authorization) -> dict[str, Any]:
         }
     if authorization.roles is not None:
         claims["roles"] = list(authorization.roles)
+    if authorization.grants_end_at is not None:
+        grants = authorization.grants
+        claims["grant_id"] = grants[0] if len(grants) == 1 else list(grants)
+        claims["grant_exp"] = _seconds(authorization.grants_end_at)
     return claims
 
 

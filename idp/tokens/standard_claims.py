@@ -4,7 +4,7 @@ What was never said is left out: a claim is neither "" nor null. `organisation` 
 own. What people say of themselves comes from their profile; only `email` was confirmed.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from core.prepared import Row
@@ -28,12 +28,16 @@ def names_of(scopes: Iterable[str]) -> list[str]:
     return [name for scope in dict.fromkeys(scopes) for name in NAMES_OF_SCOPE.get(scope, ())]
 
 
-def of_row(row: Row, names: Iterable[str]) -> dict[str, Any]:
+def of_row(row: Row, names: Iterable[str], *, roles: Sequence[str]) -> dict[str, Any]:
     """The claims of these names that the person has; names that we don't know are passed over.
 
     row: of a statement with `u.name`, `u.email`, the facts of a session and PROFILE_COLUMNS.
+    roles: what policy leaves of them.
     """
-    claims = {name: _READERS[name](row) for name in names if name in _READERS}
+    wanted = list(names)
+    claims = {name: _READERS[name](row) for name in wanted if name in _READERS}
+    if "roles" in wanted:
+        claims["roles"] = list(roles)
     return {name: value for name, value in claims.items() if value not in ("", None, {})}
 
 
@@ -58,6 +62,5 @@ _READERS: dict[str, Callable[[Row], Any]] = {
     "email": lambda row: row["email"],
     "email_verified": lambda row: row["email_verified"],
     "organisation": lambda row: row["organisation"],
-    "roles": lambda row: list(row["roles"] or ()),
     "updated_at": lambda row: int(row["profile_changed_at"].timestamp()),
 }

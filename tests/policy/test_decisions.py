@@ -256,7 +256,6 @@ def test_what_is_withheld_is_named():
 
     assert decision.withheld_roles == {"db-admin"}
     assert decision.withheld_scopes == {"db.write"}
-    assert decision.roles_of(("db-admin", "reader", "plain")) == ("reader", "plain")
     assert decision.scope_of("openid db.read db.write") == "openid db.read"
 
 

@@ -1,0 +1,116 @@
+"""Roles for a time, by a grant. What a grant is and who may have one is `access`'s to know."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import models, transaction
+
+from accounts.models import AssignmentCondition, GroupMember, Role, RoleAssignment, User
+from core import clock
+from core.errors import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What an elevation hangs on (`AssignmentCondition`): this person, in this group or role."""
+
+    user_id: UUID
+    group_id: UUID | None = None
+    role_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where an elevation counts, None for anywhere, and what it asks for there."""
+
+    session_id: UUID | None = None
+    device_id: UUID | None = None
+    address: str | None = None
+    required_acr: str = ""
+    required_tier: int = 0
+
+
+@transaction.atomic
+def elevate(
+    *,
+    grant_id: UUID,
+    user: User,
+    roles: Iterable[Role],
+    ends_at: datetime,
+    bounds: Bounds,
+    conditions: Iterable[Condition],
+    now: datetime,
+) -> list[RoleAssignment]:
+    """Let the user hold these roles from now on; the caller writes it down.
+
+    Refuses not_found across organisations, invalid_request without an end ahead. A grant elevates
+    once: a second time is an IntegrityError.
+    """
+    if ends_at <= now:
+        raise Refusal.invalid_request("A role must end after it starts.")
+    roles, conditions = list(roles), list(conditions)
+    if any(role.organisation_id != user.organisation_id for role in roles):
+        raise Refusal.not_found()
+    assignments = RoleAssignment.unscoped.bulk_create(
+        RoleAssignment(
+            organisation_id=user.organisation_id,
+            user=user,
+            role=role,
+            starts_at=now,
+            ends_at=ends_at,
+            grant_id=grant_id,
+            session_id=bounds.session_id,
+            device_id=bounds.device_id,
+            address=bounds.address,
+            required_acr=bounds.required_acr,
+            required_tier=bounds.required_tier,
+        )
+        for role in roles
+    )
+    AssignmentCondition.unscoped.bulk_create(
+        AssignmentCondition(
+            organisation_id=user.organisation_id,
+            assignment=assignment,
+            user_id=condition.user_id,
+            group_id=condition.group_id,
+            role_id=condition.role_id,
+        )
+        for assignment in assignments
+        for condition in conditions
+    )
+    return assignments
+
+
+def end_elevation(*, grant_id: UUID, now: datetime) -> int:
+    """Take the roles back; returns how many. What has ended stays ended."""
+    return _of_grant(grant_id).update(ended_at=now)
+
+
+def suspend_elevation(*, grant_id: UUID, now: datetime) -> int:
+    """Let the roles count no more until they are resumed; returns how many."""
+    return _of_grant(grant_id).filter(suspended_at=None).update(suspended_at=now)
+
+
+def resume_elevation(*, grant_id: UUID) -> int:
+    """Let the roles count again; returns how many. Their end has not moved."""
+    return _of_grant(grant_id).exclude(suspended_at=None).update(suspended_at=None)
+
+
+def move_elevation_end(*, grant_id: UUID, ends_at: datetime) -> int:
+    """Let the roles end at another time; returns how many. What is over does not begin again."""
+    return _of_grant(grant_id).filter(ends_at__gt=clock.sql_now()).update(ends_at=ends_at)
+
+
+def standing_roles(*, user: User, now: datetime) -> list[Role]:
+    """What the user holds without a grant, by name: all that counts where rights are given."""
+    own = RoleAssignment.unscoped.live(now).standing().filter(user=user).values("role_id")
+    groups = GroupMember.unscoped.filter(user=user).values("group_id")
+    everything = Role.objects.within_id(user.organisation_id)
+    held = everything.filter(pk__in=own) | everything.filter(grouprole__group_id__in=groups)
+    return list(held.distinct().order_by("name"))
+
+
+def _of_grant(grant_id: UUID) -> "models.QuerySet[RoleAssignment]":
+    return RoleAssignment.unscoped.filter(grant_id=grant_id, ended_at=None)

@@ -1,0 +1,81 @@
+"""Which roles a session carries, by hand-made rows of the facts."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sessions.rights import Rights, rights_of
+
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
+ONE, TWO = "0001", "0002"
+
+
+def found(
+    *dated: tuple[str, int, int, datetime, str | None], roles: tuple[str, ...] = (), level: int = 0
+) -> Rights:
+    """Rights of a row. dated: role, level, tier, end, grant."""
+    names, levels, tiers, ends, grants = zip(*dated, strict=True) if dated else [None] * 5
+    row: dict[str, Any] = {
+        "roles": list(roles) or None, "role_level": level, "role_tiers": [0 for _ in roles] or None,
+        "dated_roles": names, "dated_levels": levels, "dated_tiers": tiers, "dated_ends": ends,
+        "dated_grants": grants,
+    }  # fmt: skip
+    return rights_of(row)
+
+
+def at(minutes: int) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def test_nobody_has_none() -> None:
+    assert found() == Rights()
+
+
+def test_roles_without_an_end_never_end() -> None:
+    rights = found(roles=("reader",), level=1)
+
+    assert (rights.roles, rights.level, rights.ends_at) == (("reader",), 1, None)
+
+
+def test_an_elevated_role_stands_among_the_others_until_its_end() -> None:
+    rights = found(("db-admin", 3, 2, at(30), ONE), roles=("reader",))
+
+    assert rights.roles == ("db-admin", "reader")
+    assert (rights.level, rights.tiers) == (3, {"db-admin": 2})
+    assert (rights.ends_at, rights.grants_end_at, rights.grant_ids) == (at(30), at(30), (ONE,))
+
+
+def test_what_is_held_anyway_needs_no_grant() -> None:
+    rights = found(("reader", 4, 4, at(30), ONE), roles=("reader",))
+
+    assert (rights.roles, rights.level, rights.ends_at, rights.grants) == (("reader",), 0, None, {})
+
+
+def test_of_two_grants_of_one_role_the_longer_counts() -> None:
+    short, long = ("db-admin", 0, 1, at(10), ONE), ("db-admin", 0, 0, at(20), TWO)
+    for rights in (found(short, long), found(long, short)):
+        assert (rights.ends_at, rights.grant_ids, rights.tiers) == (at(20), (TWO,), {})
+
+
+def test_a_dated_role_without_a_grant_ends_but_is_not_elevated() -> None:
+    rights = found(("auditor", 0, 0, at(10), None))
+
+    assert (rights.ends_at, rights.grant_ids, rights.grants_end_at) == (at(10), (), None)
+
+
+def test_a_dated_role_that_lasts_longer_than_a_grant_takes_its_place() -> None:
+    granted, dated = ("auditor", 0, 0, at(10), ONE), ("auditor", 0, 0, at(20), None)
+    for rights in (found(granted, dated), found(dated, granted)):
+        assert (rights.ends_at, rights.grants) == (at(20), {})
+
+
+def test_what_is_withheld_bounds_nothing() -> None:
+    rights = found(("a", 0, 0, at(10), ONE), ("b", 0, 0, at(20), TWO)).without({"a"})
+
+    assert (rights.roles, rights.ends_at, rights.grant_ids) == (("b",), at(20), (TWO,))
+
+
+def test_the_first_of_several_ends_counts() -> None:
+    rights = found(("a", 0, 0, at(30), ONE), ("b", 0, 0, at(20), TWO), ("c", 0, 0, at(5), None))
+
+    assert (rights.ends_at, rights.grants_end_at) == (at(5), at(20))
+    assert rights.grant_ids == (ONE, TWO)
