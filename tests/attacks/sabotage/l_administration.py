@@ -1,10 +1,13 @@
 """Administration, devices, risk and policy (A141 to A159)."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from tests.attacks.sabotage.defence import (
     Defence,
+    Patch,
+    edit,
     in_the_highest_tier,
     replace,
     waved_through,
@@ -23,6 +26,12 @@ def writing_what_was_posted(original: Any, request: Any, response: Any) -> bool:
         flags = {name: value == "on" for name, value in posted.items() if name.startswith("is_")}
         User.unscoped.filter(pk=request.user.pk).update(**(posted | flags))
     return bool(original(request, response))
+
+
+def counted_without(condition: str, new: str = "") -> Callable[[Patch], None]:
+    """Leaves a part of `accounts.rights.counts` out where access tokens are looked up."""
+    places = ("idp.endpoints.standing", "idp.storage.tokens")
+    return lambda patch: edit(patch, "FIND_TOKEN", condition, *places, new=new)
 
 
 _answers: dict[str, Any] = {}
@@ -94,6 +103,29 @@ DEFENCES = {
         replace("policy.engine:decide", lambda _: waved_through()),
     ),
     "A147": Defence("each use is decided anew", wrap("policy.engine:decide", the_first_answer)),
+    "A151-claims": Defence(
+        "no token lives longer than the roles that it carries",
+        replace("sessions.rights:Rights.ends_at", property(lambda _: None)),
+    ),
+    "A151-token": Defence(
+        "a token that carries a grant is dead once the grant is",
+        replace("idp.tokens.claims:grants_of", lambda _: set()),
+    ),
+    "A151-conditions": Defence(
+        "a grant counts only while its approvers may approve",
+        counted_without("ac.assignment_id = ra.id", new="false"),
+    ),
+    "A151-suspended": Defence(
+        "a suspended grant does not count", counted_without("AND ra.suspended_at IS NULL")
+    ),
+    "A151-lock": Defence(
+        "a locked grant does not count",
+        counted_without("l.target_type = 'grant'", new="false"),
+    ),
+    "A151-device": Defence(
+        "a grant of one machine does not count on another",
+        counted_without("ra.device_id = d.id", new="true"),
+    ),
     "A152": Defence(
         "introspection tells which roles are live, not which the token names",
         wrap("idp.endpoints.introspection:_of_access_token", what_the_token_says),
