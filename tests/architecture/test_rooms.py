@@ -18,6 +18,7 @@ UNSCOPED = {
     "accounts/flows/credentials.py": "a user's own row, by its id",
     "accounts/flows/invitations.py": "a link is looked up by its digest",
     "accounts/flows/people.py": "signing up begins by an address alone",
+    "accounts/flows/elevation.py": "by the id of a grant, or of the person asked about",
     "accounts/flows/roles.py": "rows of a user or a group at hand, and the sweep over all",
     "accounts/management/commands/make_administrator.py": "a person names an address",
     "accounts/management/commands/unlock_account.py": "a person names an address",
