@@ -33,5 +33,10 @@ class AuditEvent(models.Model):
                 condition=models.Q(subject__startswith="accounts.User:"),
                 name="audit_by_person",
             ),
+            models.Index(
+                fields=["device_id", "-at"],
+                condition=models.Q(device_id__isnull=False),
+                name="audit_by_device",
+            ),
             BrinIndex(fields=["at"], name="audit_by_time"),
         ]

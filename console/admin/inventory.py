@@ -4,18 +4,30 @@ It stands here since `devices` knows no people, and so no administrators. Nothin
 itself.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ActionForm
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
 from accounts.admin import ScopedAdmin, act_on_each
+from accounts.models import User
+from audit.events import Event
+from audit.models import AuditEvent
+from audit.recorder import ref
 from console import trend
 from core import clock
+from core.errors import Refusal
 from devices import flows, shown
+from devices.flows.states import MAX_REASON_LENGTH
 from devices.models import Device, PostureReport, State, TierCount
 from devices.score import TOP_TIER
+
+MOST_EVENTS = 200
 
 
 class TierFilter(admin.SimpleListFilter):
@@ -37,8 +49,20 @@ class TierFilter(admin.SimpleListFilter):
         return reached.exclude(pk__in=above.values("pk"))
 
 
+class ReasonForm(ActionForm):
+    """What to do with the chosen devices, and why."""
+
+    reason = forms.CharField(
+        label="Reason",
+        required=False,
+        widget=forms.TextInput(attrs={"maxlength": MAX_REASON_LENGTH, "size": 40}),
+        help_text="Shown to its people. Revoking needs one.",
+    )
+
+
 @admin.register(Device)
 class DeviceAdmin(ScopedAdmin):
+    action_form = ReasonForm
     list_display = (
         "name", "people", "organisation", "platform", "state", "tier", "score", "reported_at",
     )  # fmt: skip
@@ -79,6 +103,26 @@ class DeviceAdmin(ScopedAdmin):
         context = {"shown": seen} | (extra_context or {})
         return super().change_view(request, object_id, form_url, context)
 
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """What became of a device, when, by whom and why, as audit has it; latest first."""
+        device = self.get_object(request, object_id)
+        if device is None or not self.has_view_permission(request, device):
+            raise Refusal.not_found()
+        return TemplateResponse(
+            request,
+            "admin/devices/device/history.html",
+            {
+                **self.admin_site.each_context(request),
+                "title": f"History of {device}",
+                "device": device,
+                "events": _history(device),
+                "opts": self.opts,
+            }
+            | (extra_context or {}),
+        )
+
     @admin.action(description="Let in: devices that wait for an administrator")
     def let_in(self, request: HttpRequest, chosen: QuerySet[Device]) -> None:
         act_on_each(self, request, chosen, lambda row: flows.approve(
@@ -88,7 +132,7 @@ class DeviceAdmin(ScopedAdmin):
     @admin.action(description="Suspend: not trusted until resumed")
     def suspend(self, request: HttpRequest, chosen: QuerySet[Device]) -> None:
         act_on_each(self, request, chosen, lambda row: flows.suspend(
-            device=row, actor=request.user, reason="", now=clock.now()
+            device=row, actor=request.user, reason=_reason(request), now=clock.now()
         ), "suspended")  # fmt: skip
 
     @admin.action(description="Resume: may earn trust again")
@@ -97,10 +141,10 @@ class DeviceAdmin(ScopedAdmin):
             device=row, actor=request.user, now=clock.now()
         ), "resumed")  # fmt: skip
 
-    @admin.action(description="Revoke: out of use for good")
+    @admin.action(description="Revoke: out of use for good (give a reason)")
     def revoke(self, request: HttpRequest, chosen: QuerySet[Device]) -> None:
         act_on_each(self, request, chosen, lambda row: flows.revoke(
-            device=row, actor=request.user, reason="", now=clock.now()
+            device=row, actor=request.user, reason=_reason(request), now=clock.now()
         ), "revoked")  # fmt: skip
 
     @admin.action(description="Retire: no longer used")
@@ -123,6 +167,34 @@ class PostureReportAdmin(ScopedAdmin):
         "device", "source", "evidence", "jti", "seq", "issued_at", "received_at", "score",
         "reported_tier", "tier", "score_version", "checks", "raw",
     )  # fmt: skip
+
+
+def _reason(request: HttpRequest) -> str:
+    return request.POST.get("reason", "")
+
+
+@dataclass(frozen=True)
+class Happened:
+    """One event of a device's history. who: an address, or what an event names instead."""
+
+    event: AuditEvent
+    who: str
+
+    @property
+    def why(self) -> str:
+        return str(self.event.facts.get("reason") or self.event.facts.get("cause") or "")
+
+
+def _history(device: Device) -> list[Happened]:
+    """Reports are left out: they stand in a list of their own."""
+    about = AuditEvent.objects.filter(device_id=device.pk, subject=ref(device))
+    reports = (Event.POSTURE_REPORTED, Event.POSTURE_REFUSED)
+    events = list(about.exclude(event__in=reports).order_by("-at", "-id")[:MOST_EVENTS])
+    label = f"{User._meta.label}:"  # noqa: SLF001 - as references are written
+    people = {event.actor.removeprefix(label) for event in events if event.actor.startswith(label)}
+    known = User.objects.within_id(device.organisation_id).filter(pk__in=people)
+    named = {ref(user): user.email for user in known}
+    return [Happened(event, named.get(event.actor, event.actor)) for event in events]
 
 
 def _from(tier: int, now: Any) -> Q:

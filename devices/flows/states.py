@@ -39,7 +39,10 @@ def approve(*, device: Device, actor: Any, now: datetime) -> Device:
 
 
 def suspend(*, device: Device, actor: Any, reason: str, now: datetime) -> Device:
-    """Take a device's trust away until `resume`; refuses CONFLICT unless it is enrolled."""
+    """Take a device's trust away until `resume`; refuses CONFLICT unless it is enrolled.
+
+    reason: shown to its people, and kept in audit; may be empty.
+    """
     return _change(
         device,
         State.SUSPENDED,
@@ -79,7 +82,12 @@ def report_lost(
 
 
 def revoke(*, device: Device, actor: Any, reason: str, now: datetime) -> Device:
-    """An administrator puts it out of use for good; refuses CONFLICT once it is out."""
+    """An administrator puts it out of use for good; refuses CONFLICT once it is out.
+
+    reason: as for `suspend`, but somebody has to give one. Refuses INVALID_REQUEST without it.
+    """
+    if not reason.strip():
+        raise Refusal.invalid_request("Say why: a device that is revoked never comes back.")
     return _change(
         device,
         State.REVOKED,
@@ -139,6 +147,15 @@ def plain_name(name: str) -> str:
     return words
 
 
+def _plain_reason(reason: str) -> str:
+    words = " ".join(reason.split())
+    if len(words) > MAX_REASON_LENGTH or not words.isprintable():
+        raise Refusal.invalid_request(
+            f"A reason has up to {MAX_REASON_LENGTH} printable characters."
+        )
+    return words
+
+
 def tell_of_enrolment(device: Device, user: Any, *, now: datetime) -> None:
     """Once the enrolment is committed."""
     transaction.on_commit(
@@ -195,7 +212,7 @@ def _change(
     values: dict[str, Any] = {
         "state": state,
         "state_changed_at": now,
-        "state_reason": reason.strip()[:MAX_REASON_LENGTH],
+        "state_reason": _plain_reason(reason),
         "score": 0,
         "tier_ends_at": [],
         "reported_tier_ends_at": [],

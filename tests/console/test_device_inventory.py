@@ -35,9 +35,10 @@ def administrator(client, approver):
     return client
 
 
-def act(browser, action, *devices):
+def act(browser, action, *devices, reason="it was sold"):
     chosen = [str(device.pk) for device in devices]
-    return browser.post(LIST, {"action": action, "_selected_action": chosen}, follow=True)
+    form = {"action": action, "_selected_action": chosen, "reason": reason}
+    return browser.post(LIST, form, follow=True)
 
 
 def test_the_list_holds_ones_own_organisation(administrator, devices):
@@ -108,6 +109,44 @@ def test_actions_go_through_the_flows(administrator, approver, devices, action, 
     assert Device.unscoped.get(pk=devices[who].pk).state == state
     written = AuditEvent.objects.get(event=event, subject=f"devices.Device:{devices[who].pk}")
     assert written.actor == f"accounts.User:{approver.user.pk}"
+
+
+def test_nothing_is_revoked_without_a_reason(administrator, devices):
+    page = act(administrator, "revoke", devices["good"], reason=" ").content.decode()
+
+    assert "Say why" in page
+    assert Device.unscoped.get(pk=devices["good"].pk).state == "enrolled"
+    assert not AuditEvent.objects.filter(event=Event.DEVICE_REVOKED).exists()
+
+
+@pytest.mark.parametrize("reason", ["x" * 201, "a\u202eb"], ids=["long", "turned"])
+def test_a_reason_is_one_plain_line(administrator, devices, reason):
+    page = act(administrator, "suspend", devices["good"], reason=reason).content.decode()
+
+    assert "A reason has up to 200 printable characters" in page
+    assert Device.unscoped.get(pk=devices["good"].pk).state == "enrolled"
+
+
+def test_the_reason_stands_in_audit_on_the_history_and_on_its_owners_page(
+    client, administrator, employee, devices
+):
+    act(administrator, "suspend", devices["good"], reason="  it acts  up ")
+
+    written = AuditEvent.objects.get(event=Event.DEVICE_SUSPENDED)
+    assert written.facts["reason"] == "it acts up"
+    history = administrator.get(f"{LIST}{devices['good'].pk}/history/").content.decode()
+    assert "it acts up" in history
+    assert "enrolled → suspended" in history
+    assert "bob@acme.example" in history
+    owner = type(client)()
+    cast.sign_in(owner, employee)
+    assert "it acts up" in owner.get(f"/devices/{devices['good'].pk}/").content.decode()
+
+
+def test_the_history_of_another_organisations_device_is_out_of_reach(administrator, devices):
+    answer = administrator.get(f"{LIST}{devices['theirs'].pk}/history/")
+
+    assert answer.status_code == 404
 
 
 def test_a_suspended_device_is_resumed(administrator, devices):

@@ -405,7 +405,7 @@ class TestPolling:
     def test_a_device_that_is_out_is_told(self, client, machine, person, approver, now):
         asked = machine.ask(client).json()
         decide(person, asked["user_code"])
-        flows.revoke(device=Device.unscoped.get(), actor=approver.user, reason="", now=now)
+        flows.revoke(device=Device.unscoped.get(), actor=approver.user, reason="sold", now=now)
 
         answer = machine.poll(client, asked["enrolment_id"], proof=machine.proof(iat=seconds() + 1))
 
