@@ -26,8 +26,10 @@ from accounts.models import (
     Lock,
     LockTarget,
     Organisation,
+    Resource,
     Role,
     RoleAssignment,
+    RolePermission,
     User,
 )
 from core import clock
@@ -161,15 +163,52 @@ class InvitationAdmin(ScopedAdmin):
         obj.__dict__.update(saved.__dict__)
 
 
+class _ScopedInline(admin.TabularInline):  # type: ignore[type-arg]
+    extra = 1
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        choices: QuerySet[Any] = db_field.related_model._default_manager.all()  # noqa: SLF001
+        kwargs["queryset"] = _within_reach(choices, request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return _is_administrator(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return _is_administrator(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return _is_administrator(request)
+
+
+class _PermissionInline(_ScopedInline):
+    model = RolePermission
+    fields = ("resource_type", "action")
+
+
 @admin.register(Role)
 class RoleAdmin(ScopedAdmin):
     list_display = ("name", "organisation", "required_acr", "required_tier", "description")
     search_fields = ("name",)
     ordering = ("name",)
     may_add = may_change = True
+    inlines = (_PermissionInline,)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
         return ("name",) if obj is not None else ()
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:  # noqa: FBT001, ARG002
+        added = formset.save(commit=False)
+        common: dict[str, Any] = {"now": clock.now(), "actor": _actor(request)}
+        for row in formset.deleted_objects:
+            flows.take_permission(permission=row, **common)
+        for row in added:
+            flows.give_permission(
+                role=form.instance, resource_type=row.resource_type, action=row.action, **common
+            )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
         if change:
@@ -192,6 +231,48 @@ class RoleAdmin(ScopedAdmin):
             actor=_actor(request),
         )
         obj.__dict__.update(saved.__dict__)
+
+
+@admin.register(Resource)
+class ResourceAdmin(ScopedAdmin):
+    list_display = ("type", "name", "organisation", "classification", "owner", "changed_at")
+    list_filter = ("classification", "type")
+    list_select_related = ("organisation", "owner")
+    search_fields = ("type", "name")
+    ordering = ("type", "name")
+    may_add = may_change = True
+    actions = ("remove",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        asked = ("type", "name", "classification", "owner", "properties")
+        user: Any = request.user
+        return ("organisation", *asked) if obj is None and user.is_superuser else asked
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
+        return ("type", "name") if obj is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+        said: dict[str, Any] = {
+            "classification": obj.classification,
+            "properties": obj.properties,
+            "owner": obj.owner,
+            "now": clock.now(),
+            "actor": _actor(request),
+        }
+        if change:
+            flows.update_resource(resource=obj, **said)
+            return
+        organisation = self.organisation_for(request, obj)
+        saved = flows.register_resource(
+            organisation=organisation, type=obj.type, name=obj.name, **said
+        )
+        obj.__dict__.update(saved.__dict__)
+
+    @admin.action(description="Forget: internal, and nobody's, from now on")
+    def remove(self, request: HttpRequest, chosen: QuerySet[Resource]) -> None:
+        act_on_each(self, request, chosen, lambda row: flows.remove_resource(
+            resource=row, now=clock.now(), actor=_actor(request)
+        ), "forgotten")  # fmt: skip
 
 
 @admin.register(Lock)
@@ -277,27 +358,6 @@ class RoleAssignmentAdmin(ScopedAdmin):
         act_on_each(self, request, chosen, lambda row: flows.end_role_assignment(
             assignment=row, now=clock.now(), actor=_actor(request)
         ), "taken back")  # fmt: skip
-
-
-class _ScopedInline(admin.TabularInline):  # type: ignore[type-arg]
-    extra = 1
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        choices: QuerySet[Any] = db_field.related_model._default_manager.all()  # noqa: SLF001
-        kwargs["queryset"] = _within_reach(choices, request)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return _is_administrator(request)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return _is_administrator(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return _is_administrator(request)
 
 
 class _MemberInline(_ScopedInline):

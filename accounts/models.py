@@ -445,3 +445,80 @@ class OutgoingMail(models.Model):
                 name="accounts_mail_due",
             )
         ]
+
+
+ANY = "*"
+
+
+class RolePermission(ScopedModel):
+    """What holders of a role may do. resource_type, action: words of applications, `*` for any."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    role = models.ForeignKey(Role, models.CASCADE, related_name="permissions")
+    resource_type = models.CharField(max_length=128)
+    action = models.CharField(max_length=128)
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["role", "resource_type", "action"], name="accounts_permission_once"
+            ),
+            models.CheckConstraint(
+                condition=~Q(resource_type="") & ~Q(action=""), name="accounts_permission_named"
+            ),
+        ]
+        indexes = [
+            models.Index(  # how a decision finds who may do what to a type
+                fields=["organisation", "resource_type"], name="accounts_permission_of_type"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.resource_type}"
+
+
+class Classification(models.TextChoices):
+    """How much harm it does in the wrong hands; `policies/authzen.rego` says what each asks for."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+    RESTRICTED = "restricted"
+
+
+class Resource(ScopedModel):
+    """Something that applications guard, as far as policy has to know of it.
+
+    type, name: the applications' own words; together they name it in its organisation.
+    properties: what else policy looks at. owner: who decides about it, if that is one person.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    type = models.CharField(max_length=128)
+    name = models.CharField(max_length=255)
+    classification = models.CharField(
+        max_length=16, choices=Classification.choices, default=Classification.INTERNAL
+    )
+    properties = models.JSONField(default=dict, blank=True)
+    owner = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta(ScopedModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "type", "name"], name="accounts_resource_name"
+            ),
+            models.CheckConstraint(
+                condition=Q(classification__in=Classification.values),
+                name="accounts_resource_classified",
+            ),
+            models.CheckConstraint(
+                condition=~Q(type="") & ~Q(name=""), name="accounts_resource_named"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.name}"

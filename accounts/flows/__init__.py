@@ -42,7 +42,14 @@ from accounts.flows.people import (
     purge_unverified,
     reactivate_user,
 )
+from accounts.flows.permissions import (
+    check_may_give,
+    give_permission,
+    held_permissions,
+    take_permission,
+)
 from accounts.flows.profiles import ADDRESS_PARTS, CLAIMS, profile_of, update_profile
+from accounts.flows.resources import register_resource, remove_resource, update_resource
 from accounts.flows.roles import (
     add_group_member,
     assign_role,
@@ -67,6 +74,7 @@ __all__ = [
     "assign_role",
     "canonical",
     "change_password",
+    "check_may_give",
     "create_group",
     "create_organisation",
     "create_role",
@@ -83,6 +91,8 @@ __all__ = [
     "find_target",
     "forget_password",
     "give_group_role",
+    "give_permission",
+    "held_permissions",
     "held_roles",
     "invite",
     "is_locked_out",
@@ -98,13 +108,17 @@ __all__ = [
     "purge_mail",
     "purge_unverified",
     "reactivate_user",
+    "register_resource",
     "remove_group_member",
+    "remove_resource",
     "resume_elevation",
     "rotate_security_stamp",
     "standing_roles",
     "suspend_elevation",
     "take_group_role",
+    "take_permission",
     "unlock_account",
     "update_profile",
+    "update_resource",
     "update_role",
 ]

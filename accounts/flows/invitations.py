@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from accounts import mail
 from accounts.flows.people import discard_unverified, note_registration
+from accounts.flows.permissions import check_may_give
 from accounts.flows.roles import assign_role
 from accounts.models import Invitation, Organisation, Role, User
 from audit.events import Event
@@ -33,13 +34,15 @@ def invite(
     """Write an invitation and mail its link; returns it with the link, which is not kept.
 
     Refuses not_found if role or inviter belong to another organisation, conflict if the
-    organisation has this person. Whether another organisation has them is not told: such an
-    invitation cannot be accepted.
+    organisation has this person, not_allowed if the role is not the inviter's to give. Whether
+    another organisation has them is not told: such an invitation cannot be accepted.
     """
     email = email.strip().lower()
     for row in (role, invited_by):
         if row is not None and row.organisation_id != organisation.id:
             raise Refusal.not_found()
+    if role is not None:
+        check_may_give(actor=invited_by, organisation_id=organisation.id, roles=[role], now=now)
     if User.objects.within(organisation).filter(email=email).exists():
         raise Refusal.conflict(f"{email} has an account already.")
     token = new_token()
@@ -117,13 +120,28 @@ def accept_invitation(*, token: str, name: str, password: str, now: datetime) ->
     except IntegrityError as error:
         raise Refusal.conflict("This address has an account already. Sign in with it.") from error
     note_registration(user=user, now=now, how="invitation")
-    if invitation.role is not None:
-        assign_role(user=user, role=invitation.role, now=now, actor=invitation.invited_by)
+    is_given = invitation.role is None or _give_role(user, invitation.role, invitation, now)
     record(
         Event.INVITATION_ACCEPTED,
         organisation_id=invitation.organisation_id,
         actor=user,
         subject=invitation,
         now=now,
+        role_is_withheld=not is_given,
     )
     return user
+
+
+def _give_role(user: User, role: Role, invitation: Invitation, now: datetime) -> bool:
+    """Give what was promised, unless who promised it may no longer: they may have left since."""
+    try:
+        check_may_give(
+            actor=invitation.invited_by,
+            organisation_id=invitation.organisation_id,
+            roles=[role],
+            now=now,
+        )
+    except Refusal:
+        return False
+    assign_role(user=user, role=role, now=now, actor=invitation.invited_by)
+    return True

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 
+from accounts.flows.permissions import check_may_give
 from accounts.models import Group, GroupMember, GroupRole, Organisation, Role, RoleAssignment, User
 from audit.events import Event
 from audit.recorder import record
@@ -60,10 +61,11 @@ def assign_role(
     """Give the user a standing role, from starts_at (now) until ends_at (open).
 
     Refuses not_found across organisations, conflict if the user holds the role already,
-    invalid_request if it would end before it starts.
+    invalid_request if it would end before it starts, not_allowed if it is not the actor's to give.
     """
     if user.organisation_id != role.organisation_id:
         raise Refusal.not_found()
+    check_may_give(actor=actor, organisation_id=role.organisation_id, roles=[role], now=now)
     starts_at = starts_at or now
     if ends_at is not None and ends_at <= starts_at:
         raise Refusal.invalid_request("A role must end after it starts.")
@@ -144,9 +146,15 @@ def create_group(
 def add_group_member(
     *, group: Group, user: User, now: datetime, actor: models.Model | None = None
 ) -> None:
-    """Put the user into the group, once. Refuses not_found across organisations."""
+    """Put the user into the group, once.
+
+    Refuses not_found across organisations, not_allowed if its roles are not the actor's to give.
+    """
     if group.organisation_id != user.organisation_id:
         raise Refusal.not_found()
+    check_may_give(
+        actor=actor, organisation_id=group.organisation_id, roles=group.roles.all(), now=now
+    )
     _, is_new = GroupMember.unscoped.get_or_create(
         group=group, user=user, defaults={"organisation_id": group.organisation_id}
     )
@@ -166,9 +174,13 @@ def remove_group_member(
 def give_group_role(
     *, group: Group, role: Role, now: datetime, actor: models.Model | None = None
 ) -> None:
-    """Let every member hold the role. Refuses not_found across organisations."""
+    """Let every member hold the role.
+
+    Refuses not_found across organisations, not_allowed if the role is not the actor's to give.
+    """
     if group.organisation_id != role.organisation_id:
         raise Refusal.not_found()
+    check_may_give(actor=actor, organisation_id=group.organisation_id, roles=[role], now=now)
     _, is_new = GroupRole.unscoped.get_or_create(
         group=group, role=role, defaults={"organisation_id": group.organisation_id}
     )

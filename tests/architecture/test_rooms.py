@@ -17,6 +17,7 @@ UNSCOPED = {
     "accounts/admin.py": "the administration of an installation, narrowed for staff of one",
     "accounts/flows/credentials.py": "a user's own row, by its id",
     "accounts/flows/invitations.py": "a link is looked up by its digest",
+    "accounts/flows/permissions.py": "rows of a role or a user at hand",
     "accounts/flows/people.py": "signing up begins by an address alone",
     "accounts/flows/elevation.py": "by the id of a grant, or of the person asked about",
     "accounts/flows/roles.py": "rows of a user or a group at hand, and the sweep over all",

@@ -82,6 +82,8 @@ GUARDED = {
     "accounts_group": "*",
     "accounts_groupmember": "*",
     "accounts_grouprole": "*",
+    "accounts_rolepermission": "*",
+    "accounts_resource": "*",
     "accounts_user_groups": "*",
     "accounts_user_user_permissions": "*",
     "idp_client": "*",

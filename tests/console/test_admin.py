@@ -14,6 +14,7 @@ from tests import cast
 from tests.cast import PASSWORD, Person
 
 INDEX = "/admin/"
+NO_PERMISSIONS = {"permissions-TOTAL_FORMS": "0", "permissions-INITIAL_FORMS": "0"}
 
 
 def act(browser: Browser, action: str, who: Person):
@@ -193,13 +194,15 @@ def test_roles_are_made_changed_given_and_taken_back(
     cast.sign_in(client, approver)
     client.post(
         reverse("admin:accounts_role_add"),
-        {"name": "auditor", "description": "Reads", "required_acr": "", "required_tier": "0"},
+        {"name": "auditor", "description": "Reads", "required_acr": "", "required_tier": "0"}
+        | NO_PERMISSIONS,
     )
     role = Role.unscoped.get()
     assert role.organisation == approver.user.organisation
     client.post(
         reverse("admin:accounts_role_change", args=[role.pk]),
-        {"description": "Reads everything", "required_acr": "aal2", "required_tier": "2"},
+        {"description": "Reads everything", "required_acr": "aal2", "required_tier": "2"}
+        | NO_PERMISSIONS,
     )
     role.refresh_from_db()
     assert (role.name, role.required_acr) == ("auditor", "aal2")

@@ -98,6 +98,19 @@ DEFENCES = {
         "an application decides nothing of ours about itself",
         replace("idp.dynamic_registration.document:KEPT_FROM_CLIENTS", set()),
     ),
+    "A143": Defence(
+        "nobody gives a right that they do not hold",
+        replace("accounts.flows.permissions:check_may_give", lambda **_: None),
+    ),
+    "A143-standing": Defence(
+        "who administers is read when they act",
+        wrap(
+            "accounts.flows.permissions:is_administrator",
+            lambda original, actor, organisation: (
+                getattr(actor, "is_staff", False) or original(actor, organisation)
+            ),
+        ),
+    ),
     "A145": Defence(
         "a policy that cannot answer denies",
         replace("policy.engine:decide", lambda _: waved_through()),
