@@ -27,8 +27,11 @@ EXPLAINED = {
     "email_verified": "the address was confirmed",
     "name": "your name",
     "jti": "this token's own name",
+    "roles": "what you may do",
+    "grant_id": "what gave you some of it, for a time",
+    "grant_exp": "when the first of that ends",
 }
-TIMES = {"exp", "iat", "auth_time", "updated_at", "nbf"}
+TIMES = {"exp", "iat", "auth_time", "updated_at", "nbf", "grant_exp"}
 
 
 def page(title: str, content: str) -> str:
@@ -86,6 +89,7 @@ def signed_in(session: BrowserSession, tokens: Tokens) -> str:
 <div><h1>Hello, {escape(name)}</h1>{subtitle}</div>
 {button("/sign-out", "Sign out", session)}
 </section>
+<p><a href="/database">The crew's database</a>, for whoever may look after it</p>
 <div class="pair">
 {access_token_card(session, tokens)}
 {refresh_token_card(session, tokens)}
@@ -100,6 +104,49 @@ it.</p>
 <h2>What userinfo says</h2>
 {userinfo(session)}
 </section>"""
+
+
+def database(tokens: Tokens, session: BrowserSession) -> str:
+    end = tokens.claims.get("grant_exp")
+    until = f"until {shown('grant_exp', end)}" if end else "without an end"
+    return page(
+        "The crew's database",
+        f"""<section class="hero">
+<h1>The crew's database</h1>
+<p>You may look after it {until}.</p>
+<p class="quiet">The tokens that say so end at that moment as well. After that this page asks
+again.</p>
+{button("/refresh", "Look again", session, leads_to="/database")}
+<p><a href="/">Go to the start page</a></p>
+</section>""",
+    )
+
+
+def role_missing(role: str, ask: str, session: BrowserSession) -> str:
+    return page(
+        "You need a role for this",
+        f"""<section class="hero">
+<h1>You need a role for this</h1>
+<p>Only people with the role <code>{escape(role)}</code> look after the database. You may ask for
+it, for a short while; somebody else then says yes or no.</p>
+<p><a class="main" href="{escape(ask)}">Ask for access</a></p>
+<p class="quiet">Have you got it since? Then new tokens will say so.</p>
+{button("/refresh", "Look again", session, leads_to="/database")}
+<p><a href="/">Go to the start page</a></p>
+</section>""",
+    )
+
+
+def proof_missing(session: BrowserSession) -> str:
+    return page(
+        "Prove that it is you",
+        f"""<section class="hero">
+<h1>Prove that it is you</h1>
+<p>For the database it has been too long since you showed who you are.</p>
+{button("/step-up", "Go on", session, kind="main")}
+<p><a href="/">Go to the start page</a></p>
+</section>""",
+    )
 
 
 def access_token_card(session: BrowserSession, tokens: Tokens) -> str:
@@ -166,9 +213,12 @@ def shown(name: str, value: object) -> str:
     return f"<code>{escape(text)}</code>"
 
 
-def button(path: str, label: str, session: BrowserSession, *, kind: str = "plain") -> str:
+def button(
+    path: str, label: str, session: BrowserSession, *, kind: str = "plain", leads_to: str = "/"
+) -> str:
     return f"""<form method="post" action="{path}">
 <input type="hidden" name="csrf_token" value="{escape(session.csrf_token)}">
+<input type="hidden" name="next" value="{escape(leads_to)}">
 <button class="{kind}" type="submit">{escape(label)}</button>
 </form>"""
 

@@ -62,6 +62,8 @@ class Pending:
     state: str
     nonce: str
     code_verifier: str = field(repr=False)
+    max_age: int | None = None
+    leads_to: str = "/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,11 @@ class Tokens:
     lifetime_seconds: int
     expires_at: float
     refreshed: int = 0
+
+    @property
+    def roles(self) -> list[str]:
+        """What the person may do, as of this token; none outlives it."""
+        return list(self.claims.get("roles", ()))
 
     @property
     def expires_in(self) -> int:
@@ -97,17 +104,25 @@ class RelyingParty:
         self._keys: KeySet | None = None
         self._tls = ssl.create_default_context()
 
-    def begin(self, *, prompt: str | None = None) -> tuple[str, Pending]:
+    def begin(
+        self, *, prompt: str | None = None, acr: str | None = None, max_age: int | None = None,
+        leads_to: str = "/",
+    ) -> tuple[str, Pending]:  # fmt: skip
         """The address to send the browser to, and what to remember meanwhile.
 
+        acr: how strongly the person has to prove who they are; max_age: how recently, in seconds.
+        leads_to: our own page for afterwards.
         Sources: RFC 6749 §4.1.1, RFC 7636 §4.3 (S256), OpenID Connect Core §3.1.2.1.
         """
         pending = Pending(
             state=secrets.token_urlsafe(32),
             nonce=secrets.token_urlsafe(32),
             code_verifier=secrets.token_urlsafe(64),
+            max_age=max_age,
+            leads_to=leads_to,
         )
-        extra = {"nonce": pending.nonce} | ({"prompt": prompt} if prompt else {})
+        wanted = {"nonce": pending.nonce, "prompt": prompt, "acr_values": acr, "max_age": max_age}
+        extra = {name: value for name, value in wanted.items() if value is not None}
         with self._client() as client:
             url, _ = client.create_authorization_url(
                 self.metadata()["authorization_endpoint"],
@@ -142,6 +157,8 @@ class RelyingParty:
                 code_verifier=pending.code_verifier,
             )
         claims = self._verify_id_token(granted, nonce=pending.nonce)
+        if pending.max_age is not None and not is_recent(claims, pending.max_age):
+            raise SignInError("That was too long ago", "Please prove again that it is you.")
         return self._tokens(granted, id_token=granted["id_token"], claims=claims)
 
     def refresh(self, tokens: Tokens) -> Tokens:
@@ -245,6 +262,11 @@ class RelyingParty:
         ):
             raise SignInError("This is no logout token", "Nothing ended.")
         return str(token.claims["sid"])
+
+    def access_request_url(self, entitlement: str) -> str:
+        """Where a person may ask for what they lack; the provider's page is filled in already."""
+        wanted = {"entitlement": entitlement, "client_id": self.settings.client_id}
+        return f"{self.settings.issuer}/access/request/?{urlencode(wanted)}"
 
     def metadata(self) -> dict[str, Any]:
         """The discovery document, fetched once (OpenID Connect Discovery §4)."""
@@ -363,6 +385,12 @@ class RelyingParty:
             return httpx.get(url, headers=headers, timeout=TIMEOUT_SECONDS, verify=self._tls)
         except httpx.HTTPError as error:
             raise unreachable(self.settings.issuer, str(error)) from error
+
+
+def is_recent(claims: Mapping[str, Any], max_age: int) -> bool:
+    """Whether the person proved to be there within so many seconds (Core §3.1.3.7, 13)."""
+    at = claims.get("auth_time")
+    return isinstance(at, int) and time.time() - at <= max_age + CLOCK_SKEW_SECONDS
 
 
 def at_hash(access_token: str) -> str:

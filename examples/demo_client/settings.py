@@ -21,7 +21,7 @@ class Settings:
     client_id: str
     client_secret: str
     port: int
-    scope: str = "openid profile email"
+    scope: str = "openid profile email roles"
 
     @property
     def origin(self) -> str:

@@ -20,6 +20,7 @@ from examples.demo_client.relying_party import (
     SessionOverError,
     SignInError,
     fingerprint,
+    is_recent,
 )
 from examples.demo_client.settings import Settings
 
@@ -33,6 +34,10 @@ CONTENT_TYPES = {
     ".svg": "image/svg+xml",
 }
 FORM_LIMIT_BYTES = 4096
+DATABASE_ROLE = "db-admin"
+DATABASE_ACR = "aal2"
+DATABASE_MAX_AGE_SECONDS = 900
+OWN_PAGES = {"/", "/database"}
 REASONS = {
     200: "OK", 303: "See Other", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden",
     404: "Not Found", 405: "Method Not Allowed", 502: "Bad Gateway", 503: "Service Unavailable",
@@ -68,6 +73,8 @@ class DemoClient:
             ("GET", "/"): self.home,
             ("POST", "/sign-in"): self.sign_in,
             ("GET", "/callback"): self.callback,
+            ("GET", "/database"): self.database,
+            ("POST", "/step-up"): self.step_up,
             ("POST", "/refresh"): self.refresh,
             ("POST", "/userinfo"): self.userinfo,
             ("POST", "/sign-out"): self.sign_out,
@@ -167,8 +174,42 @@ class DemoClient:
         with suppress(SignInError):  # A name to greet by; the ID token alone says who it is.
             session.userinfo = self.party.userinfo(tokens)
         return Answer(
-            status=303, location="/", cookie=self.sessions.put(session, instead_of=request.cookie)
+            status=303,
+            location=pending.leads_to if pending else "/",
+            cookie=self.sessions.put(session, instead_of=request.cookie),
         )
+
+    def database(self, request: Request) -> Answer:
+        """A page for whoever holds a role now, and has just proven to be there.
+
+        What is missing is said in the words of RFC 9470 as well, as an API would say it.
+        """
+        session = request.session
+        if session.tokens is not None and not session.tokens.expires_in:
+            self.refresh(request)
+        if session.tokens is None:
+            return Answer(status=303, location="/")
+        if DATABASE_ROLE not in session.tokens.roles:
+            ask = self.party.access_request_url(DATABASE_ROLE)
+            text = pages.role_missing(DATABASE_ROLE, ask, session)
+            challenge = 'Bearer error="insufficient_scope", scope="roles"'
+        elif not is_recent(session.tokens.claims, DATABASE_MAX_AGE_SECONDS):
+            text = pages.proof_missing(session)
+            challenge = (
+                'Bearer error="insufficient_user_authentication", '
+                f'acr_values="{DATABASE_ACR}", max_age="{DATABASE_MAX_AGE_SECONDS}"'
+            )
+        else:
+            return html(pages.database(session.tokens, session))
+        return html(text, status=403, headers={"WWW-Authenticate": challenge})
+
+    def step_up(self, request: Request) -> Answer:
+        """Ask the provider for a stronger or newer proof; the callback leads back here."""
+        url, pending = self.party.begin(
+            acr=DATABASE_ACR, max_age=DATABASE_MAX_AGE_SECONDS, leads_to="/database"
+        )
+        request.session.remember(pending)
+        return Answer(status=303, location=url)
 
     def refresh(self, request: Request) -> Answer:
         session = request.session
@@ -190,7 +231,8 @@ class DemoClient:
             )
         )
         session.notice = ("good", f"New tokens came: {changed}.")
-        return Answer(status=303, location="/")
+        leads_to = request.form.get("next", "/")
+        return Answer(status=303, location=leads_to if leads_to in OWN_PAGES else "/")
 
     def userinfo(self, request: Request) -> Answer:
         session = request.session

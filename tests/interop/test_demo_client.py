@@ -1,5 +1,6 @@
 """The demo client against the product: what it refuses, and the journey that it shows."""
 
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -167,7 +168,7 @@ def test_it_says_kindly_that_a_code_was_refused(browser: DemoBrowser, instance: 
     assert "Sign in again" in page
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/refresh", "/userinfo", "/sign-out"])
+@pytest.mark.parametrize("path", ["/sign-in", "/step-up", "/refresh", "/userinfo", "/sign-out"])
 def test_it_refuses_a_button_of_another_page(browser: DemoBrowser, path: str) -> None:
     browser.get("/")
 
@@ -176,7 +177,7 @@ def test_it_refuses_a_button_of_another_page(browser: DemoBrowser, path: str) ->
     assert browser.status == 403
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/refresh", "/userinfo", "/sign-out"])
+@pytest.mark.parametrize("path", ["/sign-in", "/step-up", "/refresh", "/userinfo", "/sign-out"])
 def test_it_changes_nothing_by_a_link(browser: DemoBrowser, path: str) -> None:
     browser.get(path)
 
@@ -297,3 +298,78 @@ def test_it_believes_no_unsigned_logout_token(browser: DemoBrowser) -> None:
     assert browser.status == 400
     browser._call("GET", "/backchannel-logout")
     assert browser.status == 405
+
+
+class TestThePageForARole:
+    """/database: for whoever holds the role in a live token, and was there lately."""
+
+    @pytest.fixture
+    def signed_in(self, browser: DemoBrowser) -> Any:
+        def enter(*, ends_in: float = 600, **claims: Any) -> BrowserSession:
+            known = {"sub": "alice", "auth_time": int(clock.now().timestamp()), **claims}
+            session = BrowserSession(
+                tokens=Tokens(
+                    access_token="a", refresh_token=None, id_token="i", claims=known,
+                    scope="openid roles", lifetime_seconds=900,
+                    expires_at=time.monotonic() + ends_in,
+                )
+            )  # fmt: skip
+            name = browser.application.sessions.put(session)
+            browser.cookie = f"demo_client_session={name}"
+            return session
+
+        return enter
+
+    def test_it_opens_for_the_role(self, browser: DemoBrowser, signed_in: Any) -> None:
+        signed_in(roles=["db-admin"], grant_exp=1795533080)
+
+        assert "24 November 2026" in browser.get("/database")
+        assert browser.status == 200
+
+    def test_without_the_role_it_says_where_to_ask(
+        self, browser: DemoBrowser, signed_in: Any
+    ) -> None:
+        signed_in(roles=["reader"])
+
+        page = browser.get("/database")
+
+        assert browser.status == 403
+        assert 'error="insufficient_scope"' in browser.headers["WWW-Authenticate"]
+        assert "/access/request/?entitlement=db-admin&amp;client_id=" in page
+
+    def test_after_a_while_it_asks_for_a_proof(self, browser: DemoBrowser, signed_in: Any) -> None:
+        """RFC 9470 §3: what is asked for is said in the challenge, and asked of the provider."""
+        signed_in(roles=["db-admin"], auth_time=int(clock.now().timestamp()) - 1000)
+
+        browser.get("/database")
+        assert browser.status == 403
+        assert browser.headers["WWW-Authenticate"] == (
+            'Bearer error="insufficient_user_authentication", acr_values="aal2", max_age="900"'
+        )
+
+        browser.press("/step-up")
+        asked = parse_qs(urlsplit(browser.headers["Location"]).query)
+        assert (asked["acr_values"], asked["max_age"]) == (["aal2"], ["900"])
+
+    def test_a_role_is_over_with_its_token(self, browser: DemoBrowser, signed_in: Any) -> None:
+        session = signed_in(roles=["db-admin"], ends_in=-1)
+
+        browser.get("/database")
+
+        assert (browser.status, session.tokens) == (303, None)
+
+    def test_nobody_sees_it_without_signing_in(self, browser: DemoBrowser) -> None:
+        browser.get("/database")
+
+        assert (browser.status, browser.headers["Location"]) == (303, "/")
+
+    def test_the_way_back_is_one_of_our_own_pages(
+        self, browser: DemoBrowser, signed_in: Any
+    ) -> None:
+        signed_in()
+        token = _hidden(browser.get("/"), "csrf_token")
+        form = urlencode({"csrf_token": token, "next": "//evil.example"})
+
+        browser._call("POST", "/refresh", form=form)
+
+        assert browser.headers["Location"] == "/"
