@@ -10,12 +10,15 @@ import binascii
 import json
 import os
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from policy.opa import OpaSettings
 
 PREFIX = "SALLYPORT_"
 # Read by the launcher, the clock and the test suite; no field of ours.
@@ -97,6 +100,23 @@ class Registration(BaseModel):
     software_statement_issuers: dict[str, dict[str, Any]] = {}
 
 
+class Policy(BaseModel):
+    """Who answers questions to policy.
+
+    opa_url: `http[s]://host[:port]`, plain http to loopback only in production. opa_bundle: the
+    name under which the server holds this installation's bundle; empty where its policy comes
+    from elsewhere.
+    """
+
+    engine: Literal["embedded", "opa"] = "embedded"
+    opa_url: str = ""
+    opa_bundle: str = Field(default="sallyport", pattern=r"^[A-Za-z0-9._/-]{0,100}$")
+    opa_token: SecretStr = SecretStr("")
+    opa_timeout: timedelta = Field(
+        default=timedelta(milliseconds=500), gt=timedelta(0), le=timedelta(seconds=2)
+    )
+
+
 class Devices(BaseModel):
     """Machines that people enrol.
 
@@ -154,6 +174,7 @@ class Environment(BaseSettings):
     session_binding: Literal["off", "preferred", "required"] = "preferred"
     mtls: Mtls = Mtls()
     policy_dir: Path = Path("policies")
+    policy: Policy = Policy()
     geo_database: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -164,6 +185,19 @@ class Environment(BaseSettings):
     @property
     def issuer(self) -> str:
         return self.base_url or f"http://localhost:{self.port}"
+
+    @property
+    def opa(self) -> OpaSettings | None:
+        """The server that answers questions to policy, if any."""
+        if self.policy.engine == "embedded":
+            return None
+        return OpaSettings(
+            url=self.policy.opa_url,
+            bundle=self.policy.opa_bundle,
+            token=self.policy.opa_token.get_secret_value(),
+            ca=self.outbound.ca,
+            timeout=self.policy.opa_timeout.total_seconds(),
+        )
 
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:
@@ -203,6 +237,7 @@ class Environment(BaseSettings):
         if urlsplit(self.base_url).path:
             faults.append(f"{PREFIX}BASE_URL must have no path and no trailing slash")
         faults += self._alias_faults()
+        faults += self._opa_faults()
         faults += _key_faults(self.key_encryption_keys.get_secret_value(), self.is_production)
         for name, schemes in URL_SCHEMES.items():
             value = getattr(self, name).get_secret_value()
@@ -222,6 +257,28 @@ class Environment(BaseSettings):
         if not self.mtls.header:
             faults.append(f"{name} needs {PREFIX}MTLS__HEADER")
         return faults
+
+    def _opa_faults(self) -> list[str]:
+        name = f"{PREFIX}POLICY__OPA_URL"
+        if self.policy.engine == "embedded":
+            return []
+        try:
+            url = urlsplit(self.policy.opa_url)
+            is_whole = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+        except ValueError:
+            is_whole = False
+        if not is_whole or "@" in url.netloc or url.path or url.query or url.fragment:
+            return [f"{name} must be http[s]://host[:port], without a path or trailing slash"]
+        if self.is_production and url.scheme == "http" and not _is_loopback(url.hostname or ""):
+            return [f"{name} must be https, unless the server is on this machine"]
+        return []
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def parse_keys(text: str) -> dict[str, bytes]:

@@ -49,7 +49,7 @@ def _keys() -> bool:
 
 
 def _policy() -> bool:
-    return engine.revision() != "none"
+    return engine.works()
 
 
 CHECKS: dict[str, Callable[[], bool]] = {

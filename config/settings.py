@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "core",
     "protection",
     "audit",
+    "policy",
     "devices",
     "risk",
     "accounts",
@@ -184,6 +185,7 @@ KEY_ENCRYPTION_KEYS = parse_keys(ENV.key_encryption_keys.get_secret_value())
 
 # --- policy -----------------------------------------------------------------------------------
 POLICY_DIR = ENV.policy_dir if ENV.policy_dir.is_absolute() else BASE_DIR / ENV.policy_dir
+POLICY_OPA = ENV.opa
 
 # --- devices ----------------------------------------------------------------------------------
 DEVICES_ENROLMENT_ACR = ENV.devices.enrolment_acr

@@ -2,5 +2,5 @@
 
 `engine.decide(facts)` asks the Rego bundle in `policies/` and answers a `Decision`. Fails closed:
 a missing fact, an undefined result or an error is a reason to deny, never to allow.
-No models and no Django: values only. Who collects facts and applies decisions lives above.
+What decides knows no Django: values only. Who collects facts and applies decisions lives above.
 """

@@ -13,10 +13,12 @@ from typing import Any
 
 import orjson
 
+from core.assurance import Level
 from policy import bundle
 from policy.decision import Decision
 from policy.evaluator import PolicyUnavailable
-from policy.facts import Facts
+from policy.facts import Facts, SessionFacts, Trigger, UserFacts
+from policy.opa import OpaServer, OpaSettings
 from policy.rego import RegoEvaluator
 from policy.response import Response, Signal
 
@@ -26,18 +28,48 @@ DECISION, RESPONSE = "sallyport/decision", "sallyport/response/actions"
 PATH = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)+")
 
 
+# What `works` asks about: nothing speaks against it, whatever the answer is.
+_SAMPLE = Facts(
+    trigger=Trigger.REFRESH,
+    organisation_is_active=True,
+    user=UserFacts(is_active=True, email_verified=True, stamp_matches=True),
+    session=SessionFacts(
+        is_ended=False, idle_remaining=60, absolute_remaining=60, level=Level.AAL2,
+        authentication_age=1,
+    ),
+)  # fmt: skip
+
+
 class _Engine:
+    """server: who answers in place of the embedded engine, where the settings say so."""
+
     evaluator: RegoEvaluator | None = None
+    server: OpaServer | None = None
 
 
-def configure(folder: Path) -> None:
+def configure(folder: Path, *, opa: OpaSettings | None = None) -> None:
     """Load the bundle; raises ValueError if there is none. Called once at start."""
     _Engine.evaluator = RegoEvaluator(bundle.load(folder))
+    _Engine.server = OpaServer(opa) if opa else None
 
 
 def revision() -> str:
-    """The revision of the active bundle, or "none"."""
-    return _Engine.evaluator.bundle.revision if _Engine.evaluator else "none"
+    """The revision of the active bundle; "none" without one, "external" where it is not ours."""
+    if _Engine.evaluator is None:
+        return "none"
+    if _Engine.server is not None and not _Engine.server.settings.bundle:
+        return "external"
+    return _Engine.evaluator.bundle.revision
+
+
+def works() -> bool:
+    """Whether policy answers a question in the expected form."""
+    try:
+        answer = evaluate(DECISION, _SAMPLE.document())
+    except PolicyUnavailable as failure:
+        logger.warning("policy does not work: %s", failure)
+        return False
+    return Decision.from_answer(answer, revision()).reasons != ("policy_undefined",)
 
 
 def decide(facts: Facts) -> Decision:
@@ -80,4 +112,23 @@ def evaluate(path: str, document: Mapping[str, Any]) -> Any:
         text = orjson.dumps(document)
     except TypeError as failure:
         raise PolicyUnavailable("the facts are no JSON") from failure
+    return _ask(evaluator, path, text)
+
+
+def _ask(evaluator: RegoEvaluator, path: str, text: bytes) -> Any:
+    """The server's answer, where there is one and it has the active revision.
+
+    One that follows the published bundle is a moment behind after each change. Then the embedded
+    engine answers, which has the active one: what was published counts at once.
+    """
+    server = _Engine.server
+    if server is None:
+        return evaluator.evaluate(path, text)
+    answer = server.ask(path, text)
+    wanted = evaluator.bundle.revision
+    if not server.settings.bundle or answer.revision == wanted:
+        return answer.value
+    if not answer.revision:
+        raise PolicyUnavailable(f"the OPA server holds no bundle {server.settings.bundle}")
+    logger.warning("the OPA server holds revision %s, and %s counts", answer.revision, wanted)
     return evaluator.evaluate(path, text)

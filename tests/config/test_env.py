@@ -296,6 +296,44 @@ class TestRefusals:
     def test_a_server_of_another_kind(self, faults, name, value, wanted):
         assert faults(TEST | {name: value}) == [f"sallyport: {name} must begin with {wanted}://"]
 
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "", "localhost:8181", "ftp://127.0.0.1", "http://127.0.0.1:8181/", "http://u:p@127.0.0.1",
+            "http://127.0.0.1:0", "http://127.0.0.1:x", "http://127.0.0.1?x", "http://[::1",
+        ],
+    )  # fmt: skip
+    def test_a_policy_server_without_a_plain_address(self, faults, url):
+        variables = TEST | {
+            "SALLYPORT_POLICY__ENGINE": "opa",
+            "SALLYPORT_POLICY__OPA_URL": url,
+        }
+
+        (fault,) = faults(variables)
+        assert fault.startswith(
+            "sallyport: SALLYPORT_POLICY__OPA_URL must be http[s]://host[:port]"
+        )
+
+    @pytest.mark.parametrize(
+        ("url", "is_safe"),
+        [
+            ("http://127.0.0.1:8181", True), ("http://localhost:8181", True),
+            ("http://[::1]:8181", True), ("https://opa.acme.example", True),
+            ("http://opa.acme.example", False), ("http://10.0.0.5:8181", False),
+        ],
+    )  # fmt: skip
+    def test_a_policy_server_over_plain_http_elsewhere(self, faults, read, url, is_safe):
+        variables = PRODUCTION | {
+            "SALLYPORT_POLICY__ENGINE": "opa",
+            "SALLYPORT_POLICY__OPA_URL": url,
+        }
+
+        if is_safe:
+            assert read(variables).opa.url == url
+        else:
+            (fault,) = faults(variables)
+            assert fault.startswith("sallyport: SALLYPORT_POLICY__OPA_URL must be https")
+
     def test_a_moved_clock_in_production(self, faults):
         assert faults(PRODUCTION | {"SALLYPORT_CLOCK_OFFSET_SECONDS": "60"}) == [
             "sallyport: SALLYPORT_CLOCK_OFFSET_SECONDS is for tests only"

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from core import outbound
+from core import exchange, outbound
 from core.outbound import OutboundError, fetch, is_open, post
 from tests.support.elsewhere import LOOPBACK, Elsewhere, authority
 
@@ -222,9 +222,9 @@ class TestTls:
         assert fetch(elsewhere.url(), accept=JSON).status == 404
 
     def test_the_authority_of_the_setting_comes_on_top_of_the_systems(self):
-        added = outbound._context(authority().pem).cert_store_stats()["x509_ca"]
+        added = exchange.tls_context(authority().pem).cert_store_stats()["x509_ca"]
 
-        assert added == outbound._context("").cert_store_stats()["x509_ca"] + 1
+        assert added == exchange.tls_context("").cert_store_stats()["x509_ca"] + 1
 
 
 class TestAddresses:

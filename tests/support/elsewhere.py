@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from core import outbound
+from core import exchange
 
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 KEY_USAGES = [
@@ -184,13 +184,13 @@ class Elsewhere:
 
 def answers_for_every_name(patch: pytest.MonkeyPatch, server: Elsewhere) -> None:
     """Whatever other name and port the product asks, it gets to this server."""
-    resolve, dial = socket.getaddrinfo, outbound._dial
+    resolve, dial = socket.getaddrinfo, exchange.dial
 
     def to_loopback(host: Any, *args: Any, **how: Any) -> Any:
         return resolve("127.0.0.1" if host == server.host else host, *args, **how)
 
     patch.setattr(socket, "getaddrinfo", to_loopback)
-    patch.setattr(outbound, "_dial", lambda at, _, deadline: dial(at, server.port, deadline))
+    patch.setattr(exchange, "dial", lambda at, _, deadline: dial(at, server.port, deadline))
 
 
 class _Quiet(ThreadingHTTPServer):

@@ -84,15 +84,15 @@ DEFENCES = {
         replace("idp.client_documents.document:_check_place", lambda *_: None),
         "attacks/test_a065_client_documents.py",
     ),
-    "A066": Defence("redirects are not followed", wrap("core.outbound:_read", following_redirects)),
+    "A066": Defence("redirects are not followed", wrap("core.exchange:_read", following_redirects)),
     "A066-logo": Defence(
         "nor where a logo is fetched",
-        wrap("core.outbound:_read", following_redirects),
+        wrap("core.exchange:_read", following_redirects),
         "attacks/test_a065_logos.py",
     ),
     "A066-document": Defence(
         "nor where a client document is fetched",
-        wrap("core.outbound:_read", following_redirects),
+        wrap("core.exchange:_read", following_redirects),
         "attacks/test_a065_client_documents.py",
     ),
     "A067": Defence(

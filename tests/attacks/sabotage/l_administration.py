@@ -37,10 +37,46 @@ def counted_without(condition: str, new: str = "") -> Callable[[Patch], None]:
 _answers: dict[str, Any] = {}
 
 
-def the_first_answer(original: Any, facts: Any) -> Any:
+def read_leniently(kind: Any, answer: Any, revision: str) -> Any:
+    """Takes what it knows out of an answer, and overlooks the rest."""
+    from core.assurance import Level
+    from core.ids import new_id
+    from policy.decision import Outcome
+
+    try:
+        outcome = Outcome(answer["outcome"])
+    except (TypeError, KeyError, ValueError):
+        return kind.denied("policy_undefined", revision)
+    level = Level(int(answer.get("required_level") or 0))
+    return kind(outcome, tuple(answer.get("reasons") or ()), revision, new_id(), level)
+
+
+def whatever_it_says(self: Any, response: Any) -> Any:
+    import json
+
+    from policy.opa import OpaAnswer
+
+    return OpaAnswer(json.loads(response.body)["result"], self.settings.bundle)
+
+
+def a_kept_one(self: Any) -> Any:
+    return getattr(self._local, "kept", (0, None))[1]
+
+
+def the_active_one(*_: Any) -> str:
+    from policy import engine
+
+    return engine.revision()
+
+
+def a_second_more(original: Any, deadline: float) -> Any:
+    return original(deadline + 1)
+
+
+def the_first_answer(original: Any, facts: Any, **how: Any) -> Any:
     """Keeps decisions by what was asked for and how strongly somebody has signed in."""
     key = f"{facts.trigger}:{facts.session.level}:{','.join(facts.role_tiers)}"
-    return _answers.setdefault(key, original(facts))
+    return _answers.setdefault(key, original(facts, **how))
 
 
 def what_the_token_says(original: Any, client: Any, text: str) -> Any:
@@ -113,7 +149,26 @@ DEFENCES = {
     ),
     "A145": Defence(
         "a policy that cannot answer denies",
-        replace("policy.engine:decide", lambda _: waved_through()),
+        replace("policy.engine:decide", lambda *_, **__: waved_through()),
+    ),
+    "A146": Defence(
+        "a policy server's answer has exactly the members that it should",
+        replace("policy.decision:Decision.from_answer", classmethod(read_leniently)),
+    ),
+    "A146-server": Defence(
+        "what a policy server says is read strictly",
+        replace("policy.opa:OpaServer._read", whatever_it_says),
+    ),
+    "A146-time": Defence(
+        "a policy server has half a second", wrap("core.exchange:left", a_second_more)
+    ),
+    "A146-connection": Defence(
+        "a connection over which something came by itself is not used again",
+        replace("policy.opa:OpaServer._kept", a_kept_one),
+    ),
+    "A146-revision": Defence(
+        "an answer by another revision than the active one does not count",
+        replace("policy.opa:_revision", the_active_one),
     ),
     "A147": Defence("each use is decided anew", wrap("policy.engine:decide", the_first_answer)),
     "A151-claims": Defence(

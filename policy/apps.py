@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+from django.conf import settings
+
+
+class PolicyConfig(AppConfig):
+    name = "policy"
+
+    def ready(self) -> None:
+        from policy import engine  # noqa: PLC0415 - after settings
+
+        engine.configure(settings.POLICY_DIR, opa=settings.POLICY_OPA)
