@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -41,16 +42,12 @@ def edit(patch: Patch, name: str, old: str, *places: str, new: str = "") -> None
 
 def replace(place: str, value: Any) -> Callable[[Patch], None]:
     """Put something else at `module:attribute`, and wherever else it was imported by name."""
-    name, _, attribute = place.partition(":")
 
     def remove(patch: Patch) -> None:
-        owner: Any = import_module(name)
-        *path, last = attribute.split(".")
-        for step in path:
-            owner = getattr(owner, step)
+        owner, last = _owner_of(place)
         original = getattr(owner, last)
         patch.setattr(owner, last, value)
-        if not path:
+        if isinstance(owner, ModuleType):
             for module in list(sys.modules.values()):
                 if getattr(module, last, None) is original:
                     patch.setattr(module, last, value)
@@ -60,13 +57,79 @@ def replace(place: str, value: Any) -> Callable[[Patch], None]:
 
 def wrap(place: str, around: Callable[..., Any]) -> Callable[[Patch], None]:
     """Put `around(original, …)` at `module:attribute`."""
-    name, _, attribute = place.partition(":")
 
     def remove(patch: Patch) -> None:
-        original = getattr(import_module(name), attribute)
+        owner, last = _owner_of(place)
+        original = getattr(owner, last)
         replace(place, lambda *args, **how: around(original, *args, **how))(patch)
 
     return remove
+
+
+def layers(*ways: Callable[[Patch], None]) -> Callable[[Patch], None]:
+    """Take away all the layers of one defence."""
+
+    def remove(patch: Patch) -> None:
+        for way in ways:
+            way(patch)
+
+    return remove
+
+
+def setting(name: str, value: Any) -> Callable[[Patch], None]:
+    """Give a setting of Django's another value."""
+
+    def remove(patch: Patch) -> None:
+        from django.conf import settings
+
+        assert hasattr(settings, name), f"{name} is gone: look at the sabotage again"
+        patch.setattr(settings, name, value)
+
+    return remove
+
+
+def rows_without(place: str, *conditions: str) -> Callable[[Patch], None]:
+    """Find rows of the model at `module:Model` whatever they say of these; "*" means every Q."""
+
+    def remove(patch: Patch) -> None:
+        owner, last = _owner_of(place)
+        rows = getattr(owner, last).objects
+        original = rows.filter
+
+        def careless(*args: Any, **asked: Any) -> Any:
+            kept = {name: value for name, value in asked.items() if name not in conditions}
+            return original(*(() if "*" in conditions else args), **kept)
+
+        patch.setattr(rows, "filter", careless)
+
+    return remove
+
+
+def beginning_with(arrange: Callable[[], None]) -> Callable[[Patch], None]:
+    """Arrange something in the database of each test, inside of its transaction."""
+
+    def remove(patch: Patch) -> None:
+        from django.test import TestCase
+
+        original = TestCase._fixture_setup
+
+        def set_up(case: Any) -> None:
+            original.__func__(case)
+            arrange()
+
+        patch.setattr(TestCase, "_fixture_setup", classmethod(set_up))
+
+    return remove
+
+
+def _owner_of(place: str) -> tuple[Any, str]:
+    """The module or class that holds the last name of `module:path`, and that name."""
+    name, _, attribute = place.partition(":")
+    owner: Any = import_module(name)
+    *path, last = attribute.split(".")
+    for step in path:
+        owner = getattr(owner, step)
+    return owner, last
 
 
 # --- what several classes of attack take away -----------------------------------------------------
