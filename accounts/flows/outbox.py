@@ -71,12 +71,13 @@ def _send(message: OutgoingMail) -> int:
         email.connection = get_connection(settings.EMAIL_DELIVERY_BACKEND)
         email.send()
     except (OSError, SMTPException, KeyUnavailable) as error:
-        message.next_attempt_at = clock.now() + _pause(message.attempts)
-        message.last_error = type(error).__name__
-        message.save(update_fields=["next_attempt_at", "last_error"])
+        due, name = clock.now() + _pause(message.attempts), type(error).__name__
+        # Unless this worker was cut off for so long that another has taken it over.
+        mine = OutgoingMail.objects.filter(pk=message.pk, attempts=message.attempts, sent_at=None)
+        mine.update(next_attempt_at=due, last_error=name)
         log.warning(
-            "mail not sent", mail_id=str(message.pk), error=type(error).__name__,
-            attempts=message.attempts, next_attempt_at=message.next_attempt_at.isoformat(),
+            "mail not sent", mail_id=str(message.pk), error=name,
+            attempts=message.attempts, next_attempt_at=due.isoformat(),
         )  # fmt: skip
         return 0
     OutgoingMail.objects.filter(pk=message.pk).update(sent_at=clock.now(), last_error="")

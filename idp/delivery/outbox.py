@@ -117,15 +117,16 @@ def _claim(model: type[D], now: datetime, without: Collection[UUID]) -> D | None
 def _note_failure(
     row: D, why: str, abandon: Callable[[D, datetime], None], *, is_final: bool, now: datetime
 ) -> None:
+    """Nothing, if another worker has tried since: this one was cut off for so long that it did."""
     is_over = is_final or row.attempts >= MAX_ATTEMPTS
-    row.last_error = why
-    changed = ["last_error"]
+    changed: dict[str, Any] = {"last_error": why}
     if is_over:
-        row.next_attempt_at = None
-        for name in row.SECRETS:
-            setattr(row, name, None)
-        changed += ["next_attempt_at", *row.SECRETS]
-    row.save(update_fields=changed)
+        changed |= {"next_attempt_at": None, **dict.fromkeys(row.SECRETS)}
+    mine = type(row).unscoped.filter(pk=row.pk, attempts=row.attempts, delivered_at=None)
+    if not mine.update(**changed):
+        return
+    for name, value in changed.items():
+        setattr(row, name, value)
     log.warning(
         "a client was not told", what=row._meta.model_name, client_id=row.client.client_id,  # noqa: SLF001 - Django's documented model API
         why=why, attempts=row.attempts, is_over=is_over,

@@ -4,8 +4,9 @@
     make sabotage ARGS="A024 A030"   all defences against these attacks
     make sabotage ARGS="A073-ciba"   this one
     make sabotage ARGS="G"           all of this class
+    make sabotage ARGS="faults"      all against faults
 
-One module for each class of attack; a name begins with that of the attack. pytest runs with
+One module for each class of attack, and one for faults; a name begins with that of the attack. pytest runs with
 `plugin`: each test runs without the defence it is for, and a defence whose absence no test noticed
 is reported. A run takes one defence away from a file of tests, so where a file is for several there
 are several runs. What is taken away is one thing, where the code has it; `edit` fails when that
@@ -21,6 +22,7 @@ from tests.attacks.sabotage import (
     d_jose,
     e_clients,
     f_grants,
+    faults,
     g_sessions,
     h_sign_in,
     i_second_factors,
@@ -46,6 +48,7 @@ CLASSES = (
     k_mail,
     l_administration,
     m_platform,
+    faults,
 )
 DEFENCES: dict[str, Defence] = {
     name: defence for each in CLASSES for name, defence in each.DEFENCES.items()
@@ -54,16 +57,18 @@ DEFENCES: dict[str, Defence] = {
 
 def files_of(name: str) -> list[Path]:
     """The tests that have to notice when this defence is missing."""
-    pattern = DEFENCES[name].files or f"attacks/test_{name.partition('-')[0].lower()}_*.py"
+    folder = "faults" if name.startswith("F") else "attacks"
+    pattern = DEFENCES[name].files or f"{folder}/test_{name.partition('-')[0].lower()}_*.py"
     return sorted(TESTS.glob(pattern))
 
 
 def named(names: list[str]) -> list[str]:
     """The defences meant by these names, each once; KeyError for a name that means none."""
-    by_letter = {each.__name__.rpartition(".")[2][0].upper(): each.DEFENCES for each in CLASSES}
+    modules = {each.__name__.rpartition(".")[2]: each.DEFENCES for each in CLASSES}
+    by_letter = {name.partition("_")[0].upper(): known for name, known in modules.items()}
     chosen: dict[str, None] = {}
     for name in names:
-        meant = list(by_letter.get(name, ())) or [
+        meant = list(by_letter.get(name.upper(), ())) or [
             defence for defence in DEFENCES if name in {defence, defence.partition("-")[0]}
         ]
         if not meant:

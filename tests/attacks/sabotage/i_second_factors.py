@@ -22,4 +22,8 @@ DEFENCES = {
         replace("mfa.stages:SecondFactorStage.handle", lambda self: (None, True)),
     ),
     "A109": Defence("every path of allauth's walks our stage", without_login_stages),
+    "A112": Defence(
+        "recent and strong is one thing",
+        replace("core.assurance:Assurance.satisfies", lambda self, level, *_: self.level >= level),
+    ),
 }
