@@ -78,6 +78,8 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     """A person. email is unique over the installation, so it also names the organisation.
 
     security_stamp: changes with every credential; a session that carries another value is over.
+    person_id: whose account it is. Accounts of one person share it, so that nobody answers a
+    request of their own by another account; an administrator links them.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -87,6 +89,7 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     security_stamp = models.UUIDField(default=uuid.uuid4, editable=False)
+    person_id = models.UUIDField(default=new_id, editable=False)
     created_at = models.DateTimeField()
 
     unscoped: ClassVar[EveryUserManager] = EveryUserManager()
@@ -107,6 +110,7 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
                 condition=Q(email=Lower("email")), name="accounts_email_is_lower"
             ),
         ]
+        indexes = [models.Index(fields=["person_id"], name="accounts_user_person")]
 
     def __str__(self) -> str:
         return self.name or self.email

@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "accounts",
     "mfa",
     "sessions",
+    "access",
     "idp",
     "console",
 ]
@@ -337,6 +338,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "fetch-client-logos": {"task": "idp.tasks.fetch_client_logos", "schedule": 300},
     "deliver-logout-tokens": {"task": "idp.tasks.deliver_logout_tokens", "schedule": 15},
     "deliver-pings": {"task": "idp.tasks.deliver_pings", "schedule": 15},
+    "follow-access": {"task": "access.tasks.follow_time", "schedule": 30},
+    "judge-grants": {"task": "access.tasks.judge_grants", "schedule": 300},
     "deliver-mail": {"task": "accounts.tasks.deliver_mail", "schedule": 15},
     "purge-idp": {"task": "idp.tasks.purge", "schedule": 3600},
     "purge-accounts": {"task": "accounts.tasks.purge", "schedule": 3600},

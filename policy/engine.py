@@ -1,8 +1,8 @@
 """The questions to policy: may this session go on, what follows from this, and any other.
 
-`decide(facts)` is about a session, `respond(signal)` about what happened, and
-`evaluate(path, document)` about anything else that the bundle has a rule for. Wiring hands in the
-folder of the bundle.
+`decide(facts)` is about a session, `respond(signal)` about what happened, `permit(facts)` about
+access for a time, and `evaluate(path, document)` about anything else that the bundle has a rule
+for. Wiring hands in the folder of the bundle.
 """
 
 import logging
@@ -15,6 +15,7 @@ import orjson
 
 from core.assurance import Level
 from policy import bundle
+from policy.access import AccessFacts, Verdict
 from policy.decision import Decision
 from policy.evaluator import PolicyUnavailable
 from policy.facts import Facts, SessionFacts, Trigger, UserFacts
@@ -25,6 +26,7 @@ from policy.response import Response, Signal
 logger = logging.getLogger(__name__)
 
 DECISION, RESPONSE = "sallyport/decision", "sallyport/response/actions"
+ACCESS = "sallyport/access/answer"
 PATH = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)+")
 
 
@@ -94,6 +96,18 @@ def respond(signal: Signal) -> Response:
         logger.exception("the rules of response failed; ending sessions")
         return Response.failed("policy_unavailable", revision())
     return Response.from_answer(answer, revision())
+
+
+def permit(facts: AccessFacts) -> Verdict:
+    """May they? No policy, an error or an undefined answer is a no."""
+    if _Engine.evaluator is None:
+        return Verdict.denied("policy_missing", "none")
+    try:
+        answer = evaluate(ACCESS, facts.document())
+    except PolicyUnavailable:
+        logger.exception("the rules of access failed; refusing")
+        return Verdict.denied("policy_unavailable", revision())
+    return Verdict.from_answer(answer, revision())
 
 
 def evaluate(path: str, document: Mapping[str, Any]) -> Any:

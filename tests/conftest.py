@@ -24,19 +24,21 @@ from tests import cast
 from tests.cast import Person
 from tests.support.elsewhere import LOOPBACK, Elsewhere, authority
 
-AUDIT_TABLE = "audit_auditevent"
+# Tables that refuse to be emptied.
+KEPT_TABLES = ("audit_auditevent", "access_grant", "access_grantevent", "access_approval")
 LONGEST_WINDOW = timedelta(minutes=10).total_seconds()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _tests_may_empty_the_audit_table() -> None:
-    """Flushing between transactional tests runs into the guard: step around it, as the owner."""
+def _tests_may_empty_what_is_kept() -> None:
+    """Flushing between transactional tests runs into the guards: step around them, as the owner."""
     original = DatabaseOperations.execute_sql_flush
 
     def flush(self: DatabaseOperations, sql_list: list[str]) -> None:
-        guarded = any(AUDIT_TABLE in statement for statement in sql_list)
-        before = [f"ALTER TABLE {AUDIT_TABLE} DISABLE TRIGGER USER"] if guarded else []
-        after = [f"ALTER TABLE {AUDIT_TABLE} ENABLE TRIGGER USER"] if guarded else []
+        text = " ".join(sql_list)
+        guarded = [table for table in KEPT_TABLES if f'"{table}"' in text]
+        before = [f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in guarded]
+        after = [f"ALTER TABLE {table} ENABLE TRIGGER USER" for table in guarded]
         original(self, [*before, *sql_list, *after])
 
     DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign,assignment]

@@ -132,6 +132,52 @@ def reactivate_user(*, user: User, now: datetime, actor: models.Model | None = N
 
 
 @transaction.atomic
+def link_accounts(
+    *, user: User, other: User, now: datetime, actor: models.Model | None = None
+) -> None:
+    """Note that both are one person's, and whoever else shares an account with either.
+
+    Refuses not_found across organisations.
+    """
+    if user.organisation_id != other.organisation_id:
+        raise Refusal.not_found()
+    everybody = User.objects.within_id(user.organisation_id)
+    persons = set(
+        everybody.filter(pk__in=[user.pk, other.pk])
+        .order_by("pk")
+        .select_for_update()
+        .values_list("person_id", flat=True)
+    )
+    if len(persons) == 1:
+        return
+    person_id = min(persons)
+    everybody.filter(person_id__in=persons).update(person_id=person_id)
+    user.person_id = other.person_id = person_id
+    record(
+        Event.USER_LINKED,
+        organisation_id=user.organisation_id,
+        actor=actor,
+        subject=user,
+        now=now,
+        other=other.pk,
+    )
+
+
+@transaction.atomic
+def unlink_account(*, user: User, now: datetime, actor: models.Model | None = None) -> None:
+    """Note that the account is somebody else's than those it was linked with."""
+    user.person_id = new_id()
+    User.objects.within_id(user.organisation_id).filter(pk=user.pk).update(person_id=user.person_id)
+    record(
+        Event.USER_UNLINKED,
+        organisation_id=user.organisation_id,
+        actor=actor,
+        subject=user,
+        now=now,
+    )
+
+
+@transaction.atomic
 def make_administrator(*, user: User, now: datetime, is_everywhere: bool = False) -> None:
     """Let the user administer their organisation, or every one."""
     user.is_staff = True

@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAYERS = [
-    "config", "console", "idp", "sessions", "mfa", "accounts", "devices | risk", "policy", "audit",
-    "protection", "core",
+    "config", "console", "idp", "access", "sessions", "mfa", "accounts", "devices | risk", "policy",
+    "audit", "protection", "core",
 ]  # fmt: skip
 ROOMS = [room for layer in LAYERS for room in layer.split(" | ")]
 

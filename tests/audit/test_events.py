@@ -10,6 +10,7 @@ from audit.models import AuditEvent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 APPS = [
+    "access",
     "accounts",
     "config",
     "console",

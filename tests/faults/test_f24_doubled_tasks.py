@@ -18,6 +18,9 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.test import Client as Browser
 from django.utils.module_loading import import_string
 
+from access import models as access_models
+from access.models import Eligibility
+from access.offers import StageLine
 from accounts import flows as accounts
 from accounts import mail
 from accounts.models import Invitation, OutgoingMail, RoleAssignment, User
@@ -51,7 +54,7 @@ from tests import cast
 from tests.cast import Person
 from tests.risk import test_watching as watched
 from tests.risk.conftest import attempt
-from tests.support import ciba, documents, oauth, pictures
+from tests.support import access, ciba, documents, oauth, pictures
 from tests.support.elsewhere import Elsewhere
 from tests.support.machine import Machine
 from tests.support.racing import race
@@ -138,6 +141,37 @@ def roles_past_their_end(world: World) -> None:
         ends_at = now + timedelta(hours=hours)
         accounts.assign_role(user=world.employee.user, role=role, now=now, ends_at=ends_at)
     world.later(hours=3)
+
+
+def access_past_its_time(world: World) -> None:
+    """One active and over, one that nobody answered, one whose stage escalates, one that is good."""
+    approver = cast.person("bob@acme.example", world.acme, totp=True)
+    boss = cast.person("boss@acme.example", world.acme, totp=True)
+    answered = StageLine(
+        [*access.named(approver), *access.named(boss, is_escalation=True)],
+        escalate_after=timedelta(minutes=90),
+    )
+    session = world.signed_in()
+    for name, terms in {
+        "over": {}, "good": {"max_duration": timedelta(hours=4)},
+        "late": {"by": [approver]},
+        "slow": {"stages": [answered], "max_pending": timedelta(hours=9)},
+    }.items():  # fmt: skip
+        offered = access.entitlement(world.acme, eligible=[world.employee], name=name, **terms)
+        grant = access.ask(offered, world.employee, session)
+        if grant.state == access_models.State.SCHEDULED:
+            access.activate(grant, world.employee, session)
+    world.later(hours=2)
+    OutgoingMail.objects.all().delete()
+
+
+def access_without_a_ground(world: World) -> None:
+    """Nobody was told that the eligibility is gone."""
+    session = world.signed_in()
+    for name in ("gone", "good"):
+        offered = access.entitlement(world.acme, eligible=[world.employee], name=name)
+        access.activate(access.ask(offered, world.employee, session), world.employee, session)
+    Eligibility.unscoped.filter(entitlement__name="gone").update(ended_at=clock.now())
 
 
 def a_changed_document(world: World) -> None:
@@ -320,6 +354,29 @@ TASKS: dict[str, Case] = {
             RoleAssignment.unscoped.filter(ended_at=None).count(),
         ),
         ({"accounts.role.expired": 2}, 1),
+    ),
+    "access.tasks.follow_time": Case(
+        access_past_its_time,
+        lambda _: (
+            written(Event.GRANT_ENDED, Event.GRANT_EXPIRED, Event.GRANT_ESCALATED),
+            OutgoingMail.objects.count(),
+        ),
+        (
+            {
+                "access.grant.ended": 1,
+                "access.grant.expired": 1,
+                "access.grant.escalated": 1,
+            },
+            2,  # to both who may answer now
+        ),
+    ),
+    "access.tasks.judge_grants": Case(
+        access_without_a_ground,
+        lambda _: (
+            written(Event.GRANT_REVOKED),
+            RoleAssignment.unscoped.filter(ended_at=None).count(),
+        ),
+        ({"access.grant.revoked": 1}, 1),
     ),
     "idp.tasks.follow_client_documents": Case(
         a_changed_document,

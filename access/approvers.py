@@ -1,0 +1,224 @@
+"""Who may answer, and who may ask: by name, by a group, or by a role that is held by standing.
+
+Roles that a grant gives count for neither: what was won for a time gives no rights to others.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from access.models import Approval, Eligibility, Entitlement, Stage, StageApprover, Verdict
+from accounts.flows import standing_roles
+from accounts.flows.elevation import Condition
+from accounts.models import GroupMember, GroupRole, Lock, LockTarget, RoleAssignment, User
+
+FOREVER = timedelta(days=36_500)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What somebody holds and is in, by id and name, no grant counted."""
+
+    user_id: UUID
+    roles: dict[UUID, str]
+    groups: dict[UUID, str]
+
+    def describe(self, user: User) -> dict[str, Any]:
+        """What filters of thresholds see of a reviewer."""
+        return {
+            "name": user.email,
+            "roles": sorted(self.roles.values()),
+            "groups": sorted(self.groups.values()),
+        }
+
+    def names(self, approver: StageApprover) -> bool:
+        return (
+            approver.user_id == self.user_id
+            or approver.group_id in self.groups
+            or approver.role_id in self.roles
+        )
+
+
+def standing_of(user: User, now: datetime) -> Standing:
+    members = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
+    return Standing(
+        user_id=user.pk,
+        roles={role.pk: role.name for role in standing_roles(user=user, now=now)},
+        groups=dict(members.values_list("group_id", "group__name")),
+    )
+
+
+# --- approvers ------------------------------------------------------------------------------------
+
+
+def stages_of(entitlement: Entitlement) -> list[Stage]:
+    """In their order, with who may answer and what that names: two statements."""
+    return list(
+        Stage.objects.within_id(entitlement.organisation_id)
+        .filter(entitlement=entitlement)
+        .order_by("position")
+        .prefetch_related(_named_approvers(entitlement.organisation_id))
+    )
+
+
+def has_escalated(stage: Stage, since: datetime, now: datetime) -> bool:
+    return stage.escalate_after is not None and now >= since + stage.escalate_after
+
+
+def named_in(stage: Stage, standing: Standing, *, is_escalated: bool) -> StageApprover | None:
+    """The line that makes this person an approver now; one's own name before groups and roles."""
+    naming = [
+        each
+        for each in stage.approvers.all()
+        if (is_escalated or not each.is_escalation) and standing.names(each)
+    ]
+    return min(naming, key=lambda each: (not each.user_id, not each.group_id), default=None)
+
+
+def still_named(
+    approvals: Iterable[Approval],
+    stages: Sequence[Stage],
+    now: datetime,
+    *,
+    with_locked: bool = False,
+) -> list[Approval]:
+    """Those of the approvals whose approvers are there, and approvers, all the same: 5 statements.
+
+    with_locked: a lock on an approver passes.
+    """
+    given = [each for each in approvals if each.verdict == Verdict.APPROVE]
+    if not given:
+        return []
+    ids = [each.approver_id for each in given]
+    organisation_id = given[0].organisation_id
+    users = User.objects.within_id(organisation_id).filter(pk__in=ids, is_active=True)
+    there = set(users.values_list("pk", flat=True))
+    if not with_locked:
+        there -= locked_users(organisation_id, ids, now)
+    groups = set(GroupMember.objects.within_id(organisation_id).filter(user_id__in=ids)
+                 .values_list("user_id", "group_id"))  # fmt: skip
+    roles = holders_of_roles(organisation_id, ids, now)
+    named = [approver for stage in stages for approver in stage.approvers.all()]
+    return [
+        each
+        for each in given
+        if each.approver_id in there
+        and any(_still_names(approver, each, groups, roles) for approver in named)
+    ]
+
+
+def _still_names(
+    approver: StageApprover,
+    approval: Approval,
+    groups: set[tuple[UUID, UUID]],
+    roles: set[tuple[UUID, UUID]],
+) -> bool:
+    """By the very line that it was given by: another right is another approval."""
+    who = approval.approver_id
+    if approval.group_id is not None:
+        return approver.group_id == approval.group_id and (who, approval.group_id) in groups
+    if approval.role_id is not None:
+        return approver.role_id == approval.role_id and (who, approval.role_id) in roles
+    return approver.user_id == who
+
+
+def holders_of_roles(
+    organisation_id: UUID, user_ids: Iterable[UUID], now: datetime
+) -> set[tuple[UUID, UUID]]:
+    """(user, role) of what these hold by standing, directly or by a group."""
+    ids = list(user_ids)
+    own = (
+        RoleAssignment.unscoped.live(now)
+        .standing()
+        .filter(organisation_id=organisation_id, user_id__in=ids)
+    )
+    by_group = GroupRole.objects.within_id(organisation_id).filter(
+        group__groupmember__user_id__in=ids
+    )
+    return set(own.values_list("user_id", "role_id")) | set(
+        by_group.values_list("group__groupmember__user_id", "role_id")
+    )
+
+
+def locked_users(organisation_id: UUID, user_ids: Iterable[UUID], now: datetime) -> set[UUID]:
+    locks = Lock.unscoped.live(now).filter(
+        organisation_id=organisation_id,
+        target_type=LockTarget.USER,
+        target__in=[str(each) for each in user_ids],
+    )
+    return {UUID(target) for target in locks.values_list("target", flat=True)}
+
+
+def approvers_in(
+    stage: Stage, *, requester: User, is_escalated: bool, now: datetime
+) -> "QuerySet[User]":
+    """Everybody who may answer at this stage, the requester in no shape among them."""
+    named = [each for each in stage.approvers.all() if is_escalated or not each.is_escalation]
+    return _people_named(named, stage.organisation_id, now).exclude(person_id=requester.person_id)
+
+
+def _people_named(
+    named: Sequence[StageApprover], organisation_id: UUID, now: datetime
+) -> "QuerySet[User]":
+    groups = [each.group_id for each in named if each.group_id]
+    roles = [each.role_id for each in named if each.role_id]
+    holders = (
+        RoleAssignment.unscoped.live(now)
+        .standing()
+        .filter(organisation_id=organisation_id, role_id__in=roles)
+    )
+    members = GroupMember.objects.within_id(organisation_id)
+    return (
+        User.objects.within_id(organisation_id)
+        .filter(
+            Q(pk__in=[each.user_id for each in named if each.user_id])
+            | Q(pk__in=members.filter(group_id__in=groups).values("user_id"))
+            | Q(pk__in=members.filter(group__grouprole__role_id__in=roles).values("user_id"))
+            | Q(pk__in=holders.values("user_id")),
+            is_active=True,
+        )
+        .order_by("email")
+    )
+
+
+def _named_approvers(organisation_id: UUID) -> "Prefetch[Any]":
+    rows = StageApprover.objects.within_id(organisation_id).select_related("user", "group", "role")
+    return Prefetch("approvers", queryset=rows)
+
+
+# --- eligibility ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Eligible:
+    """That somebody may ask: by name, or by the group; until when, None for always."""
+
+    user_id: UUID
+    group_id: UUID | None
+    ends_at: datetime | None
+
+    def remaining(self, now: datetime) -> timedelta:
+        return FOREVER if self.ends_at is None else self.ends_at - now
+
+    @property
+    def condition(self) -> Condition:
+        return Condition(user_id=self.user_id, group_id=self.group_id)
+
+
+def eligibility_of(user: User, entitlement: Entitlement, now: datetime) -> Eligible | None:
+    """The line that lasts longest; of two alike the one by name, which no group can take away."""
+    mine = Eligibility.unscoped.live(now).filter(
+        entitlement=entitlement, organisation_id=user.organisation_id
+    )
+    groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
+    lines = mine.filter(Q(user=user) | Q(group_id__in=groups.values("group_id")))
+    best = max(
+        lines,
+        key=lambda line: (line.ends_at is None, line.ends_at or now, line.group_id is None),
+        default=None,
+    )
+    return None if best is None else Eligible(user.pk, best.group_id, best.ends_at)

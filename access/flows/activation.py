@@ -1,0 +1,215 @@
+"""Beginning what was approved: from here on the roles count, where they are bound to.
+
+An approval is not a right. Whatever was judged before is judged again here, as it is now; what
+fails for good ends the grant, what may pass later leaves it as it was.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from access import notices
+from access.approvers import Eligible, eligibility_of, stages_of, standing_of, still_named
+from access.deciding import Rules, is_approved
+from access.flows.answers import answers_of
+from access.flows.requests import roles_of
+from access.flows.timeline import Locked, lock, move, settle, tell
+from access.judging import (
+    Acting,
+    acting,
+    are_of_others,
+    condition_holds,
+    facts_of_entitlement,
+    facts_of_requester,
+    facts_of_scheduled,
+    request_document,
+    stricter_of,
+)
+from access.models import LIVE, Approval, EventKind, Grant, State
+from access.tickets import check_ticket
+from access.words import refusal_of
+from accounts.flows import Bounds, Condition, elevate
+from accounts.models import Role, User
+from core.assurance import Level
+from core.errors import Refusal
+from policy import engine
+from policy.access import AccessFacts, Action, ApprovalsFacts, Ticket, Verdict
+
+
+def activate_grant(*, grant: Grant, requester: User, session_id: UUID, now: datetime) -> Grant:
+    """Let the roles count from now on, for as long as was approved; done twice it is done once.
+
+    Bound to this login session, to its device and address, as the terms say. Not inside a
+    transaction: a ticket may be asked for elsewhere. Refuses not_found for somebody else's,
+    insufficient_user_authentication where a stronger sign-in would do, conflict where it is over or
+    has just become so, not_allowed else.
+    """
+    if grant.requester_id != requester.pk:
+        raise Refusal.not_found()
+    known = Ticket.NONE
+    if not grant.is_break_glass:
+        known = check_ticket(
+            entitlement=grant.entitlement, requester=requester, ticket=grant.ticket, now=now
+        )
+    failure: Refusal | None = None
+    with transaction.atomic():
+        locked = lock(grant, now)
+        if locked.grant.state in LIVE and locked.grant.session_id == session_id:
+            return locked.grant
+        if settle(locked.grant, now=locked.now):
+            failure = Refusal.conflict("It is too late: please ask again.")
+        elif locked.grant.state != State.SCHEDULED:
+            label = State(locked.grant.state).label
+            raise Refusal.conflict(f"This request is {label} by now.")
+        else:
+            failure = _begin(locked, session_id, known)
+    if failure is not None:  # what could not begin stays written
+        raise failure
+    return locked.grant
+
+
+def _begin(locked: Locked, session_id: UUID, ticket: Ticket) -> Refusal | None:
+    """Judge and begin. What fails for good is written down and returned; the rest is raised."""
+    grant, now = locked.grant, locked.now
+    session = acting(user=grant.requester, session_id=session_id, now=now)
+    eligible = eligibility_of(grant.requester, grant.entitlement, now)
+    approvals = standing_approvals(grant, now)
+    verdict = _judge(locked, session, eligible, approvals, ticket)
+    terms = grant.terms
+    if not verdict.allowed:
+        refusal = refusal_of(verdict, max_age=terms["max_age"], ticket=ticket)
+        if not verdict.is_final:
+            raise refusal
+        _fail(grant, verdict.reasons, now)
+        return Refusal.conflict(refusal.detail)
+    roles = _roles(grant)
+    assert eligible is not None  # noqa: S101 - policy has just said so
+    ends_at = min(now + grant.duration, eligible.ends_at or now + grant.duration)
+    _end_extended(grant, now)
+    move(
+        grant,
+        State.ACTIVE,
+        now=now,
+        activated_at=now,
+        ends_at=ends_at,
+        session_id=session_id,
+        device_id=session.device_id,
+        address=session.address,
+    )
+    bounds = Bounds(
+        session_id=session_id if _binds(grant, "session") else None,
+        device_id=session.device_id if _binds(grant, "device") else None,
+        address=session.address if _binds(grant, "network") else None,
+        required_acr=max(
+            (terms["required_acr"], grant.entitlement.required_acr), key=Level.from_acr
+        ),
+        required_tier=max(terms["required_tier"], grant.entitlement.required_tier),
+    )
+    elevate(
+        grant_id=grant.pk,
+        user=grant.requester,
+        roles=roles,
+        ends_at=ends_at,
+        bounds=bounds,
+        conditions=_conditions(eligible, approvals),
+        now=now,
+    )
+    tell(
+        grant,
+        EventKind.ACTIVATED,
+        now=now,
+        actor=grant.requester,
+        session_id=session_id,
+        ends_at=ends_at,
+        roles=[role.name for role in roles],
+        is_break_glass=grant.is_break_glass,
+        **verdict.describe(),
+    )
+    return None
+
+
+def _judge(
+    locked: Locked,
+    session: Acting,
+    eligible: Eligible | None,
+    approvals: list[Approval],
+    ticket: Ticket,
+) -> Verdict:
+    grant, now = locked.grant, locked.now
+    entitlement, terms = grant.entitlement, grant.terms
+    request = facts_of_scheduled(
+        grant, offered=[role.role_id for role in roles_of(entitlement)], ticket=ticket, now=now
+    )
+    return engine.permit(
+        AccessFacts(
+            action=Action.ACTIVATE,
+            entitlement=stricter_of(
+                facts_of_entitlement(
+                    entitlement,
+                    condition_holds=condition_holds(
+                        [terms["condition"], entitlement.condition],
+                        standing=standing_of(grant.requester, now),
+                        user=grant.requester,
+                        request=request_document(terms, request.starts_in),
+                        session=session,
+                    ),
+                ),
+                terms,
+            ),
+            requester=facts_of_requester(grant.requester, eligible, now),
+            session=session.facts,
+            request=request,
+            approvals=ApprovalsFacts(
+                hold=grant.is_break_glass
+                or is_approved(Rules.of_terms(terms), answers_of(approvals)),
+                are_of_others=are_of_others(approvals, grant.requester),
+            ),
+        )
+    )
+
+
+def standing_approvals(grant: Grant, now: datetime) -> list[Approval]:
+    """The approvals that a grant rests on, of those who could still give them."""
+    given = Approval.objects.within_id(grant.organisation_id).filter(
+        grant_id=grant.reused_from_id or grant.pk
+    )
+    return still_named(given, stages_of(grant.entitlement), now)
+
+
+def _conditions(eligible: Eligible, approvals: list[Approval]) -> list[Condition]:
+    """What the roles hang on at every use: the eligibility, and each approver's right."""
+    return [
+        eligible.condition,
+        *(
+            Condition(user_id=each.approver_id, group_id=each.group_id, role_id=each.role_id)
+            for each in approvals
+        ),
+    ]
+
+
+def _roles(grant: Grant) -> list[Role]:
+    """By their ids: one of the same name that was made since is another."""
+    ids = [UUID(role["id"]) for role in grant.terms["roles"]]
+    return list(Role.objects.within_id(grant.organisation_id).filter(pk__in=ids).order_by("name"))
+
+
+def _end_extended(grant: Grant, now: datetime) -> None:
+    """What a grant extends ends as it begins, so that nothing counts twice."""
+    if grant.extends is None:
+        return
+    former = lock(grant.extends, now).grant
+    if former.state in LIVE:
+        move(former, State.ENDED, now=now, end_cause="extended")
+        tell(former, EventKind.ENDED, now=now, actor=grant.requester, cause="extended")
+
+
+def _fail(grant: Grant, reasons: tuple[str, ...], now: datetime) -> None:
+    move(grant, State.ACTIVATION_FAILED, now=now, end_cause="could not begin")
+    tell(grant, EventKind.ACTIVATION_FAILED, now=now, actor=grant.requester, reasons=reasons)
+    notices.tell_requester(grant, "activation_failed", now=now)
+
+
+def _binds(grant: Grant, what: str) -> bool:
+    """By the terms, or by what the entitlement asks for today."""
+    return bool(grant.terms[f"binds_{what}"] or getattr(grant.entitlement, f"binds_{what}"))

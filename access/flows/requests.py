@@ -1,0 +1,311 @@
+"""Asking for access: for the first time, again by an approval that still counts, or for longer."""
+
+import math
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from access import notices
+from access.approvers import eligibility_of, stages_of, standing_of
+from access.flows.timeline import lock, move, settle, tell
+from access.judging import (
+    Acting,
+    acting,
+    condition_holds,
+    facts_of_entitlement,
+    facts_of_requester,
+    request_document,
+)
+from access.models import (
+    MAX_REASON_LENGTH,
+    MAX_TICKET_LENGTH,
+    Entitlement,
+    EntitlementRole,
+    EventKind,
+    Grant,
+    Stage,
+    State,
+)
+from access.terms import Terms, digest_of, seconds, write_terms
+from access.tickets import check_ticket
+from access.words import refusal_of
+from accounts.models import User
+from core.errors import Refusal
+from policy import engine
+from policy.access import AccessFacts, Action, RequestFacts, Ticket, Verdict
+
+
+def request_grant(
+    *,
+    entitlement: Entitlement,
+    requester: User,
+    session_id: UUID | None,
+    now: datetime,
+    duration: timedelta | None = None,
+    reason: str = "",
+    ticket: str = "",
+    starts_at: datetime | None = None,
+    dry_run: bool = False,
+) -> Grant:
+    """Ask for access, from starts_at (now) for `duration` (the longest) from its activation on.
+
+    The answer is waiting for approval, or scheduled where nobody needs to be asked. dry_run: do it
+    all and undo it, so that the answer says what would happen. Not inside a transaction: a ticket
+    may be asked for elsewhere.
+
+    Refuses insufficient_user_authentication where a stronger or fresher sign-in would do,
+    invalid_request for what was typed, conflict where something like it is open, not_allowed else.
+    """
+    return _ask(
+        entitlement=entitlement, requester=requester, session_id=session_id, now=now,
+        duration=duration, reason=reason, ticket=ticket, starts_at=starts_at, dry_run=dry_run,
+        extends=None,
+    )  # fmt: skip
+
+
+def extend_grant(
+    *,
+    grant: Grant,
+    requester: User,
+    session_id: UUID | None,
+    now: datetime,
+    duration: timedelta | None = None,
+    reason: str = "",
+    ticket: str = "",
+) -> Grant:
+    """Ask to have an active grant for longer: another request, approved and activated as the first.
+
+    Activating it ends the one that it extends. Refuses as `request_grant` does, and not_found for
+    somebody else's.
+    """
+    if grant.requester_id != requester.pk:
+        raise Refusal.not_found()
+    return _ask(
+        entitlement=grant.entitlement, requester=requester, session_id=session_id, now=now,
+        duration=duration, reason=reason, ticket=ticket, starts_at=None, dry_run=False,
+        extends=grant,
+    )  # fmt: skip
+
+
+def settle_open(*, requester: User, entitlement: Entitlement, now: datetime) -> None:
+    """Write down what time has ended of this person's, so that it is in nobody's way."""
+    mine = Grant.unscoped.open().filter(requester=requester, entitlement=entitlement)
+    for grant in mine.order_by("pk"):
+        locked = lock(grant, now)
+        settle(locked.grant, now=locked.now)
+
+
+def _ask(
+    *,
+    entitlement: Entitlement,
+    requester: User,
+    session_id: UUID | None,
+    now: datetime,
+    duration: timedelta | None,
+    reason: str,
+    ticket: str,
+    starts_at: datetime | None,
+    dry_run: bool,
+    extends: Grant | None,
+) -> Grant:
+    if requester.organisation_id != entitlement.organisation_id:
+        raise Refusal.not_found()
+    reason, ticket = plain(reason, MAX_REASON_LENGTH), plain(ticket, MAX_TICKET_LENGTH)
+    known = check_ticket(entitlement=entitlement, requester=requester, ticket=ticket, now=now)
+    with transaction.atomic():
+        settle_open(requester=requester, entitlement=entitlement, now=now)
+        entitlement = Entitlement.objects.within_id(entitlement.organisation_id).get(
+            pk=entitlement.pk
+        )
+        stages = stages_of(entitlement)
+        terms = write_terms(
+            entitlement=entitlement,
+            roles=roles_of(entitlement),
+            stages=stages,
+            requester=requester,
+            duration=entitlement.max_duration if duration is None else duration,
+            starts_at=starts_at or now,
+            reason=reason,
+            ticket=ticket,
+            is_break_glass=False,
+            extends=extends,
+        )
+        session = acting(user=requester, session_id=session_id, now=now)
+        verdict = judge_request(
+            entitlement, requester, terms, session=session, ticket=known, extends=extends, now=now
+        )
+        if not verdict.allowed:
+            raise refusal_of(verdict, max_age=max_age_of(entitlement), ticket=known)
+        source = reusable(entitlement, requester, terms, now) if extends is None else None
+        grant = create_grant(
+            entitlement, requester, terms, session_id=session_id, address=session.address,
+            extends=extends, reused_from=source, now=now,
+        )  # fmt: skip
+        tell(
+            grant,
+            EventKind.REQUESTED,
+            now=now,
+            actor=requester,
+            session_id=session_id,
+            terms_digest=bytes(grant.terms_digest).hex(),
+            duration=terms["duration"],
+            **verdict.describe(),
+        )
+        _go_on(grant, stages, now)
+        if dry_run:
+            transaction.set_rollback(True)
+    return grant
+
+
+def judge_request(
+    entitlement: Entitlement,
+    requester: User,
+    terms: Terms,
+    *,
+    session: Acting,
+    ticket: Ticket,
+    extends: Grant | None,
+    now: datetime,
+) -> Verdict:
+    """Whether this may be asked for, rule by rule."""
+    starts_in = math.floor((datetime.fromisoformat(terms["starts_at"]) - now).total_seconds())
+    mine = Grant.unscoped.open().filter(requester=requester, entitlement=entitlement)
+    others = mine.filter(extends=extends)
+    facts = AccessFacts(
+        action=Action.REQUEST if extends is None else Action.EXTEND,
+        entitlement=facts_of_entitlement(
+            entitlement,
+            condition_holds=condition_holds(
+                [entitlement.condition],
+                standing=standing_of(requester, now),
+                user=requester,
+                request=request_document(terms, starts_in),
+                session=session,
+            ),
+        ),
+        requester=facts_of_requester(requester, eligibility_of(requester, entitlement, now), now),
+        session=session.facts,
+        request=RequestFacts(
+            duration=terms["duration"],
+            starts_in=starts_in,
+            has_reason=bool(terms["reason"]),
+            ticket=ticket,
+            has_open=others.exists(),
+            extends_live=extends is not None and mine.filter(pk=extends.pk).live(now).exists(),
+        ),
+    )
+    return engine.permit(facts)
+
+
+def create_grant(
+    entitlement: Entitlement,
+    requester: User,
+    terms: Terms,
+    *,
+    session_id: UUID | None,
+    address: str | None,
+    now: datetime,
+    extends: Grant | None = None,
+    reused_from: Grant | None = None,
+    is_break_glass: bool = False,
+) -> Grant:
+    """Write a request down. Refuses conflict where one is open."""
+    try:
+        with transaction.atomic():
+            return Grant.objects.create(
+                organisation_id=entitlement.organisation_id,
+                entitlement=entitlement,
+                entitlement_version=entitlement.version,
+                requester=requester,
+                state=State.APPROVAL_AWAITED,
+                reason=terms["reason"],
+                ticket=terms["ticket"],
+                duration=timedelta(seconds=terms["duration"]),
+                terms=terms,
+                terms_digest=digest_of(terms),
+                is_break_glass=is_break_glass,
+                extends=extends,
+                reused_from=reused_from,
+                starts_at=datetime.fromisoformat(terms["starts_at"]),
+                requested_at=now,
+                requested_session_id=session_id,
+                requested_address=address,
+                pending_until=now + entitlement.max_pending,
+                stage_since=now,
+            )
+    except IntegrityError as error:
+        raise Refusal.conflict("You have asked for this already, or have it.") from error
+
+
+def _go_on(grant: Grant, stages: list[Stage], now: datetime) -> None:
+    """To the approvers, or past them where nobody has to be asked, or somebody was lately."""
+    if stages and grant.reused_from is None:
+        notices.ask_approvers(grant, stages[0], is_escalated=False, now=now)
+    else:
+        schedule(grant, now=now)
+
+
+def schedule(
+    grant: Grant, *, now: datetime, actor: User | None = None, session_id: UUID | None = None
+) -> None:
+    """Note that a locked request is approved: its owner may begin, once its start is reached.
+
+    What reuses an approval is approved since that, and begins before it is too old.
+    """
+    source = grant.reused_from
+    approved_at = now if source is None or source.approved_at is None else source.approved_at
+    activate_by = max(now, grant.starts_at) + grant.entitlement.activation_window
+    if source is not None:
+        activate_by = min(activate_by, approved_at + grant.entitlement.approval_window)
+    move(grant, State.SCHEDULED, now=now, approved_at=approved_at, activate_by=activate_by)
+    tell(
+        grant,
+        EventKind.APPROVED,
+        now=now,
+        actor=actor,
+        session_id=session_id,
+        reused_from=source and source.pk,
+    )
+
+
+def reusable(
+    entitlement: Entitlement, requester: User, terms: Terms, now: datetime
+) -> Grant | None:
+    """What was approved lately and is over by itself, for the same and for as long at least."""
+    if not terms["stages"] or not entitlement.approval_window:
+        return None
+    approved: Grant | None = (
+        Grant.unscoped.filter(
+            requester=requester,
+            entitlement=entitlement,
+            entitlement_version=entitlement.version,
+            state__in=[State.ENDED, State.EXPIRED],
+            approved_at__gt=now - entitlement.approval_window,
+            duration__gte=timedelta(seconds=terms["duration"]),
+            ticket=terms["ticket"],
+            is_break_glass=False,
+            reused_from=None,
+            extends=None,
+        )
+        .order_by("-approved_at")
+        .first()
+    )
+    return approved
+
+
+def plain(text: str, longest: int) -> str:
+    """One line of printable words; refuses invalid_request for what is too long."""
+    words = " ".join(text.split())
+    if len(words) > longest or not words.isprintable():
+        raise Refusal.invalid_request(f"Please use at most {longest} printable characters.")
+    return words
+
+
+def roles_of(entitlement: Entitlement) -> list[EntitlementRole]:
+    rows = EntitlementRole.objects.within_id(entitlement.organisation_id)
+    return list(rows.filter(entitlement=entitlement).select_related("role"))
+
+
+def max_age_of(entitlement: Entitlement) -> int | None:
+    return None if entitlement.max_age is None else seconds(entitlement.max_age)

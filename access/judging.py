@@ -1,0 +1,237 @@
+"""Collects what `policies/access.rego` looks at, and asks it.
+
+Facts are those of this very moment. What a request was made on (its terms) and what its entitlement
+asks for today count both: whichever is stricter.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from access.approvers import FOREVER, Eligible, Standing
+from access.models import Approval, Entitlement, Grant, Stage, Verdict
+from access.terms import are_intact, seconds
+from accounts.flows import is_locked_out
+from accounts.models import User
+from audit.recorder import request_address
+from core.assurance import Level
+from devices.models import State as DeviceState
+from policy import bodies
+from policy.access import (
+    ActorFacts,
+    AnswerFacts,
+    EntitlementFacts,
+    RequesterFacts,
+    RequestFacts,
+    Ticket,
+)
+from policy.facts import Trigger
+from sessions.evaluation import look
+from sessions.models import LoginSession
+
+NOBODY = ActorFacts(is_allowed=False, level=0, authentication_age=0, tier=0, has_address=False)
+# What rules of administrators may look at, to try them with when they are saved.
+EXAMPLE_OF_A_REVIEW: dict[str, Any] = {
+    "reviewer": {"name": "bob@acme.example", "roles": ["approver"], "groups": ["leads"]},
+    "approval": {"reason": "fine"},
+    "request": {"reason": "to mend it", "ticket": "OPS-1", "roles": ["db-admin"]},
+}
+EXAMPLE_OF_A_CONDITION: dict[str, Any] = {
+    "requester": {"name": "alice@acme.example", "roles": ["employee"], "groups": ["ops"]},
+    "request": {
+        "reason": "to mend it", "ticket": "OPS-1", "roles": ["db-admin"], "duration": 1800,
+        "starts_in": 0,
+    },
+    "session": {
+        "level": 2, "methods": ["pwd", "otp"], "authentication_age": 60, "binding": "",
+        "tier": 3, "address": "192.0.2.1",
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """A login session that acts, with what policy sees of it. session: None if it is not theirs."""
+
+    facts: ActorFacts
+    session: LoginSession | None = None
+    device_id: UUID | None = None
+    address: str | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """What conditions see of it."""
+        session = self.session
+        return {
+            "level": self.facts.level,
+            "methods": [] if session is None else list(session.amr),
+            "authentication_age": self.facts.authentication_age,
+            "binding": "" if session is None else session.binding,
+            "tier": self.facts.tier,
+            "address": self.address or "",
+        }
+
+
+def acting(*, user: User, session_id: UUID | None, now: datetime) -> Acting:
+    """Look at the session that somebody acts in: two statements."""
+    if session_id is None:
+        return Acting(NOBODY)
+    session = (
+        LoginSession.objects.within_id(user.organisation_id)
+        .filter(pk=session_id, user=user)
+        .select_related("browser__device")
+        .first()
+    )
+    if session is None:
+        return Acting(NOBODY)
+    device = session.browser.device if session.browser else None
+    if device is not None and device.state != DeviceState.ENROLLED:
+        device = None
+    address = request_address.get()
+    decision = look(session_id=session.pk, trigger=Trigger.REQUEST)
+    facts = ActorFacts(
+        is_allowed=decision.is_allowed,
+        level=session.level,
+        authentication_age=max(0, seconds(now - session.auth_time)),
+        tier=0 if device is None else device.tier_at(now),
+        has_address=address is not None,
+    )
+    return Acting(facts, session, device.pk if device else None, address)
+
+
+def facts_of_entitlement(
+    entitlement: Entitlement, *, condition_holds: bool = True
+) -> EntitlementFacts:
+    return EntitlementFacts(
+        is_active=entitlement.is_active,
+        max_duration=seconds(entitlement.max_duration),
+        start_horizon=seconds(entitlement.start_horizon),
+        reason_required=entitlement.reason_required,
+        approver_reason_required=entitlement.approver_reason_required,
+        required_level=entitlement.required_level,
+        max_age=-1 if entitlement.max_age is None else seconds(entitlement.max_age),
+        required_tier=entitlement.required_tier,
+        binds_network=entitlement.binds_network,
+        condition_holds=condition_holds,
+        break_glass_duration=seconds(entitlement.break_glass_duration or timedelta(0)),
+    )
+
+
+def stricter_of(facts: EntitlementFacts, terms: dict[str, Any]) -> EntitlementFacts:
+    """What the entitlement asks for today, and what it did when it was asked for."""
+    ages = [age for age in (facts.max_age, terms["max_age"]) if age is not None and age >= 0]
+    return replace(
+        facts,
+        required_level=max(facts.required_level, Level.from_acr(terms["required_acr"])),
+        max_age=min(ages, default=-1),
+        required_tier=max(facts.required_tier, terms["required_tier"]),
+        binds_network=facts.binds_network or terms["binds_network"],
+    )
+
+
+def facts_of_requester(user: User, eligible: Eligible | None, now: datetime) -> RequesterFacts:
+    return RequesterFacts(
+        is_active=user.is_active,
+        is_locked=is_locked_out(user=user, address=None, now=now),
+        eligible_for=0 if eligible is None else left(eligible.remaining(now)),
+    )
+
+
+def condition_holds(
+    conditions: Iterable[str], *, standing: Standing, user: User, request: dict[str, Any],
+    session: Acting,
+) -> bool:  # fmt: skip
+    asked = {body for body in conditions if body}
+    if not asked:
+        return True
+    document = {
+        "requester": standing.describe(user),
+        "request": request,
+        "session": session.describe(),
+    }
+    return all(bodies.holds(body, document) for body in asked)
+
+
+def request_document(terms: dict[str, Any], starts_in: int) -> dict[str, Any]:
+    """What conditions see of a request."""
+    return {
+        "reason": terms["reason"],
+        "ticket": terms["ticket"],
+        "roles": [role["name"] for role in terms["roles"]],
+        "duration": terms["duration"],
+        "starts_in": starts_in,
+    }
+
+
+def facts_of_pending(grant: Grant, stage: Stage | None, now: datetime) -> RequestFacts:
+    """A request that waits for answers."""
+    stage_ends = (
+        grant.stage_since + stage.auto_deny_after
+        if stage is not None and stage.auto_deny_after is not None
+        else now + FOREVER
+    )
+    return RequestFacts(
+        duration=seconds(grant.duration),
+        terms_hold=are_intact(grant) and grant.entitlement_version == grant.entitlement.version,
+        remaining=left(grant.pending_until - now),
+        stage_remaining=left(stage_ends - now),
+    )
+
+
+def facts_of_scheduled(
+    grant: Grant, *, offered: Iterable[UUID], ticket: Ticket, now: datetime
+) -> RequestFacts:
+    """A request that was approved. offered: the roles that the entitlement has today."""
+    roles = {role["id"] for role in grant.terms["roles"]}
+    longest = grant.entitlement.max_duration
+    if grant.is_break_glass:
+        longest = grant.entitlement.break_glass_duration or timedelta(0)
+    return RequestFacts(
+        duration=seconds(grant.duration),
+        starts_in=-left(now - grant.starts_at)
+        if now >= grant.starts_at
+        else left(grant.starts_at - now),
+        ticket=ticket,
+        terms_hold=are_intact(grant)
+        and roles <= {str(each) for each in offered}
+        and grant.duration <= longest,
+        remaining=0 if grant.activate_by is None else left(grant.activate_by - now),
+    )
+
+
+def facts_of_answer(
+    grant: Grant,
+    *,
+    approver: User,
+    is_named: bool,
+    acting_for: Iterable[UUID],
+    approvals: Iterable[Approval],
+    reason: str,
+) -> AnswerFacts:
+    """acting_for: on whose behalf the approver acts, the whole chain of it."""
+    requester = grant.requester
+    answered = [each for each in approvals if each.approver_id == approver.pk]
+    persons = {each.approver_person for each in approvals}
+    return AnswerFacts(
+        is_approver=is_named,
+        is_own=approver.pk == requester.pk,
+        is_same_person=approver.person_id == requester.person_id,
+        acts_for_requester=requester.pk in set(acting_for),
+        has_answered=bool(answered) or approver.person_id in persons,
+        has_reason=bool(reason),
+    )
+
+
+def are_of_others(approvals: Iterable[Approval], requester: User) -> bool:
+    """Whether no approver is the requester, as accounts are linked today."""
+    ids = [each.approver_id for each in approvals if each.verdict == Verdict.APPROVE]
+    same = User.objects.within_id(requester.organisation_id).filter(
+        pk__in=ids, person_id=requester.person_id
+    )
+    return not same.exists()
+
+
+def left(duration: timedelta) -> int:
+    """Whole seconds left, rounded up while there is any: the end is exact."""
+    return max(0, -int(-duration.total_seconds() // 1))

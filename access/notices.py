@@ -1,0 +1,42 @@
+"""Mail about requests and grants. A link leads to a page of ours that asks again; none acts."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from urllib.parse import urljoin
+
+from django.conf import settings
+
+from access.approvers import approvers_in
+from access.models import Grant, Stage
+from accounts import mail
+from accounts.models import User
+
+TEMPLATES = "access/email/"
+
+
+def ask_approvers(grant: Grant, stage: Stage, *, is_escalated: bool, now: datetime) -> None:
+    """Tell everybody who may answer now."""
+    people = approvers_in(stage, requester=grant.requester, is_escalated=is_escalated, now=now)
+    tell_people(people, grant, "escalated" if is_escalated else "requested", now=now)
+
+
+def tell_requester(grant: Grant, what: str, *, now: datetime) -> None:
+    tell_people([grant.requester], grant, what, now=now)
+
+
+def tell_people(people: Iterable[User], grant: Grant, what: str, *, now: datetime) -> None:
+    """what: the name of a template."""
+    for person in people:
+        mail.notify(
+            person,
+            f"{TEMPLATES}{what}",
+            now=now,
+            grant=grant,
+            terms=grant.terms,
+            link=link_to(grant),
+        )
+
+
+def link_to(grant: Grant) -> str:
+    """The page of a grant, built from the address of this installation alone."""
+    return urljoin(settings.ISSUER, f"/access/grants/{grant.pk}/")

@@ -1,0 +1,127 @@
+"""What access hears from below: rights, locks, risks and devices that have changed, ended sessions.
+
+What audit writes is heard inside its transaction, so that cause and consequence stand together. If
+none of this ran, the roles would count no longer all the same: each use compares for itself.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+
+from access.flows import judge_standing
+from access.flows.endings import take_away
+from access.flows.timeline import lock, move, settle, tell
+from access.models import LIVE, OPEN, EventKind, Grant, State
+from accounts.models import LockTarget
+from audit.events import Event
+from audit.models import AuditEvent
+from core import clock
+from sessions.models import LoginSession
+from sessions.signals import assurance_changed, session_ended
+
+# Whose grants are judged again, by what was written of whom: their own, and what they approved.
+OF_PEOPLE = frozenset(
+    {
+        Event.GROUP_MEMBER_ADDED,
+        Event.GROUP_MEMBER_REMOVED,
+        Event.ROLE_EXPIRED,
+        Event.ROLE_REVOKED,
+        Event.USER_DEACTIVATED,
+        Event.USER_LINKED,
+        Event.USER_RISK_CLEARED,
+        Event.USER_RISK_RAISED,
+    }
+)
+OF_DEVICES = frozenset(
+    {
+        Event.DEVICE_LOST,
+        Event.DEVICE_RESUMED,
+        Event.DEVICE_RETIRED,
+        Event.DEVICE_REVOKED,
+        Event.DEVICE_SUSPENDED,
+        Event.DEVICE_TIER_CHANGED,
+    }
+)
+OF_LOCKS = frozenset({Event.LOCK_LIFTED, Event.LOCK_PLACED})
+
+
+@receiver(post_save, sender=AuditEvent)
+def follow_audit(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noqa: ARG001
+    """Judge the live grants that this may be about, in its own transaction."""
+    about = _about(instance)
+    if about is None or instance.organisation_id is None:
+        return
+    grants = Grant.objects.within_id(instance.organisation_id).filter(state__in=LIVE)
+    judge_standing(grants.filter(about).distinct(), now=instance.at)
+    if instance.event == Event.USER_DEACTIVATED:
+        _close_requests(instance)
+
+
+def _about(event: AuditEvent) -> Q | None:
+    if event.event in OF_DEVICES and event.device_id is not None:
+        return Q(device_id=event.device_id)
+    if event.event in OF_LOCKS:
+        return _locked(event.facts)
+    person = _person(event.subject)
+    if event.event in OF_PEOPLE and person is not None:
+        return _of_person(person)
+    return None
+
+
+def _of_person(person: UUID) -> Q:
+    approved = Grant.unscoped.filter(approvals__approver_id=person).values("pk")
+    return Q(requester_id=person) | Q(pk__in=approved) | Q(reused_from__in=approved)
+
+
+LOCKED: Mapping[str, Callable[[UUID], Q]] = {
+    LockTarget.USER: _of_person,
+    LockTarget.SESSION: lambda target: Q(session_id=target),
+    LockTarget.DEVICE: lambda target: Q(device_id=target),
+    LockTarget.GRANT: lambda target: Q(pk=target),
+}
+
+
+def _locked(facts: Mapping[str, Any]) -> Q | None:
+    about = LOCKED.get(facts["target_type"])
+    return None if about is None else about(UUID(facts["target"]))
+
+
+def _close_requests(event: AuditEvent) -> None:
+    """Whoever is gone asks for nothing any more."""
+    person = _person(event.subject)
+    waiting = Grant.unscoped.filter(requester_id=person, state__in=OPEN).exclude(state__in=LIVE)
+    for grant in waiting.order_by("pk"):
+        locked = lock(grant, event.at)
+        if locked.grant.ended_at is None:
+            take_away(locked.grant, "requester_gone", now=locked.now)
+
+
+@receiver(assurance_changed)
+def follow_proof(sender: Any, *, session: LoginSession, **_: Any) -> None:  # noqa: ARG001
+    """Whoever has proven to be there goes on with what was suspended until then."""
+    mine = Grant.objects.within_id(session.organisation_id).filter(session_id=session.pk)
+    judge_standing(mine.filter(state=State.SUSPENDED), now=clock.now())
+
+
+@receiver(session_ended)
+def follow_session(sender: Any, *, session: LoginSession, **_: Any) -> None:  # noqa: ARG001
+    """Write down that what was bound to the session is over with it."""
+    now = clock.now()
+    bound = Grant.objects.within_id(session.organisation_id).filter(
+        session_id=session.pk, state__in=LIVE, terms__binds_session=True
+    )
+    for grant in bound.order_by("pk"):
+        locked = lock(grant, now)
+        held = locked.grant
+        if held.state in LIVE and not settle(held, now=locked.now):
+            move(held, State.ENDED, now=locked.now, end_cause="session_ended")
+            tell(held, EventKind.ENDED, now=locked.now, cause="session_ended")
+
+
+def _person(reference: str) -> UUID | None:
+    label, _, key = reference.partition(":")
+    return UUID(key) if label == "accounts.User" else None

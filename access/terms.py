@@ -1,0 +1,100 @@
+"""The terms of a request: everything that an approver sees, in one form, under one digest."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from access.models import Entitlement, EntitlementRole, Grant, Stage, StageApprover
+from accounts.models import User
+
+Terms = dict[str, Any]
+
+
+def write_terms(
+    *,
+    entitlement: Entitlement,
+    roles: Iterable[EntitlementRole],
+    stages: Iterable[Stage],
+    requester: User,
+    duration: timedelta,
+    starts_at: datetime,
+    reason: str,
+    ticket: str,
+    is_break_glass: bool,
+    extends: Grant | None,
+) -> Terms:
+    """What is asked for, in full. Roles and stages come with what they name: nothing is queried."""
+    return {
+        "entitlement": {
+            "id": str(entitlement.pk),
+            "name": entitlement.name,
+            "description": entitlement.description,
+            "version": entitlement.version,
+        },
+        "roles": [
+            {"id": str(each.role_id), "name": each.role.name}
+            for each in sorted(roles, key=lambda each: each.role.name)
+        ],
+        "requester": {
+            "id": str(requester.pk),
+            "email": requester.email,
+            "name": requester.name,
+        },
+        "duration": seconds(duration),
+        "starts_at": starts_at.isoformat(),
+        "reason": reason,
+        "ticket": ticket,
+        "required_acr": entitlement.required_acr,
+        "max_age": None if entitlement.max_age is None else seconds(entitlement.max_age),
+        "required_tier": entitlement.required_tier,
+        "binds_session": entitlement.binds_session,
+        "binds_device": entitlement.binds_device,
+        "binds_network": entitlement.binds_network,
+        "condition": entitlement.condition,
+        "thresholds": entitlement.thresholds,
+        "stages": [_stage(stage) for stage in stages],
+        "is_break_glass": is_break_glass,
+        "extends": None if extends is None else str(extends.pk),
+    }
+
+
+def digest_of(terms: Mapping[str, Any]) -> bytes:
+    """SHA-256 of the terms as JSON with sorted names and without spaces."""
+    text = json.dumps(terms, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def are_intact(grant: Grant) -> bool:
+    """Whether the terms are those that were digested when it was asked for."""
+    return digest_of(grant.terms) == bytes(grant.terms_digest)
+
+
+def seconds(duration: timedelta) -> int:
+    return int(duration.total_seconds())
+
+
+def _stage(stage: Stage) -> dict[str, Any]:
+    return {
+        "position": stage.position,
+        "approvals_needed": stage.approvals_needed,
+        "escalate_after": stage.escalate_after and seconds(stage.escalate_after),
+        "auto_deny_after": stage.auto_deny_after and seconds(stage.auto_deny_after),
+        "approvers": sorted(
+            (_approver(each) for each in stage.approvers.all()),
+            key=lambda each: (each["kind"], each["id"]),
+        ),
+    }
+
+
+def _approver(named: StageApprover) -> dict[str, Any]:
+    kind = "user" if named.user_id else "group" if named.group_id else "role"
+    who = named.user or named.group or named.role
+    assert who is not None  # noqa: S101 - the database holds that one is named
+    return {
+        "kind": kind,
+        "id": str(who.pk),
+        "name": str(who),
+        "is_escalation": named.is_escalation,
+    }

@@ -1,0 +1,85 @@
+"""Is the ticket good? By its form, and by whoever keeps tickets, where an entitlement names them.
+
+They are asked by POST of a JSON object, signed as Standard Webhooks has it (webhook-id,
+webhook-timestamp, webhook-signature: v1 and the HMAC-SHA256 of the three by the shared secret), and
+answer 200 with `{"valid": true}`. Whatever else is heard, or nothing, is a no.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import datetime
+
+import structlog
+
+from access.models import Entitlement
+from accounts.models import User
+from core import outbound
+from core.ids import new_id
+from policy import bodies
+from policy.access import Ticket
+
+TIMEOUT_SECONDS = 3.0
+LIMIT_BYTES = 4096
+OK = 200
+log = structlog.get_logger(__name__)
+
+
+def check_ticket(
+    *, entitlement: Entitlement, requester: User, ticket: str, now: datetime
+) -> Ticket:
+    """What is known of the ticket. May wait for another server: never inside a transaction."""
+    looks = look_at(entitlement, ticket)
+    if looks is Ticket.GOOD and entitlement.ticket_webhook:
+        return _ask(entitlement, requester, ticket, now)
+    return looks
+
+
+def look_at(entitlement: Entitlement, ticket: str) -> Ticket:
+    """What its form tells, with nobody asked."""
+    if not entitlement.ticket_pattern and not entitlement.ticket_webhook:
+        return Ticket.NONE
+    if not ticket:
+        return Ticket.MISSING
+    if entitlement.ticket_pattern and not bodies.matches(entitlement.ticket_pattern, ticket):
+        return Ticket.MALFORMED
+    return Ticket.GOOD
+
+
+def sign(secret: bytes, message_id: str, timestamp: str, body: bytes) -> str:
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
+
+
+def _ask(entitlement: Entitlement, requester: User, ticket: str, now: datetime) -> Ticket:
+    body = json.dumps(
+        {
+            "type": "access.ticket.check",
+            "ticket": ticket,
+            "entitlement": entitlement.name,
+            "requester": {"id": str(requester.pk), "email": requester.email},
+        }
+    ).encode()
+    message_id, timestamp = str(new_id()), str(int(now.timestamp()))
+    secret = bytes(entitlement.ticket_secret or b"")
+    try:
+        response = outbound.post(
+            entitlement.ticket_webhook,
+            body=body,
+            content_type="application/json",
+            headers={
+                "webhook-id": message_id,
+                "webhook-timestamp": timestamp,
+                "webhook-signature": sign(secret, message_id, timestamp, body),
+            },
+            limit_bytes=LIMIT_BYTES,
+            timeout=TIMEOUT_SECONDS,
+        )
+        answer = json.loads(response.body) if response.status == OK else None
+    except (outbound.OutboundError, ValueError) as error:
+        log.warning("a ticket could not be checked", error=str(error), entitlement=entitlement.name)
+        return Ticket.UNAVAILABLE
+    if not isinstance(answer, dict) or answer.get("valid") not in (True, False):
+        return Ticket.UNAVAILABLE
+    return Ticket.GOOD if answer["valid"] is True else Ticket.UNKNOWN
