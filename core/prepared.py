@@ -46,6 +46,11 @@ class Cursor:
         statement, result = self._run(query, params)
         return statement.first_row(result) if result.ntuples else None
 
+    def all(self, query: str, params: Mapping[str, Any]) -> list[Row]:
+        """Run a statement and return its rows, each by the names of its columns."""
+        statement, result = self._run(query, params)
+        return statement.rows(result)
+
     def _run(self, query: str, params: Mapping[str, Any]) -> "tuple[_Statement, PGresult]":
         statement = self._statements.get(query)
         if statement is None:
@@ -96,14 +101,23 @@ class _Statement:
         return self._transformer.dump_sequence([params[n] for n in self._order], self._wanted)
 
     def first_row(self, result: PGresult) -> Row:
+        return self._rows(result, 1)[0]
+
+    def rows(self, result: PGresult) -> list[Row]:
+        return self._rows(result, result.ntuples)
+
+    def _rows(self, result: PGresult, count: int) -> list[Row]:
         is_new = self._columns is None
         if self._columns is None:
             fields = range(result.nfields)
             self._columns = [(result.fname(field) or b"").decode() for field in fields]
         # The loaders stay the same as long as the statement does.
         self._transformer.set_pgresult(result, set_loaders=is_new, format=Format.BINARY)
-        row: tuple[Any, ...] | None = self._transformer.load_row(0, tuple)
-        return dict(zip(self._columns, row or (), strict=True))
+        found: list[Row] = []
+        for number in range(count):
+            row: tuple[Any, ...] | None = self._transformer.load_row(number, tuple)
+            found.append(dict(zip(self._columns, row or (), strict=True)))
+        return found
 
     def _place(self, found: re.Match[str]) -> str:
         name = found[1]

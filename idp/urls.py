@@ -51,6 +51,12 @@ own = [
         authentication_requests.answer,
         name="authentication_request",
     ),
+    # AuthZEN Authorization API 1.0 §12.1
+    path("access/v1/evaluation", machine.dispatch, name="authzen_evaluation"),
+    path("access/v1/evaluations", machine.dispatch, name="authzen_evaluations"),
+    path("access/v1/search/subject", machine.dispatch, name="authzen_search_subject"),
+    path("access/v1/search/resource", machine.dispatch, name="authzen_search_resource"),
+    path("access/v1/search/action", machine.dispatch, name="authzen_search_action"),
     path("oauth/introspect", machine.dispatch, name="introspect"),  # RFC 7662 §2
     path("oauth/revoke", machine.dispatch, name="revoke"),  # RFC 7009 §2
     path(
@@ -69,6 +75,11 @@ own = [
         ".well-known/oauth-authorization-server",  # RFC 8414 §3
         machine.dispatch,
         name="authorization_server_metadata",
+    ),
+    path(
+        ".well-known/authzen-configuration",  # AuthZEN Authorization API 1.0 §11.2
+        machine.dispatch,
+        name="authzen_metadata",
     ),
     path(
         ".well-known/oauth-protected-resource",  # RFC 9728 §3

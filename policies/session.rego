@@ -57,7 +57,7 @@ reasons contains concat("_", [target, "locked"]) if some target in input.locks
 
 reasons contains "role_requires_stronger_authentication" if {
 	input.session.level < input.role_level
-	input.trigger in {"login", "authorize", "token", "refresh", "admin"}
+	input.trigger in {"login", "authorize", "token", "refresh", "authzen", "admin"}
 }
 
 reasons contains "authentication_too_old" if {

@@ -15,6 +15,7 @@ class Trigger(StrEnum):
     REFRESH = "refresh"
     INTROSPECT = "introspect"
     USERINFO = "userinfo"
+    AUTHZEN = "authzen"
     REQUEST = "request"
     DBSC_REFRESH = "dbsc_refresh"
     POSTURE = "posture"

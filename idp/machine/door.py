@@ -21,6 +21,8 @@ from core.errors import Refusal
 from core.http import address_from
 from core.ids import new_id
 from idp import keys
+from idp.authzen import endpoints as authzen
+from idp.authzen import metadata as authzen_metadata
 from idp.clients.authentication import StaleClient
 from idp.clients.certificates import certificate_of
 from idp.endpoints.backchannel import authenticate_backchannel
@@ -91,6 +93,12 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     "/oauth/jwks": (frozenset({"GET", "HEAD"}), _jwks),
     "/.well-known/openid-configuration": (frozenset({"GET", "HEAD"}), _metadata),
     "/.well-known/oauth-authorization-server": (frozenset({"GET", "HEAD"}), _metadata),
+    authzen_metadata.EVALUATION: (frozenset({"POST"}), authzen.evaluation),
+    authzen_metadata.EVALUATIONS: (frozenset({"POST"}), authzen.evaluations),
+    authzen_metadata.SEARCHES["subject"]: (frozenset({"POST"}), authzen.search_subject),
+    authzen_metadata.SEARCHES["resource"]: (frozenset({"POST"}), authzen.search_resource),
+    authzen_metadata.SEARCHES["action"]: (frozenset({"POST"}), authzen.search_action),
+    authzen_metadata.PATH: (frozenset({"GET", "HEAD"}), authzen_metadata.configuration),
     **{
         protected_resource.WELL_KNOWN + path: (frozenset({"GET", "HEAD"}), _resource_metadata)
         for path in protected_resource.PATHS
@@ -141,6 +149,8 @@ def respond(request: Request) -> Answer:
         recorder.request_address.reset(tokens[1])
     if is_cross_origin:
         result.headers.extend(ANYWHERE)
+    if request.path.startswith(authzen_metadata.API):
+        result.headers.extend(authzen.request_id_of(request))
     return _finish(result)
 
 
@@ -203,6 +213,7 @@ def _read(environ: Mapping[str, Any]) -> Request:
         user_agent=environ.get("HTTP_USER_AGENT", ""),
         accept=environ.get("HTTP_ACCEPT", ""),
         if_none_match=environ.get("HTTP_IF_NONE_MATCH", ""),
+        request_id=environ.get("HTTP_X_REQUEST_ID", ""),
         is_at_alias=is_at_alias,
         certificate=certificate.der,
         is_certificate_verified=certificate.is_verified,

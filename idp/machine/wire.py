@@ -27,7 +27,7 @@ class Request:
     """certificate: the client's TLS certificate, DER, if it came with one (`clients.certificates`).
 
     is_certificate_verified: an authority that the proxy trusts has signed it.
-    accept: the Accept header as it came.
+    accept: the Accept header as it came. request_id: X-Request-ID as it came.
     is_at_alias: it came to the address for mutual TLS (`addresses.py`).
     claimed: single-use values that this request has used up; when it is run again because its
     client had changed, they are still its own.
@@ -45,6 +45,7 @@ class Request:
     user_agent: str = ""
     accept: str = ""
     if_none_match: str = ""
+    request_id: str = ""
     is_at_alias: bool = False
     certificate: bytes | None = None
     is_certificate_verified: bool = False

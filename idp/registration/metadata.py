@@ -26,6 +26,8 @@ class ClientMetadata:
     access_token_status_list: ours; each access token gets a place in a public list of the revoked.
     may_sign_people_out: ours; lets the client end everything that somebody of its organisation is
     signed in to (`idp.endpoints.global_revocation`).
+    authzen_subject_id: ours; how questions to policy name people: `sub`, `email` or
+    `preferred_username`.
     jwks: public keys by value, a JWK Set; jwks_uri: by reference. Never both.
     tls_client_auth_*: at most one, the name that the client's certificate must carry (RFC 8705 §2).
     """
@@ -84,6 +86,7 @@ class ClientMetadata:
     authorization_details_types: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     access_token_status_list: bool = False
+    authzen_subject_id: str = "sub"
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:

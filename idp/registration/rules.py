@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from core.assurance import ACR_VALUES
 from core.errors import Refusal
+from idp.authzen import names
 from idp.models import Client
 from idp.models.client import (
     CIBA,
@@ -187,6 +188,9 @@ def check_metadata(values: Any) -> dict[str, Any]:
     addresses.check(kept)
     authorization_requests.check(kept)
     backchannel.check(kept)
+    if kept.authzen_subject_id not in names.FORMS:
+        words = ", ".join(names.FORMS)
+        raise Refusal("invalid_client_metadata", f"authzen_subject_id is one of {words}.")
     return kept.to_json()
 
 

@@ -80,6 +80,11 @@ def one(query: str, params: Mapping[str, Any]) -> Row | None:
     return cursor_of(raw_connection()).one(query, params)
 
 
+def rows(query: str, params: Mapping[str, Any]) -> list[Row]:
+    """One statement, which is a transaction by itself, and all its rows."""
+    return cursor_of(raw_connection()).all(query, params)
+
+
 def forget() -> None:
     """Drop what this thread keeps of its connection, for tests."""
     _thread.wrapper = _thread.cursor = None

@@ -15,10 +15,12 @@ from core.assurance import Level
 from core.ids import new_token
 from core.prepared import Row
 from idp.algorithms import ED25519
+from idp.models.client import AUTHZEN
 from idp.tokens import standard_claims
 from idp.tokens.encryption import Recipient
 from sessions.evaluation import Resource
 
+OURS = frozenset({"openid", AUTHZEN})  # scopes of resources that are ours
 BASIC_ACR = frozenset({"aal1", "aal2"})
 JTI_ID_SIZE, JTI_RANDOM_SIZE = 16, 8
 LOGOUT_TOKEN_LIFETIME = timedelta(minutes=2)
@@ -100,8 +102,8 @@ def access_token(authorization: Authorization) -> dict[str, Any]:
     lifetime: timedelta = settings.ACCESS_TOKEN_LIFETIME
     issuer: str = settings.ISSUER
     wanted = list(authorization.resource) or [authorization.audience or issuer]
-    if "openid" in authorization.scopes and issuer not in wanted:
-        wanted.append(issuer)  # userinfo is an audience of its own
+    if OURS & {*authorization.scopes} and issuer not in wanted:
+        wanted.append(issuer)  # userinfo, or policy, is an audience of its own
     audience: Any = wanted if len(wanted) > 1 else wanted[0]
     claims: dict[str, Any] = {
         "iss": issuer,

@@ -49,13 +49,15 @@ WHO: dict[str, set[str]] = {
     # What is published.
     "everybody": {
         "idp:jwks", "idp:discovery", "idp:authorization_server_metadata", "idp:resource_metadata",
-        "idp:userinfo_metadata", "idp:status_lists", "idp:status_list", "idp:client_logo",
+        "idp:userinfo_metadata", "idp:authzen_metadata", "idp:status_lists", "idp:status_list", "idp:client_logo",
     },
     # With credentials of their own in the request.
     "machines": {
         "idp:token", "idp:userinfo", "idp:introspect", "idp:revoke", "idp:pushed_request",
         "idp:device_authorization", "idp:backchannel_authentication", "idp:register",
         "idp:registered_client", "idp:global_token_revocation",
+        "idp:authzen_evaluation", "idp:authzen_evaluations", "idp:authzen_search_subject",
+        "idp:authzen_search_resource", "idp:authzen_search_action",
         "devices:api_enrolments", "devices:api_enrolment", "devices:api_nonce",
         "devices:api_reports", "devices:api_connector",
     },
@@ -93,6 +95,7 @@ ADMINISTRATION: dict[str, set[str]] = {
     "accounts_invitation": {"changelist", "add", "change", "history"},
     "accounts_lock": {"changelist", "add", "change", "history"},
     "accounts_organisation": {"changelist", "change", "history"},
+    "accounts_resource": {"changelist", "add", "change", "history"},
     "accounts_role": {"changelist", "add", "change", "history"},
     "accounts_roleassignment": {"changelist", "add", "change", "history"},
     "accounts_user": {"changelist", "change", "history"},
@@ -153,6 +156,9 @@ class Acme:
             "accounts_user": alice.user.pk,
             "accounts_organisation": acme.pk,
             "accounts_role": role.pk,
+            "accounts_resource": accounts.register_resource(
+                organisation=acme, type="report", name="q3", now=now
+            ).pk,
             "accounts_group": accounts.create_group(organisation=acme, name="keepers", now=now).pk,
             "accounts_roleassignment": accounts.assign_role(
                 user=alice.user, role=role, now=now

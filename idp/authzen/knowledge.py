@@ -1,0 +1,146 @@
+"""What policy gets to know beside the questions: facts of the caller's organisation, and no other.
+
+One statement for a whole batch or a page of candidates, and one more where questions name sessions.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from core import clock
+from core.assurance import Level
+from core.prepared import Row
+from idp.authzen import names
+from idp.authzen.caller import Caller
+from idp.storage import authzen as storage
+from idp.storage import database
+from policy.authzen.model import Question, Search, Wanted
+from policy.facts import Trigger
+from sessions import evaluation
+from sessions.rights import rights_of
+
+USER, CLIENT = "user", "client"
+COLUMNS = {USER: "users", CLIENT: "clients"}
+SID = "sid"  # the member of a question's context that names a session, as tokens do
+FIRST = {names.SUB: str(UUID(int=0))}
+FIND_PEOPLE = {
+    names.SUB: storage.FIND_USERS,
+    names.EMAIL: storage.FIND_USERS_BY_EMAIL,
+    names.USERNAME: storage.FIND_USERS_BY_USERNAME,
+}
+
+
+def collect(caller: Caller, questions: Sequence[Question]) -> Row | None:
+    """The row with the facts about all that the questions name; None for a client that is gone."""
+    return database.one(storage.FACTS, _params(caller, questions))
+
+
+def collect_candidates(caller: Caller, search: Search, *, after: str, most: int) -> Row | None:
+    """The same, for the next candidates of a search.
+
+    Actions are candidates by the permissions for the resource's type; nothing else looks for them.
+    """
+    asked = search.question
+    params = _params(caller, [asked]) | {"after": after, "most": most, "type": asked.resource.type}
+    if search.wanted is Wanted.RESOURCE:
+        return database.one(storage.FIND_RESOURCES, params)
+    if search.wanted is Wanted.SUBJECT and asked.subject.type == CLIENT:
+        return database.one(storage.FIND_WORKLOADS, params)
+    if search.wanted is Wanted.SUBJECT and asked.subject.type == USER:
+        params["after"] = after or FIRST.get(caller.form, "")
+        return database.one(FIND_PEOPLE[caller.form], params)
+    return database.one(storage.FACTS, params)
+
+
+def candidates(search: Search, row: Row, *, after: str, most: int) -> list[str]:
+    """Their names, in the order of the pages."""
+    kind = search.question.subject.type
+    if search.wanted is Wanted.RESOURCE:
+        found = [thing["name"] for thing in row["resources"] or ()]
+    elif search.wanted is Wanted.ACTION:
+        found = [
+            permission["action"]
+            for permissions in (row["roles"] or {}).values()
+            for permission in permissions
+            if permission["action"] != "*"
+        ]
+    else:
+        found = list(row[COLUMNS[kind]] or ()) if kind in COLUMNS else []
+    return sorted({name for name in found if name > after})[:most]
+
+
+def document(caller: Caller, questions: Sequence[Question], row: Row) -> dict[str, Any]:
+    """The facts as policy sees them, by the very names that the questions use."""
+    users, workloads = row["users"] or {}, row["clients"] or {}
+    subjects: dict[str, dict[str, Any]] = {USER: {}, CLIENT: {}}
+    for question in questions:
+        kind, name = question.subject.type, question.subject.id
+        if kind == USER:
+            known = names.stored(name, caller.form)
+            facts = None if known is None else users.get(known[1])
+        else:
+            facts = workloads.get(name) if kind == CLIENT else None
+        if facts is not None:
+            subjects[kind][name] = facts
+    resources: dict[str, dict[str, Any]] = {}
+    for thing in row["resources"] or ():
+        resources.setdefault(thing["type"], {})[thing["name"]] = thing
+    return {
+        "client": caller.client_id,
+        "organisation_is_active": row["organisation_is_active"],
+        "subjects": subjects,
+        "resources": resources,
+        "sessions": _sessions(questions, row["organisation_id"]),
+        "roles": row["roles"] or {},
+    }
+
+
+def _params(caller: Caller, questions: Sequence[Question]) -> dict[str, Any]:
+    people = _subjects(questions, USER)
+    by_form = names.sort(people, caller.form)
+    things = sorted({(asked.resource.type, asked.resource.id) for asked in questions})
+    types = sorted({type_ for type_, _ in things})
+    return {
+        "client": caller.stem,
+        "jti": caller.jti,
+        "clock_offset": clock.offset(),
+        "ids": by_form[names.SUB],
+        "emails": by_form[names.EMAIL],
+        "usernames": by_form[names.USERNAME],
+        "workloads": sorted(_subjects(questions, CLIENT)),
+        "types": [type_ for type_, _ in things],
+        "names": [name for _, name in things],
+        "wanted_types": [*types, "*"],
+    }
+
+
+def _subjects(questions: Iterable[Question], kind: str) -> set[str]:
+    return {asked.subject.id for asked in questions if asked.subject.type == kind}
+
+
+def _sessions(questions: Iterable[Question], organisation_id: UUID) -> dict[str, Any]:
+    """The sessions that questions name, judged as at any other use."""
+    named = {names.id_of(asked.context.get(SID)) for asked in questions} - {None}
+    if not named:
+        return {}
+    params = {
+        "sessions": sorted(named, key=str),
+        "organisation": organisation_id,
+        **evaluation.fact_params(),
+        "from_address": None,
+    }
+    rows = database.rows(storage.FIND_SESSIONS, params)
+    return {str(row["session_id"]): _session(row) for row in rows}
+
+
+def _session(row: Mapping[str, Any]) -> dict[str, Any]:
+    decision = evaluation.judge(row, trigger=Trigger.AUTHZEN)
+    return {
+        "user": str(row["person_id"]),
+        "outcome": decision.outcome.value,
+        "reasons": decision.reasons,
+        "required_acr": decision.required_level.acr,
+        "level": Level.from_acr(row["acr"]),
+        "tier": row["device_tier"],
+        "roles": rights_of(row).without(decision.withheld_roles).roles,
+    }
