@@ -9,7 +9,7 @@ from allauth.account import forms as allauth_forms
 from allauth.account.adapter import get_adapter
 from allauth.account.fields import PasswordField, SetPasswordField
 from django import forms
-from django.core.validators import URLValidator
+from django.core.validators import MaxLengthValidator, URLValidator
 from django.db import IntegrityError, transaction
 
 from accounts import flows
@@ -17,6 +17,7 @@ from accounts.models import Invitation, Lock, LockTarget, User
 from core import clock
 from core.errors import Refusal
 
+MAX_EMAIL_LENGTH = 254
 EARLIEST_YEAR = 1850
 MAX_LOCK_MINUTES = 366 * 24 * 60
 BIRTHDATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -84,9 +85,11 @@ class LoginForm(allauth_forms.LoginForm):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["login"].max_length = 254
+        login = self.fields["login"]
+        login.validators.append(MaxLengthValidator(MAX_EMAIL_LENGTH))
+        login.widget.attrs["maxlength"] = str(MAX_EMAIL_LENGTH)
         if self.request is not None:
-            self.fields["login"].initial = self.request.session.get("login_hint", "")
+            login.initial = self.request.session.get("login_hint", "")
         self.fields.pop("remember", None)
 
 

@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.test import Client as Browser
 from django.urls import reverse
 
+from accounts import budget
 from audit.events import Event
 from audit.models import AuditEvent
 from tests.cast import PASSWORD, Person
@@ -39,7 +40,7 @@ def _open(settings) -> None:
 def shape(response, email: str) -> tuple[object, ...]:
     """What an onlooker sees, without the address itself and without random values."""
     text = response.content.decode().replace(email, "ADDRESS")
-    text = re.sub(r'(nonce|value)="[^"]*"', "", text)
+    text = re.sub(r'(nonce|value|data-countdown)="[^"]*"', "", text)
     headers = {name for name in response.headers if name != "Content-Length"}
     return response.status_code, response.get("Location"), text, headers, set(response.cookies)
 
@@ -53,6 +54,18 @@ def test_known_and_unknown_addresses_look_the_same(
     assert len([m for m in mailoutbox if m.to == [newcomer.email]]) == len(
         [m for m in mailoutbox if m.to == [UNKNOWN]]
     ), "each gets a mail, or neither does"
+
+
+def test_a_lock_comes_for_both_and_looks_the_same(newcomer: Person) -> None:
+    """Else whoever keeps guessing learns by whether they are stopped."""
+    answers = {}
+    for email in (newcomer.email, UNKNOWN):
+        answers[email] = [login(Browser(), email) for _ in range(budget.WINDOW_FAILURES + 1)]
+
+    assert [answer.status_code for answer in answers[UNKNOWN]] == [200] * 20 + [429]
+    assert shape(answers[newcomer.email][-1], newcomer.email) == shape(
+        answers[UNKNOWN][-1], UNKNOWN
+    )
 
 
 def test_both_are_written_down(newcomer: Person) -> None:

@@ -8,6 +8,7 @@ from accounts.models import GuessBudget
 from core import clock
 from tests import cast
 from tests.cast import PASSWORD, Person
+from tests.support import passkeys
 
 
 def fail(browser: Browser, email: str, address: str):
@@ -68,3 +69,13 @@ def test_the_way_out_cannot_be_locked(client: Browser, newcomer: Person, mailout
         budget.spend(newcomer.email, now=clock.now())
     client.post(reverse("account_reset_password"), {"email": newcomer.email})
     assert mailoutbox[-1].subject == "Set a new password"
+
+
+def test_who_holds_a_passkey_gets_in_meanwhile(client: Browser, newcomer: Person) -> None:
+    key = passkeys.authenticator()
+    passkeys.register(newcomer, key)
+    for _ in range(20):
+        budget.spend(newcomer.email, now=clock.now())
+
+    assert passkeys.sign_in(client, key).status_code == 200
+    assert client.get(reverse("console:home")).status_code == 200

@@ -35,6 +35,11 @@ def test_confirming_from_another_browser_forgets_the_password(trap: Browser) -> 
     assert AuditEvent.objects.filter(event=Event.PASSWORD_DISCARDED).count() == 1
 
 
+def test_until_it_is_confirmed_nobody_is_signed_in(trap: Browser) -> None:
+    trap.post(reverse("account_login"), {"login": VICTIM, "password": ATTACKERS})
+    assert "_auth_user_id" not in trap.session
+
+
 def test_a_reset_by_the_victim_replaces_it(trap: Browser) -> None:
     victim = Browser()
     victim.post(reverse("account_reset_password"), {"email": VICTIM})
