@@ -8,7 +8,7 @@ from django.dispatch import receiver
 from accounts import mail
 from accounts.models import User
 from devices.models import Device, State
-from devices.signals import device_changed, device_enrolled
+from devices.signals import device_changed, device_enrolled, device_shared
 from risk import links
 from risk.levels import RiskLevel
 from risk.models import SignIn
@@ -61,6 +61,22 @@ def tell_of_enrolled_device(
     mail.notify(
         user, "account/email/device_enrolled", now=now, device_name=device.get_platform_display()
     )
+
+
+@receiver(device_shared)
+def tell_of_shared_device(
+    sender: Any,  # noqa: ARG001
+    *,
+    device: Device,
+    users: list[User],
+    now: datetime,
+    **_: Any,
+) -> None:
+    """Whoever used it alone hears that somebody else does as well."""
+    for user in users:
+        mail.notify(
+            user, "account/email/device_shared", now=now, device_name=device.get_platform_display()
+        )
 
 
 @receiver(device_changed)

@@ -151,7 +151,8 @@ class Browser(ScopedModel):
 class Enrolment(models.Model):
     """What a machine without a browser asks for: to be enrolled with the key that it holds.
 
-    It belongs to nobody until somebody of an organisation allows it.
+    It belongs to nobody until somebody of an organisation allows it. A machine that is enrolled
+    asks again for another person who uses it.
     user_code_digest, user_code_head: keyed digests of the code that people type, and of its first
     half; a plain digest of so short a code could be searched. wrong_tries: codes entered with its
     first half and another second one. last_proof: `iat` of its latest proof; each has to be younger
@@ -174,7 +175,7 @@ class Enrolment(models.Model):
     wrong_tries = models.PositiveSmallIntegerField(default=0)
     denied_at = models.DateTimeField(null=True)
     approved_at = models.DateTimeField(null=True)
-    device = models.OneToOneField(Device, models.CASCADE, null=True, related_name="+")
+    device = models.ForeignKey(Device, models.CASCADE, null=True, related_name="+")
 
     class Meta:
         constraints = [

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from devices import flows, remedies
-from devices.models import Browser, Device, State
+from devices.models import Device, State
 from devices.score import (
     CAPS,
     EVIDENCE_FACTORS,
@@ -71,7 +71,6 @@ class ShownDevice:
     caps: list[str]
     is_rising: bool
     is_late: bool
-    browsers: list[Browser]
 
     @property
     def worst(self) -> list[ShownLine]:
@@ -95,7 +94,6 @@ def show(device: Device, *, now: datetime) -> ShownDevice:
         caps=[CAP_WORDS[cap] for cap in judged.caps] if is_enrolled else [],
         is_rising=is_enrolled and tier_at(device.reported_tier_ends_at, now) > tier,
         is_late=is_enrolled and reported_at is not None and now - reported_at > 4 * REPORT_INTERVAL,
-        browsers=list(device.browsers.order_by("-last_seen_at")),
     )
 
 

@@ -21,7 +21,7 @@ from core import clock, user_codes
 from core.errors import Refusal
 from core.limits import spend
 from devices.flows.browsers import MAX_USER_AGENT_LENGTH
-from devices.flows.states import plain_name, tell_of_enrolment
+from devices.flows.states import plain_name, tell_of_another_user, tell_of_enrolment
 from devices.limits import ENROLMENT_CODE_TRIES
 from devices.models import (
     IN_USE,
@@ -45,6 +45,7 @@ KEPT_FOR = timedelta(days=1)
 INTERVAL_SECONDS = 5
 MAX_WRONG_TRIES = 5
 MAX_DEVICES_OF_ONE = 50
+MAX_USERS_OF_ONE = 50
 AGENT_STORAGES = (KeyStorage.SOFTWARE, KeyStorage.TPM, KeyStorage.SECURE_ENCLAVE)
 
 
@@ -70,11 +71,13 @@ def start(
 ) -> Started:
     """Keep what a machine asks for, until somebody answers or ten minutes are over.
 
-    Refuses invalid_request if the key has been enrolled before: every enrolment has its own.
+    A key that is enrolled asks for another user of its device. Refuses invalid_request if the key
+    was enrolled before and is out of use: a machine is enrolled anew with another one.
     """
     if wish.key_storage not in AGENT_STORAGES:
         raise Refusal.invalid_request("key_storage is software, tpm or secure_enclave.")
-    if Device.unscoped.filter(key_thumbprint=key.thumbprint).exists():
+    known = Device.unscoped.filter(key_thumbprint=key.thumbprint).first()
+    if known is not None and known.state != State.ENROLLED:
         raise Refusal.invalid_request("This key has been enrolled before: make a new one.")
     while True:
         code = user_codes.new_user_code()
@@ -136,24 +139,62 @@ def allow(
 ) -> Device:
     """Enrol what asks, as this user's, once; refuses CONFLICT when somebody was faster.
 
-    browser: one of the user's that runs on this very machine, as the user says.
+    A machine that is enrolled already becomes this user's as well. browser: one of the user's that
+    runs on this very machine, as the user says.
     """
     row = _waiting().select_for_update().filter(pk=asked.pk).first()
     if row is None:
         raise _over()
-    device = _enrol(
-        wish=Wish(row.name, Platform(row.platform), KeyStorage(row.key_storage)),
-        key=PublicKey(row.public_jwk, row.key_thumbprint),
-        user=user,
-        browser=browser,
-        session_id=session_id,
-        now=now,
-    )
+    known = known_device(row, user=user)
+    if known is not None:
+        device = _join(known, user=user, browser=browser, session_id=session_id, now=now)
+    else:
+        device = _enrol(
+            wish=Wish(row.name, Platform(row.platform), KeyStorage(row.key_storage)),
+            key=PublicKey(row.public_jwk, row.key_thumbprint),
+            user=user,
+            browser=browser,
+            session_id=session_id,
+            now=now,
+        )
     row.approved_at, row.device = now, device
     if device.state == State.PENDING:
         row.expires_at = now + WAITS_FOR_ADMINISTRATOR
     row.save(update_fields=["approved_at", "device", "expires_at"])
     return device
+
+
+def known_device(asked: Enrolment, *, user: Any) -> Device | None:
+    """The device of the user's organisation that has this key already, if there is one."""
+    devices = Device.objects.within_id(user.organisation_id)
+    known: Device | None = devices.filter(key_thumbprint=asked.key_thumbprint).first()
+    return known
+
+
+@transaction.atomic
+def leave(*, device: Device, user: Any, session_id: UUID | None, now: datetime) -> bool:
+    """Let the user be none of the device's any more, as long as others are; whether it was so.
+
+    The user's browsers run on it no longer.
+    """
+    locked = Device.objects.within_id(user.organisation_id).select_for_update().get(pk=device.pk)
+    people = DeviceUser.objects.within_id(user.organisation_id).filter(device=locked)
+    if not people.exclude(user=user).exists() or not people.filter(user=user).delete()[0]:
+        return False
+    Browser.objects.within_id(user.organisation_id).filter(user=user, device=locked).update(
+        device=None
+    )
+    record(
+        Event.DEVICE_LEFT,
+        organisation_id=user.organisation_id,
+        actor=user,
+        subject=locked,
+        device_id=locked.id,
+        session_id=session_id,
+        now=now,
+        name=locked.name,
+    )
+    return True
 
 
 @transaction.atomic
@@ -225,6 +266,52 @@ def purge_enrolments(*, now: datetime) -> int:
     return forgotten
 
 
+def _join(
+    known: Device, *, user: Any, browser: Browser | None, session_id: UUID | None, now: datetime
+) -> Device:
+    """Its users so far hear of it. Refuses CONFLICT unless it is enrolled, and not the user's."""
+    _check_room(user)
+    device = Device.objects.within_id(user.organisation_id).select_for_update().get(pk=known.pk)
+    if device.state != State.ENROLLED:
+        raise Refusal.conflict(f"This device is {State(device.state).label} by now.")
+    people = DeviceUser.objects.within_id(user.organisation_id).filter(device=device)
+    earlier = [one.user for one in people.select_related("user").order_by("added_at")]
+    if user in earlier:
+        raise Refusal.conflict("This device is yours already.")
+    if len(earlier) >= MAX_USERS_OF_ONE:
+        raise Refusal.conflict("This device has too many users.")
+    _assign(device, user, browser, now)
+    record(
+        Event.DEVICE_SHARED,
+        organisation_id=user.organisation_id,
+        actor=user,
+        subject=device,
+        device_id=device.id,
+        session_id=session_id,
+        now=now,
+        name=device.name,
+        browser=browser.pk if browser else None,
+    )
+    tell_of_enrolment(device, user, now=now)
+    tell_of_another_user(device, earlier, now=now)
+    return device
+
+
+def _check_room(user: Any) -> None:
+    mine = DeviceUser.objects.within_id(user.organisation_id).filter(user=user)
+    if mine.filter(device__state__in=IN_USE).count() >= MAX_DEVICES_OF_ONE:
+        raise Refusal.conflict("You have too many devices. Retire those that you no longer use.")
+
+
+def _assign(device: Device, user: Any, browser: Browser | None, now: datetime) -> None:
+    DeviceUser.objects.create(
+        organisation_id=user.organisation_id, device=device, user=user, added_at=now
+    )
+    if browser is not None:
+        own = Browser.objects.within_id(user.organisation_id).filter(user=user, pk=browser.pk)
+        own.update(device=device)
+
+
 def _enrol(
     *,
     wish: Wish,
@@ -234,9 +321,7 @@ def _enrol(
     session_id: UUID | None,
     now: datetime,
 ) -> Device:
-    mine = DeviceUser.objects.within_id(user.organisation_id).filter(user=user)
-    if mine.filter(device__state__in=IN_USE).count() >= MAX_DEVICES_OF_ONE:
-        raise Refusal.conflict("You have too many devices. Retire those that you no longer use.")
+    _check_room(user)
     state = State.PENDING if settings.DEVICES_ADMINISTRATOR_APPROVES else State.ENROLLED
     try:
         with transaction.atomic():
@@ -254,12 +339,7 @@ def _enrol(
             )
     except IntegrityError as error:
         raise Refusal.conflict("This key has been enrolled before. Start again.") from error
-    DeviceUser.objects.create(
-        organisation_id=user.organisation_id, device=device, user=user, added_at=now
-    )
-    if browser is not None:
-        own = Browser.objects.within_id(user.organisation_id).filter(user=user, pk=browser.pk)
-        own.update(device=device)
+    _assign(device, user, browser, now)
     record(
         Event.DEVICE_ENROLLED if state == State.ENROLLED else Event.DEVICE_REQUESTED,
         organisation_id=user.organisation_id,

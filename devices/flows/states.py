@@ -15,7 +15,7 @@ from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
 from devices.models import IN_USE, Browser, Device, State
-from devices.signals import device_changed, device_enrolled
+from devices.signals import device_changed, device_enrolled, device_shared
 
 MAX_NAME_LENGTH = 100
 MAX_REASON_LENGTH = 200
@@ -160,6 +160,13 @@ def tell_of_enrolment(device: Device, user: Any, *, now: datetime) -> None:
     """Once the enrolment is committed."""
     transaction.on_commit(
         lambda: device_enrolled.send(Device, device=device, user=user, now=now), robust=True
+    )
+
+
+def tell_of_another_user(device: Device, earlier: list[Any], *, now: datetime) -> None:
+    """Once it is committed that a device has one more. earlier: its users before."""
+    transaction.on_commit(
+        lambda: device_shared.send(Device, device=device, users=earlier, now=now), robust=True
     )
 
 

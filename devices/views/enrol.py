@@ -91,6 +91,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
             "here": client_address(request),
             "account": request.user,
             "browser": _browser(request),
+            "known": flows.known_device(asked, user=request.user),
         }
         return render(request, "devices/confirm.html", context)
     del request.session[ASKED_KEY]

@@ -91,12 +91,14 @@ def lost(request: HttpRequest, device_id: UUID) -> HttpResponse:
 @as_strong_as_possible
 @require_http_methods(["GET", "HEAD", "POST"])
 def retire(request: HttpRequest, device_id: UUID) -> HttpResponse:
-    """I no longer use it."""
+    """I no longer use it: it is retired, unless others do."""
     device = _own(request, device_id)
     if request.method == "POST":
-        flows.retire(
-            device=device, actor=request.user, session_id=_session_id(request), now=clock.now()
-        )
+        now, session_id = clock.now(), _session_id(request)
+        if flows.leave(device=device, user=request.user, session_id=session_id, now=now):
+            messages.success(request, f"You no longer use {device.name}; others still do.")
+            return redirect("devices:list")
+        flows.retire(device=device, actor=request.user, session_id=session_id, now=now)
         messages.success(request, f"{device.name} is retired.")
         return redirect("devices:list")
     return _again(request, device)
@@ -109,8 +111,11 @@ def _again(request: HttpRequest, device: Device) -> HttpResponse:
 
 
 def _show(request: HttpRequest, device: Device, form: RenameForm) -> HttpResponse:
+    user: Any = request.user
     context = {
         "shown": shown.show(device, now=clock.now()),
+        "others": _others(request, device),
+        "browsers": device.browsers.filter(user=user).order_by("-last_seen_at"),
         "form": form,
         "here": _here(request),
         "issuer": settings.ISSUER,
@@ -121,6 +126,13 @@ def _show(request: HttpRequest, device: Device, form: RenameForm) -> HttpRespons
 def _mine(request: HttpRequest) -> Any:
     user: Any = request.user
     return Device.objects.within_id(user.organisation_id).filter(users__user=user)
+
+
+def _others(request: HttpRequest, device: Device) -> list[Any]:
+    """Whoever uses it beside me, longest first."""
+    user: Any = request.user
+    people = device.users.exclude(user=user).select_related("user").order_by("added_at")
+    return [one.user for one in people]
 
 
 def _own(request: HttpRequest, device_id: UUID) -> Device:

@@ -1,4 +1,4 @@
-"""The agent's commands: enrol, report, run, status."""
+"""The agent's commands: enrol, share, report, run, status."""
 
 import argparse
 import platform
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from examples.posture_agent import state
 from examples.posture_agent.collect import collect
-from examples.posture_agent.enrolling import Refused, enrol
+from examples.posture_agent.enrolling import Refused, enrol, share
 from examples.posture_agent.key import KeyFileError
 from examples.posture_agent.machine import Machine, this_machine
 from examples.posture_agent.reporting import report, run
@@ -28,6 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
             if asked.command == "enrol":
                 enrolment = enrol(wire, machine=machine, name=asked.name, folder=folder)
                 print(f"Enrolled as {enrolment.device_id}.")
+            elif asked.command == "share":
+                share(_known(wire, folder), machine=machine, name=asked.name, folder=folder)
+                print("Somebody else uses this machine as well.")
             elif asked.command == "report":
                 _show(report(_known(wire, folder), machine=machine, folder=folder))
             else:
@@ -40,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="posture_agent", description=__doc__)
-    parser.add_argument("command", choices=["enrol", "report", "run", "status"])
+    parser.add_argument("command", choices=["enrol", "share", "report", "run", "status"])
     parser.add_argument("--server", help="Sallyport's address; remembered after enrolling")
     parser.add_argument("--state", type=Path, help="the agent's folder")
     parser.add_argument("--root", type=Path, default=Path("/"), help="look at another file system")

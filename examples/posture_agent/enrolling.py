@@ -34,6 +34,47 @@ def enrol(
     allowed, an enrolment that was there stays as it is.
     """
     key = keys.make(folder)
+    allowed = _ask(wire, key, machine=machine, name=name, say=say, sleep=sleep, clock=clock)
+    enrolment = state.Enrolment(
+        server=wire.server,
+        device_id=allowed.body["device_id"],
+        posture_uri=allowed.body["posture_uri"],
+        nonce_uri=allowed.body["nonce_uri"],
+        interval_seconds=int(allowed.body.get("interval_seconds", 3600)),
+    )
+    keys.adopt(folder)
+    state.save(folder, enrolment)
+    return enrolment
+
+
+def share(
+    wire: Wire,
+    *,
+    machine: Machine,
+    name: str,
+    folder: Path,
+    say: Callable[[str], None] = print,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Ask for another person to use this machine, by the key that it is enrolled with.
+
+    What is remembered stays as it is. Raises Refused when it is denied or runs out.
+    """
+    _ask(wire, keys.load(folder), machine=machine, name=name, say=say, sleep=sleep, clock=clock)
+
+
+def _ask(
+    wire: Wire,
+    key: keys.DeviceKey,
+    *,
+    machine: Machine,
+    name: str,
+    say: Callable[[str], None],
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> Answer:
+    """Show a code, and wait until somebody has allowed it."""
     asked = wire.post(
         "/devices/api/enrolments",
         lambda: {
@@ -49,17 +90,7 @@ def enrol(
     say(f"Open {asked.body['verification_uri']} and enter {asked.body['user_code']}")
     say(f"or open {asked.body['verification_uri_complete']}")
     say(f"The page shows this machine's key as {key.thumbprint}")
-    allowed = _wait(wire, key, asked, sleep=sleep, clock=clock)
-    enrolment = state.Enrolment(
-        server=wire.server,
-        device_id=allowed.body["device_id"],
-        posture_uri=allowed.body["posture_uri"],
-        nonce_uri=allowed.body["nonce_uri"],
-        interval_seconds=int(allowed.body.get("interval_seconds", 3600)),
-    )
-    keys.adopt(folder)
-    state.save(folder, enrolment)
-    return enrolment
+    return _wait(wire, key, asked, sleep=sleep, clock=clock)
 
 
 def _wait(

@@ -123,8 +123,8 @@ class TestAsking:
 
         assert answer.json()["error"] == "invalid_proof"
 
-    def test_a_key_is_enrolled_once(self, client, machine, employee):
-        machine.enrolled_by(employee.user)
+    def test_a_key_is_enrolled_once(self, client, machine, employee, now):
+        flows.retire(device=machine.enrolled_by(employee.user), actor=employee.user, now=now)
 
         answer = machine.ask(client)
 

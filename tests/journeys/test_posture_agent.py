@@ -68,10 +68,12 @@ def the_device() -> Device:
     return Device.unscoped.get()
 
 
-def enrol(agent: Agent, visitor: Visitor, who: Person, *, decision: str = "allow") -> str:
+def enrol(
+    agent: Agent, visitor: Visitor, who: Person, *, decision: str = "allow", by: str = "enrol"
+) -> str:
     """The agent shows its link, a person opens it and answers; gives all that the agent said."""
     cast.sign_in(visitor.browser, who, acr="phr")
-    with agent.start("enrol", "--name", "eve-laptop") as process:
+    with agent.start(by, "--name", "eve-laptop") as process:
         assert process.stdout is not None
         said = [process.stdout.readline() for _ in range(3)]
         link = said[1].split()[-1]
@@ -121,6 +123,23 @@ def test_from_enrolment_to_trust_and_what_it_costs_to_decrypt_the_disk(
     assert audited().count("devices.posture.reported") == 5
     assert "devices.device.enrolled" in audited()
     assert "devices.device.tier_changed" in audited()
+
+
+def test_somebody_else_uses_the_machine_as_well(
+    agent: Agent, visitor: Visitor, employee: Person, approver: Person
+) -> None:
+    enrol(agent, visitor, employee)
+    healthy = agent.report()
+    colleague = Visitor()
+
+    said = enrol(agent, colleague, approver, by="share")
+
+    assert "Somebody else uses this machine as well." in said
+    device = the_device()
+    assert {one.user for one in device.users.all()} == {employee.user, approver.user}
+    visitor.open(f"/devices/{device.pk}/")
+    assert approver.email in visitor.text
+    assert agent.report() == healthy, "it goes on as one device"
 
 
 def test_an_agent_that_stays_silent_loses_its_trust_by_time_alone(
