@@ -51,6 +51,13 @@ class Cursor:
         statement, result = self._run(query, params)
         return statement.rows(result)
 
+    def command(self, text: bytes) -> None:
+        """Begin or end a transaction; a COMMIT that could only undo raises."""
+        result = self.connection.pgconn.exec_(text)
+        self._check(result)
+        if result.command_status != text:
+            raise psycopg.errors.InFailedSqlTransaction("the transaction had failed before its end")
+
     def _run(self, query: str, params: Mapping[str, Any]) -> "tuple[_Statement, PGresult]":
         statement = self._statements.get(query)
         if statement is None:

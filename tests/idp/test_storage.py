@@ -2,14 +2,17 @@
 
 import json
 import re
+from contextlib import suppress
 from datetime import timedelta
 from importlib import import_module
 from pkgutil import iter_modules
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.apps import apps
 from django.db import connection
+from psycopg.pq import TransactionStatus
 
 from accounts import budget
 from audit import recorder
@@ -151,6 +154,78 @@ class TestUnit:
     def test_without_a_statement_there_is_no_transaction(self, django_assert_num_queries):
         with django_assert_num_queries(0), database.unit() as unit:
             unit.refused = True
+
+
+RENAME = "UPDATE accounts_organisation SET name = %(n)s"
+
+
+@pytest.mark.django_db(transaction=True)
+class TestUnitByItself:
+    """What is no savepoint of a test, but the transaction that a request has."""
+
+    def test_it_is_committed_at_its_end(self, acme):
+        with database.unit() as unit:
+            unit.cursor.execute(RENAME, {"n": "Changed"})
+            assert database.raw_connection().info.transaction_status == TransactionStatus.INTRANS
+
+        assert database.raw_connection().info.transaction_status == TransactionStatus.IDLE
+        connection.close()
+        acme.refresh_from_db()
+        assert acme.name == "Changed"
+
+    def test_a_refusal_undoes_it(self, acme):
+        with database.unit() as unit:
+            unit.cursor.execute(RENAME, {"n": "Changed"})
+            unit.refused = True
+
+        assert database.raw_connection().info.transaction_status == TransactionStatus.IDLE
+        acme.refresh_from_db()
+        assert acme.name == "Acme"
+
+    def test_so_does_an_exception(self, acme):
+        with pytest.raises(RuntimeError), database.unit() as unit:
+            unit.cursor.execute(RENAME, {"n": "Changed"})
+            raise RuntimeError
+
+        assert database.raw_connection().info.transaction_status == TransactionStatus.IDLE
+        acme.refresh_from_db()
+        assert acme.name == "Acme"
+
+    def test_one_inside_it_is_undone_alone(self, acme, globex):
+        rename = f"{RENAME} WHERE slug = %(s)s"
+        with database.unit() as unit:
+            unit.cursor.execute(rename, {"n": "Changed", "s": "acme"})
+            with database.unit() as inner:
+                inner.cursor.execute(rename, {"n": "Changed", "s": "globex"})
+                inner.refused = True
+
+        acme.refresh_from_db()
+        globex.refresh_from_db()
+        assert (acme.name, globex.name) == ("Changed", "Globex")
+
+    def test_after_a_failure_that_was_swallowed_nothing_passes_for_committed(self, acme):
+        with (
+            pytest.raises(psycopg.errors.InFailedSqlTransaction),
+            database.unit() as unit,
+        ):
+            unit.cursor.execute(RENAME, {"n": "Changed"})
+            with suppress(psycopg.errors.DivisionByZero):
+                unit.cursor.execute("SELECT 1 / %(zero)s", {"zero": 0})
+
+        acme.refresh_from_db()
+        assert acme.name == "Acme"
+
+    def test_where_the_connection_breaks_the_failure_is_told_and_the_next_goes_on(self, acme):
+        with pytest.raises(psycopg.OperationalError), database.unit() as unit:
+            unit.cursor.execute(RENAME, {"n": "Changed"})
+            pid = database.raw_connection().info.backend_pid
+            with psycopg.connect(**connection.get_connection_params()) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+            unit.cursor.execute("SELECT 1", {})
+
+        with database.unit() as unit:
+            found = unit.cursor.one("SELECT name FROM accounts_organisation", {})
+        assert found == {"name": "Acme"}
 
 
 @pytest.mark.django_db(transaction=True)
