@@ -3,6 +3,9 @@
 # Whatever speaks against it is a reason, and each reason has its verdict. The strictest verdict wins:
 # revoke, deny, step_up, restrict, allow. Without any reason the answer is allow; facts that are missing
 # make the answer undefined, and undefined means deny. A reason without a verdict denies.
+#
+# This runs at every use, and each rule costs something even where it finds nothing. So what seldom
+# applies is a set of its own, which is looked at only where it can have members.
 package sallyport
 
 import rego.v1
@@ -51,7 +54,10 @@ reasons contains reason if {
 
 # What a session is made of ends it; for any other kind it is only stopped, as "client_locked",
 # "address_locked" and whatever else there may be have no verdict above.
-reasons contains concat("_", [target, "locked"]) if some target in input.locks
+reasons contains concat("_", [target, "locked"]) if {
+	input.locks != []
+	some target in input.locks
+}
 
 # --- strength and freshness ---------------------------------------------------------------------
 
@@ -82,6 +88,10 @@ max_proof_age := 900
 
 reasons contains "binding_proof_too_old" if {
 	input.session.binding != ""
+	is_proof_too_old
+}
+
+is_proof_too_old if {
 	not is_within(input.session.proof_age, max_proof_age)
 	input.session.authentication_age > max_proof_age
 	input.trigger in {"request", "authorize", "admin"}
@@ -96,12 +106,17 @@ is_within(age, limit) if {
 
 high_risk := 3
 
-reasons contains "sign_in_at_risk" if {
+reasons contains reason if {
+	max([input.risk.level, input.risk.user_level]) >= high_risk
+	some reason in unanswered_risks
+}
+
+unanswered_risks contains "sign_in_at_risk" if {
 	input.risk.level >= high_risk
 	not answers_risk(input.risk.is_answered)
 }
 
-reasons contains "account_at_risk" if {
+unanswered_risks contains "account_at_risk" if {
 	input.risk.user_level >= high_risk
 	not answers_risk(input.risk.is_user_answered)
 }
@@ -121,6 +136,14 @@ risk_verdict := "step_up" if input.risk.provable_level >= 2
 
 # --- what is withheld ---------------------------------------------------------------------------
 
+reasons contains reason if {
+	[input.role_tiers, input.resource.scope_tiers] != [{}, {}]
+	some reason, names in withheld
+	names != set()
+}
+
+withheld := {"roles_withheld": withheld_roles, "scopes_withheld": withheld_scopes}
+
 withheld_roles contains name if {
 	some name, tier in input.role_tiers
 	input.device.tier < tier
@@ -131,13 +154,7 @@ withheld_scopes contains name if {
 	input.device.tier < tier
 }
 
-reasons contains "roles_withheld" if withheld_roles != set()
-
-reasons contains "scopes_withheld" if withheld_scopes != set()
-
 # --- the answer ---------------------------------------------------------------------------------
-
-device_states := {"", "pending", "enrolled", "suspended", "lost", "revoked", "retired"}
 
 # Each fact is there and of its kind. Few built-ins for all, since this runs at every use.
 complete if {
@@ -150,7 +167,7 @@ complete if {
 		input.risk.user_level, input.risk.provable_level,
 	]))
 	input.binding_is_required in {true, false}
-	input.device.state in device_states
+	input.device.state in {"", "pending", "enrolled", "suspended", "lost", "revoked", "retired"}
 	input.session.binding in {"", "dbsc", "webcrypto"}
 	is_array(input.locks)
 	is_object(input.role_tiers)
@@ -159,9 +176,7 @@ complete if {
 
 found := {object.get(verdicts, reason, "deny") | some reason in reasons}
 
-outcome := "allow" if {
-	reasons == set()
-} else := "revoke" if {
+outcome := "revoke" if {
 	"revoke" in found
 } else := "deny" if {
 	"deny" in found
@@ -170,9 +185,7 @@ outcome := "allow" if {
 } else := "restrict"
 
 # What is proven because of a risk is proven now.
-demands := {"level": 1, "max_age": input.resource.max_age} if {
-	reasons == set()
-} else := {"level": risk_demands, "max_age": 0} if {
+demands := {"level": risk_demands, "max_age": 0} if {
 	count(reasons & {"sign_in_at_risk", "account_at_risk"}) > 0
 } else := {"level": 1, "max_age": max_proof_age} if {
 	"binding_proof_too_old" in reasons
@@ -180,6 +193,16 @@ demands := {"level": 1, "max_age": input.resource.max_age} if {
 } else := {"level": 1, "max_age": input.resource.max_age}
 
 decision := {
+	"outcome": "allow",
+	"reasons": set(),
+	"required_level": max([input.role_level, input.resource.required_level, 1]),
+	"max_age": input.resource.max_age,
+	"withheld_scopes": set(),
+	"withheld_roles": set(),
+} if {
+	complete
+	reasons == set()
+} else := {
 	"outcome": outcome,
 	"reasons": reasons,
 	"required_level": max([input.role_level, input.resource.required_level, demands.level]),
