@@ -56,3 +56,21 @@ def test_every_row_of_a_plan_has_a_test_or_a_reason():
         and "not shown: " not in row
         and not row.startswith(("| modules |", "| --- |"))
     ]
+
+
+def test_every_check_of_the_authzen_certification_is_shown():
+    """The matrix of section 2.1 of its scenario, with the requirements of transport: 37."""
+    matrix = {
+        *(f"2.2.{n}" for n in range(1, 10)), "2.3", "2.4", "2.5", "2.6",
+        *(f"3.2.{n}" for n in range(1, 8)), "3.3", "3.4",
+        "4.2.1", "4.2.2", "4.2.3", "4.2.4", "4.3.1", "4.3.2", "4.3.3", "4.4.1", "4.4.2", "4.4.3",
+        "4.5", "4.6", "4.7", "5", "6",
+    }  # fmt: skip
+    shown = {
+        row.section_text
+        for row in compliance.requirements()
+        if row.document == "AuthZEN certification"
+    }
+
+    assert len(matrix) == 37
+    assert shown == matrix

@@ -1,10 +1,20 @@
 """A gateway that asks policy (AuthZEN): acme's, or another organisation's."""
 
 import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from accounts.models import Organisation
+from django.conf import settings
+
+from accounts import flows
+from accounts.models import Group, Organisation, Role, User
+from core import clock
+from core.ids import digest
 from idp.models import Client
+from policy import engine
 from tests import cast
 from tests.support import oauth
 
@@ -76,3 +86,48 @@ def reasons_of(told: dict[str, Any]) -> list[str]:
     assert told["decision"] is False
     reasons: str = told["context"]["reason_admin"]["en"]
     return reasons.split(", ")
+
+
+_kept: list[Any] = []  # an engine dies with the thread that made it, and in no other
+
+
+@contextmanager
+def policy_of(rules: Path, folder: Path) -> Iterator[None]:
+    """The shipped bundle with other rules for AuthZEN, as an installation may have its own."""
+    shipped: Path = settings.POLICY_DIR
+    for module in shipped.glob("*.rego"):
+        shutil.copy(module, folder)
+    shutil.copy(rules, folder / "authzen.rego")
+    engine.configure(folder)
+    try:
+        yield
+    finally:
+        _kept.append(engine._Engine.evaluator)
+        engine.configure(shipped)
+
+
+def named(of: Organisation, username: str, *, roles: Sequence[str] = (), group: str = "") -> User:
+    """Somebody whom applications know by a user name, with roles that are made where needed."""
+    now = clock.now()
+    user = User.objects.create_user(
+        email=f"{digest(username).hex()[:12]}@{of.slug}.example", organisation=of, now=now
+    )
+    flows.update_profile(
+        user=user, name=username[:60], claims={"preferred_username": username}, address={}, now=now
+    )
+    for name in roles:
+        role = Role.objects.within(of).filter(name=name).first()
+        role = role or flows.create_role(organisation=of, name=name, now=now)
+        flows.assign_role(user=user, role=role, now=now)
+    if group:
+        found = Group.objects.within(of).filter(name=group).first()
+        found = found or flows.create_group(organisation=of, name=group, now=now)
+        flows.add_group_member(group=found, user=user, now=now)
+    return user
+
+
+def actions(of: Organisation, resource_type: str, *names: str) -> None:
+    """Let actions on a type be known: some role allows them, which nobody needs to hold."""
+    role = flows.create_role(organisation=of, name=f"{resource_type}-all", now=clock.now())
+    for name in names:
+        flows.give_permission(role=role, resource_type=resource_type, action=name, now=clock.now())
