@@ -48,7 +48,7 @@ rotated AS (
          former_ends_at =
            CASE WHEN k.cookie_seen_at IS NULL THEN k.former_ends_at ELSE k.cookie_ends_at END,
          cookie_digest = %(cookie)s, cookie_ends_at = %(cookie_ends_at)s,
-         cookie_seen_at = NULL, cookie_seen_from = ''
+         cookie_seen_at = NULL, cookie_seen_from = %(seen_from)s
     FROM claimed
    WHERE k.id = %(key)s AND k.session_id = claimed.session_id
   RETURNING k.session_id)
@@ -124,12 +124,13 @@ def bind_session(
     audience: str,
     shown: Shown,
     now: datetime,
+    seen_from: bytes = b"",
 ) -> tuple[BoundKey, str]:
     """Bind a session to the key that has signed its registration; gives its first bound cookie.
 
-    shown: what the request shows of a bound cookie. A session that is bound stays with its key,
-    but that a key of DBSC may follow upon one of WebCrypto, in the browser that has that. To
-    register the same key again is to prove it.
+    shown: what the request shows of a bound cookie. seen_from: as for `prove_key`. A session that
+    is bound stays with its key, but that a key of DBSC may follow upon one of WebCrypto, in the
+    browser that has that. To register the same key again is to prove it.
     Refuses invalid_proof, stale_challenge, not_allowed and conflict.
     """
     try:
@@ -143,14 +144,20 @@ def bind_session(
             kind=kind,
             shown=shown,
             now=now,
+            seen_from=seen_from,
         )
     except Refusal as refusal:
         refuse(session=session, kind=kind, step="registration", reason=refusal.code, now=now)
         raise
 
 
-def prove_key(*, key: BoundKey, text: str, audience: str, now: datetime) -> str:
+def prove_key(
+    *, key: BoundKey, text: str, audience: str, now: datetime, seen_from: bytes = b""
+) -> str:
     """Take a proof by the session's key; gives the new bound cookie, which ends the former one.
+
+    seen_from: a digest of whence the page came that asks for it, and shows it from now on. Empty:
+    the browser itself asks, and the first request that shows it says so.
 
     The former value ends when the new one is first shown, but for requests on their way: an answer
     that is lost on the way leaves the browser with what it has. Refuses invalid_proof and
@@ -167,6 +174,7 @@ def prove_key(*, key: BoundKey, text: str, audience: str, now: datetime) -> str:
             "key": key.id,
             "cookie": digest(value),
             "cookie_ends_at": now + cookie.LIFETIME,
+            "seen_from": seen_from,
             "now": now,
             "clock_offset": clock.offset(),
         }
@@ -183,12 +191,16 @@ def prove_key(*, key: BoundKey, text: str, audience: str, now: datetime) -> str:
 def see_cookie(*, key: BoundKey, seen_from: bytes, now: datetime) -> None:
     """Note that the browser has the current cookie, and whence: the former one ends now.
 
-    seen_from: a digest of whence the request came. Only the first request that shows it counts.
+    seen_from: a digest of whence the request came. Only the first request that shows it counts,
+    and none from elsewhere where that is known from the proof.
     """
-    if key.cookie_seen_at is not None:
+    if key.cookie_seen_at is not None or bytes(key.cookie_seen_from) not in {b"", seen_from}:
         return
     first = BoundKey.unscoped.filter(
-        id=key.id, cookie_digest=key.cookie_digest, cookie_seen_at=None
+        id=key.id,
+        cookie_digest=key.cookie_digest,
+        cookie_seen_at=None,
+        cookie_seen_from__in=[b"", seen_from],
     ).update(
         cookie_seen_at=now,
         cookie_seen_from=seen_from,
@@ -246,6 +258,7 @@ def _bind(
     kind: Binding,
     shown: Shown,
     now: datetime,
+    seen_from: bytes,
 ) -> tuple[BoundKey, str]:
     locked = LoginSession.unscoped.select_for_update().get(id=session.id)
     if locked.ended_at is not None:
@@ -272,6 +285,7 @@ def _bind(
         cookie_ends_at=now + cookie.LIFETIME,
         former_digest=former,
         former_ends_at=former_ends_at,
+        cookie_seen_from=seen_from,
     )
     locked.binding, locked.proven_at = kind, now
     locked.save(update_fields=["binding", "proven_at"])

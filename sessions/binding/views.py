@@ -28,6 +28,7 @@ from sessions import standing
 from sessions.binding import challenges, cookie, flows, headers, instructions, limits
 from sessions.binding.challenges import Purpose
 from sessions.binding.cookie import Shown
+from sessions.binding.guard import whence
 from sessions.models import Binding, BoundKey, LoginSession
 
 PROOF_TYPE = "application/jwt"
@@ -144,6 +145,7 @@ def registration(request: HttpRequest) -> HttpResponse:
         audience=_here(request),
         shown=_shown(request),
         now=clock.now(),
+        seen_from=whence(request),
     )
     return _earned(_until(), value)
 
@@ -154,7 +156,13 @@ def proof(request: HttpRequest) -> HttpResponse:
     key: BoundKey | None = getattr(session, "bound_key", None)
     if key is None or key.kind != Binding.WEBCRYPTO:
         raise Refusal.conflict("The session is bound to no key of this kind.")
-    value = flows.prove_key(key=key, text=_body(request), audience=_here(request), now=clock.now())
+    value = flows.prove_key(
+        key=key,
+        text=_body(request),
+        audience=_here(request),
+        now=clock.now(),
+        seen_from=whence(request),
+    )
     return _earned(_until(), value)
 
 

@@ -153,3 +153,21 @@ def test_nor_does_another_users_bound_cookie_open_it(
     later(seconds=31)
 
     assert is_refused(thief.get(PAGE, headers=PAGES))
+
+
+def test_a_copy_that_comes_before_its_owner_gains_nothing_by_that(
+    client: Browser, session: LoginSession
+) -> None:
+    """Taken from the very answer to the proof, and shown before the page shows it."""
+    owner = WebCrypto(client)
+    owner.register()
+    assert client.get(PAGE).status_code == 200
+    prove(owner)
+    thief = thief_of(owner)
+
+    assert is_refused(thief.get(PAGE, headers=PAGES, **ELSEWHERE))
+
+    assert client.get(PAGE).status_code == 200, "the owner is not asked again for it"
+    session.bound_key.refresh_from_db()
+    assert session.bound_key.cookie_seen_at is not None
+    assert is_refused(thief.get(PAGE, headers=PAGES, **ELSEWHERE))

@@ -76,6 +76,11 @@ DEFENCES = {
         replace("sessions.binding.guard:whence", lambda _: b""),
         "attacks/test_a084_copied_cookies.py",
     ),
+    "A084-first": Defence(
+        "a cookie that a page asked for is that page's from the proof on",
+        lambda patch: patch.setattr("sessions.binding.views.whence", lambda _: b""),
+        "attacks/test_a084_copied_cookies.py",
+    ),
     "A084-rotation": Defence(
         "a cookie ends with the next proof",
         replace("sessions.binding.flows:ON_ITS_WAY", timedelta(hours=1)),
