@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
 
@@ -124,7 +125,7 @@ def test_production_cannot_be_run_with_plain_names() -> None:
             "SALLYPORT_DATABASE_URL": "postgresql:///none",
             "SALLYPORT_REDIS_URL": "redis://localhost",
             "SALLYPORT_SECRET_KEY": "k" * 64 + "0123456789abcdef",
-            "SALLYPORT_KEY_ENCRYPTION_KEYS": "k1:" + "QUJD" * 10 + "QUI=",
+            "SALLYPORT_KEY_ENCRYPTION_KEYS": f"k1:{b64encode(bytes(range(32))).decode()}",
             "SALLYPORT_EMAIL__HOST": "mail.example.org",
         },
         capture_output=True,

@@ -2,13 +2,15 @@
 
 import base64
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import pytest
 from django.test import Client as Browser
 from django_otp.oath import hotp
 
 from core import clock
-from mfa import totp
+from core.errors import Refusal
+from mfa import flows, totp
 from mfa.models import PasskeyFactor, TotpFactor
 from tests import cast
 from tests.cast import Person
@@ -83,10 +85,15 @@ def test_a_pending_seed_carried_to_another_users_session_does_not_unseal(
     assert seed_on(client.get("/mfa/totp/").content.decode()) != known
 
 
-def test_a_second_app_does_not_replace_the_first(client: Browser, employee: Person) -> None:
+def test_a_second_app_does_not_replace_the_first(
+    client: Browser, employee: Person, now: datetime
+) -> None:
     cast.sign_in(client, employee)
+    seed = totp.new_seed()
 
     assert client.get("/mfa/totp/")["Location"] == "/mfa/totp/remove/"
     client.post("/mfa/totp/", {"code": "000000"})
+    with pytest.raises(Refusal, match="conflict"):
+        flows.add_totp(user=employee.user, seed=seed, code=code_for(seed), now=now)
 
     assert bytes(TotpFactor.objects.get().seed) == employee.totp_seed

@@ -1,6 +1,9 @@
 """A113: guess recovery codes, use one twice, use an old one, read them later."""
 
+from hashlib import sha256
+
 import pytest
+from django.core import mail
 from django.test import Client as Browser
 
 from audit.models import AuditEvent
@@ -55,6 +58,33 @@ def test_codes_of_another_user_are_worth_nothing(
     assert give_code(client, theirs[0], method="recovery").status_code == 200
     assert not LoginSession.unscoped.filter(user=employee.user).exists()
     assert RecoveryCode.objects.filter(used_at=None).count() == 20
+
+
+def test_a_new_sheet_ends_the_one_before(employee: Person, now: object) -> None:
+    old = flows.make_recovery_codes(user=employee.user, now=now)
+    new = flows.make_recovery_codes(user=employee.user, now=now)
+
+    def is_good(code: str) -> bool:
+        proof = flows.prove_code(user=employee.user, method="recovery", code=code, now=clock.now())
+        return proof is not None
+
+    assert [is_good(code) for code in old] == [False] * len(old)
+    assert is_good(new[0])
+
+
+def test_what_is_kept_of_them_opens_nothing(employee: Person, now: object) -> None:
+    """Neither the codes nor what anybody could compute from a guess stand in a table or a mail."""
+    codes = {
+        recovery_codes.normalised(code)
+        for code in flows.make_recovery_codes(user=employee.user, now=now)
+    }
+    kept = [bytes(row.digest) for row in RecoveryCode.objects.all()]
+
+    assert len(kept) == len(codes)
+    for code in codes:
+        assert code.encode() not in kept
+        assert sha256(code.encode()).digest() not in kept
+        assert not any(code in message.body.replace("-", "") for message in mail.outbox)
 
 
 def test_no_page_shows_them_again(client: Browser, employee: Person) -> None:

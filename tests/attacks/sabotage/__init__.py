@@ -6,9 +6,9 @@
     make sabotage ARGS="G"           all of this class
     make sabotage ARGS="faults"      all against faults
 
-One module for each class of attack, and one for faults; a name begins with that of the attack. pytest runs with
-`plugin`: each test runs without the defence it is for, and a defence whose absence no test noticed
-is reported. A run takes one defence away from a file of tests, so where a file is for several there
+One module for each class of attack, and one for faults; a name begins with that of the attack.
+pytest runs with `plugin`: each test runs without the defence it is for, and a defence whose absence no test noticed
+is reported. A test that ended in the code of a sabotage has not noticed: that is broken. A run takes one defence away from a file of tests, so where a file is for several there
 are several runs. What is taken away is one thing, where the code has it; `edit` fails when that
 place has changed, so that the tables follow the code.
 """

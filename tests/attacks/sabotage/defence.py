@@ -122,6 +122,25 @@ def beginning_with(arrange: Callable[[], None]) -> Callable[[Patch], None]:
     return remove
 
 
+def without_unique(table: str, column: str) -> Callable[[Patch], None]:
+    """Let the database take a value twice."""
+
+    def arrange() -> None:
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT conname FROM pg_constraint JOIN pg_attribute"
+                " ON attrelid = conrelid AND conkey = ARRAY[attnum]"
+                " WHERE conrelid = %s::regclass AND contype = 'u' AND attname = %s",
+                [table, column],
+            )
+            ((name,),) = cursor.fetchall()
+            cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
+
+    return beginning_with(arrange)
+
+
 def _owner_of(place: str) -> tuple[Any, str]:
     """The module or class that holds the last name of `module:path`, and that name."""
     name, _, attribute = place.partition(":")

@@ -1,10 +1,11 @@
 """Sessions and logout (A079 to A089)."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from tests.attacks.sabotage.defence import Defence, Patch, edit, replace, wrap
+from tests.attacks.sabotage.defence import Defence, Patch, edit, layers, replace, wrap
 
 
 def by_the_cookie_alone(patch: Patch) -> None:
@@ -44,6 +45,26 @@ def only_who_it_is(session: Any) -> None:
         del session[name]
 
 
+def in_other_processes(**settings: Any) -> Callable[[Patch], None]:
+    """Gives settings another value in the processes that a test starts."""
+    more = {
+        "DJANGO_SETTINGS_MODULE": "tests.attacks.sabotage.settings",
+        "SABOTAGE_SETTINGS": json.dumps(settings),
+    }
+
+    def run(original: Any, *args: Any, env: Any = None, **how: Any) -> Any:
+        return original(*args, env=None if env is None else env | more, **how)
+
+    return layers(
+        wrap(
+            "tests.support.instance:Instance.environment",
+            lambda original, *args, **how: original(*args, **how) | more,
+        ),
+        wrap("subprocess:run", run),
+    )
+
+
+COOKIES = "attacks/test_a084_cookies.py"
 DEFENCES = {
     "A079": Defence(
         "a sign-in brings a new cookie",
@@ -85,6 +106,27 @@ DEFENCES = {
         "a cookie ends with the next proof",
         replace("sessions.binding.flows:ON_ITS_WAY", timedelta(hours=1)),
         "attacks/test_a084_copied_cookies.py",
+    ),
+    "A084-names": Defence(
+        "no neighbour can set a cookie of ours",
+        in_other_processes(SESSION_COOKIE_NAME="session", CSRF_COOKIE_NAME="csrf"),
+        COOKIES,
+    ),
+    "A084-secure": Defence(
+        "a cookie is sent by TLS alone", in_other_processes(SESSION_COOKIE_SECURE=False), COOKIES
+    ),
+    "A084-script": Defence(
+        "no script reads a cookie", in_other_processes(SESSION_COOKIE_HTTPONLY=False), COOKIES
+    ),
+    "A084-sites": Defence(
+        "no other site sends a cookie along",
+        in_other_processes(SESSION_COOKIE_SAMESITE="None"),
+        COOKIES,
+    ),
+    "A084-https": Defence(
+        "production has an https address",
+        in_other_processes(UNREFUSED="BASE_URL must be an https"),
+        COOKIES,
     ),
     "A086": Defence(
         "post_logout_redirect_uri is one that is registered",

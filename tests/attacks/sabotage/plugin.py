@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.sabotage import DEFENCES, files_of
+from tests.attacks.sabotage import DEFENCES, TESTS, files_of
 from tests.attacks.sabotage.defence import Defence
 
 VARIABLE = "SABOTAGE"
@@ -45,11 +45,24 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    """A test that fails has noticed, unless what failed is the sabotage or the preparation."""
     report = yield
     defence = _of(item)
     if defence is not None and report.failed:
-        (defence.noticed_by if report.when == "call" else defence.broken).append(item.name)
+        if report.when != "call":
+            defence.broken.append(f"{item.name} could not begin")
+        elif call.excinfo is not None and _ended_here(call.excinfo):
+            defence.broken.append(f"{item.name} ended in it")
+        else:
+            defence.noticed_by.append(item.name)
     return report
+
+
+def _ended_here(failure: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Whether of all our own code it was a sabotage that went on last."""
+    paths = [Path(entry.path) for entry in failure.traceback]
+    ours = [path for path in paths if TESTS.parent in path.parents and ".venv" not in path.parts]
+    return bool(ours) and Path(__file__).parent in ours[-1].parents
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -62,7 +75,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         if defence.noticed_by:
             result = f"noticed by {defence.noticed_by[0]}"
         elif defence.broken:
-            result = f"BROKEN: {defence.broken[0]} could not begin"
+            result = f"BROKEN: {defence.broken[0]}"
         else:
             result = f"NOT NOTICED by any of {defence.tests} tests"
         terminalreporter.write_line(f"{name:<16} {defence.what:<68}  {result}")
