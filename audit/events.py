@@ -151,6 +151,11 @@ class Event(StrEnum):
     RECOVERY_CODES_CREATED = "mfa.recovery_codes.created"
     RECOVERY_CODE_USED = "mfa.recovery_code.used"
 
+    POLICY_KEY_CREATED = "policy.key.created"
+    POLICY_PUBLISHED = "policy.version.published"
+    POLICY_ROLLED_BACK = "policy.version.rolled_back"
+    POLICY_VERSION_WRITTEN = "policy.version.written"
+
     DATA_KEY_CHANGED = "protection.data_key.changed"
 
     LOGIN_ASSESSED = "risk.login.assessed"

@@ -7,5 +7,6 @@ class PolicyConfig(AppConfig):
 
     def ready(self) -> None:
         from policy import engine  # noqa: PLC0415 - after settings
+        from policy.versions import Published  # noqa: PLC0415 - after the models are there
 
-        engine.configure(settings.POLICY_DIR, opa=settings.POLICY_OPA)
+        engine.configure(settings.POLICY_DIR, opa=settings.POLICY_OPA, versions=Published())

@@ -9,13 +9,14 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from core.assurance import Level
 from policy import bundle
 from policy.access import AccessFacts, Verdict
+from policy.bundle import Bundle
 from policy.decision import Decision
 from policy.evaluator import PolicyUnavailable
 from policy.facts import Facts, SessionFacts, Trigger, UserFacts
@@ -42,26 +43,60 @@ _SAMPLE = Facts(
 )  # fmt: skip
 
 
+MAX_LOADED = 4  # the active one, and what a process still finishes by
+
+
+class Versions(Protocol):
+    """What is published. Wiring hands it in, since it stands in the database."""
+
+    def active(self) -> str:
+        """The revision that counts now, "" for the shipped one."""
+
+    def load(self, revision: str) -> Bundle:
+        """Its bundle, verified; raises PolicyUnavailable."""
+
+
 class _Engine:
-    """server: who answers in place of the embedded engine, where the settings say so."""
+    """evaluator: of the shipped bundle. loaded: of published ones, by revision.
+
+    server: who answers in place of the embedded engine, where the settings say so.
+    """
 
     evaluator: RegoEvaluator | None = None
     server: OpaServer | None = None
+    versions: Versions | None = None
+    loaded: dict[str, RegoEvaluator] = {}
 
 
-def configure(folder: Path, *, opa: OpaSettings | None = None) -> None:
-    """Load the bundle; raises ValueError if there is none. Called once at start."""
+def configure(
+    folder: Path, *, opa: OpaSettings | None = None, versions: Versions | None = None
+) -> None:
+    """Load the shipped bundle; raises ValueError if there is none. Called once at start.
+
+    versions: those published in place of it; as they were where none are given.
+    """
     _Engine.evaluator = RegoEvaluator(bundle.load(folder))
     _Engine.server = OpaServer(opa) if opa else None
+    _Engine.versions = versions or _Engine.versions
 
 
-def revision() -> str:
-    """The revision of the active bundle; "none" without one, "external" where it is not ours."""
+def shipped() -> Bundle:
+    """The bundle that came with the program; raises PolicyUnavailable without any."""
+    if _Engine.evaluator is None:
+        raise PolicyUnavailable("there is no policy")
+    return _Engine.evaluator.bundle
+
+
+def revision(active: str | None = None) -> str:
+    """The revision that counts; "none" without one, "external" where it is not ours.
+
+    active: what `Versions.active` said, where somebody has asked already.
+    """
     if _Engine.evaluator is None:
         return "none"
     if _Engine.server is not None and not _Engine.server.settings.bundle:
         return "external"
-    return _Engine.evaluator.bundle.revision
+    return _active(active) or _Engine.evaluator.bundle.revision
 
 
 def works() -> bool:
@@ -71,55 +106,60 @@ def works() -> bool:
     except PolicyUnavailable as failure:
         logger.warning("policy does not work: %s", failure)
         return False
-    return Decision.from_answer(answer, revision()).reasons != ("policy_undefined",)
+    return Decision.from_answer(answer, "").reasons != ("policy_undefined",)
 
 
-def decide(facts: Facts) -> Decision:
-    """Judge facts. No policy, an error or an undefined answer is a denial."""
+def decide(facts: Facts, *, active: str | None = None) -> Decision:
+    """Judge facts. No policy, an error or an undefined answer is a denial.
+
+    active: the revision that counted when the facts were collected (`ACTIVE_REVISION` of
+    `policy/versions.py`, in the same statement); asked for here where nobody has.
+    """
     if _Engine.evaluator is None:
         return Decision.denied("policy_missing", "none")
+    active = _active(active)
     try:
-        answer = evaluate(DECISION, facts.document())
+        answer = evaluate(DECISION, facts.document(), active=active)
     except PolicyUnavailable:
         logger.exception("policy failed; denying")
-        return Decision.denied("policy_unavailable", revision())
-    return Decision.from_answer(answer, revision())
+        return Decision.denied("policy_unavailable", revision(active))
+    return Decision.from_answer(answer, revision(active))
 
 
 def respond(signal: Signal) -> Response:
     """What follows from a signal. Rules that fail are answered by the strictest consequence."""
     if _Engine.evaluator is None:
         return Response.failed("policy_missing", "none")
+    active = _active(None)
     try:
-        answer = evaluate(RESPONSE, signal.document())
+        answer = evaluate(RESPONSE, signal.document(), active=active)
     except PolicyUnavailable:
         logger.exception("the rules of response failed; ending sessions")
-        return Response.failed("policy_unavailable", revision())
-    return Response.from_answer(answer, revision())
+        return Response.failed("policy_unavailable", revision(active))
+    return Response.from_answer(answer, revision(active))
 
 
 def permit(facts: AccessFacts) -> Verdict:
     """May they? No policy, an error or an undefined answer is a no."""
     if _Engine.evaluator is None:
         return Verdict.denied("policy_missing", "none")
+    active = _active(None)
     try:
-        answer = evaluate(ACCESS, facts.document())
+        answer = evaluate(ACCESS, facts.document(), active=active)
     except PolicyUnavailable:
         logger.exception("the rules of access failed; refusing")
-        return Verdict.denied("policy_unavailable", revision())
-    return Verdict.from_answer(answer, revision())
+        return Verdict.denied("policy_unavailable", revision(active))
+    return Verdict.from_answer(answer, revision(active))
 
 
-def evaluate(path: str, document: Mapping[str, Any]) -> Any:
+def evaluate(path: str, document: Mapping[str, Any], *, active: str | None = None) -> Any:
     """The value of a rule for this input, as parsed JSON, or UNDEFINED where it has none.
 
-    path: of the rule, as OPA's data API has it: `sallyport/authzen/decision`. Raises
-    PolicyUnavailable where policy cannot be asked; whoever asks then says no. So it does where the
-    answer is UNDEFINED, or of another shape than it expects.
+    path: of the rule, as OPA's data API has it: `sallyport/authzen/decision`. active: as `decide`
+    has it. Raises PolicyUnavailable where policy cannot be asked; whoever asks then says no. So it
+    does where the answer is UNDEFINED, or of another shape than it expects.
     """
-    evaluator = _Engine.evaluator
-    if evaluator is None:
-        raise PolicyUnavailable("there is no policy")
+    evaluator = _evaluator(_active(active))
     if not PATH.fullmatch(path):
         raise PolicyUnavailable("this is no path of a rule")
     try:
@@ -127,6 +167,28 @@ def evaluate(path: str, document: Mapping[str, Any]) -> Any:
     except TypeError as failure:
         raise PolicyUnavailable("the facts are no JSON") from failure
     return _ask(evaluator, path, text)
+
+
+def _active(known: str | None) -> str:
+    if known is not None:
+        return known
+    return _Engine.versions.active() if _Engine.versions else ""
+
+
+def _evaluator(active: str) -> RegoEvaluator:
+    """The embedded engine with the revision that counts, loaded where this process has not yet."""
+    if _Engine.evaluator is None:
+        raise PolicyUnavailable("there is no policy")
+    if not active:
+        return _Engine.evaluator
+    evaluator = _Engine.loaded.get(active)
+    if evaluator is None:
+        if _Engine.versions is None:
+            raise PolicyUnavailable(f"there is no policy {active}")
+        evaluator = RegoEvaluator(_Engine.versions.load(active))
+        kept = list(_Engine.loaded.items())[-(MAX_LOADED - 1) :]
+        _Engine.loaded = {**dict(kept), active: evaluator}
+    return evaluator
 
 
 def _ask(evaluator: RegoEvaluator, path: str, text: bytes) -> Any:

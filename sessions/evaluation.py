@@ -37,6 +37,7 @@ from policy.facts import (
     Trigger,
     UserFacts,
 )
+from policy.versions import ACTIVE_REVISION
 from risk.levels import RiskLevel
 from sessions import flows
 from sessions.models import EndReason, LoginSession
@@ -52,6 +53,7 @@ _LOCKS = locks_on(
     organisation="o.id",
 )
 FACT_COLUMNS = f"""
+  {ACTIVE_REVISION} AS policy_revision,
   o.is_active AS organisation_is_active,
   u.is_active AS user_is_active,
   (u.security_stamp = s.security_stamp) AS stamp_matches,
@@ -170,7 +172,7 @@ def evaluate(
         if row is None:
             return Decision.denied("session_unknown", engine.revision())
         facts = facts_of(row, trigger, resource)
-        decision = engine.decide(facts)
+        decision = engine.decide(facts, active=row["policy_revision"])
         _apply(session_id, facts, decision, now)
         return decision
 
@@ -185,7 +187,7 @@ def look(*, session_id: UUID, trigger: Trigger, resource: Resource = ANYTHING) -
 
 def judge(row: Mapping[str, Any], *, trigger: Trigger, resource: Resource = ANYTHING) -> Decision:
     """Ask policy about facts that a statement with FACT_COLUMNS collected."""
-    return engine.decide(facts_of(row, trigger, resource))
+    return engine.decide(facts_of(row, trigger, resource), active=row["policy_revision"])
 
 
 def facts_of(row: Mapping[str, Any], trigger: Trigger, resource: Resource) -> Facts:

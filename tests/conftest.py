@@ -18,6 +18,7 @@ from idp.machine import discovery
 from idp.models import Client
 from idp.storage import database
 from idp.tokens import subject
+from policy import engine
 from protection import keyring
 from sessions.current import current_session_id
 from tests import cast
@@ -68,9 +69,21 @@ def _fresh_process_state() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _fresh_counters(request: pytest.FixtureRequest) -> None:
-    uses_database = {"db", "transactional_db"} & set(request.fixturenames)
-    if uses_database or request.node.get_closest_marker("django_db"):
+    if uses_database(request):
         cache.clear()
+
+
+def uses_database(request: pytest.FixtureRequest) -> bool:
+    fixtures = {"db", "transactional_db"} & set(request.fixturenames)
+    return bool(fixtures or request.node.get_closest_marker("django_db"))
+
+
+@pytest.fixture(autouse=True)
+def _published_policy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is published stands in the database: a test without one judges by the shipped policy."""
+    if not uses_database(request):
+        monkeypatch.setattr(engine._Engine, "versions", None)
+    monkeypatch.setattr(engine._Engine, "loaded", {})
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ def test_an_answer_of_any_other_shape_is_a_no(answer):
 
 
 def test_a_policy_that_cannot_be_asked_is_a_no(monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise PolicyUnavailable("gone")
 
     monkeypatch.setattr(engine, "evaluate", fail)

@@ -43,7 +43,7 @@ def row(**changes):
         "session_started_at": AT, "binding": "", "proven_at": None, "risk_level": 0,
         "risk_is_answered": False, "user_risk_level": 0, "user_risk_is_answered": False,
         "person_id": None, "device_state": None, "device_reported_at": None, "device_tier": 0,
-        "address_has_changed": False, "locks": [],
+        "address_has_changed": False, "locks": [], "policy_revision": "",
     }  # fmt: skip
     return good | changes
 

@@ -1,0 +1,432 @@
+"""Versions of policy: who may make one count, from when, and what is believed of the database."""
+
+import json
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, connection, transaction
+from django.db.utils import DatabaseError, ProgrammingError
+
+from audit.models import AuditEvent
+from core.errors import Refusal
+from policy import bundle, engine, signing
+from policy.decision import Outcome
+from policy.facts import Trigger
+from policy.flows import publish_version, roll_back, write_version
+from policy.models import PolicyKey, PolicyVersion, Publication
+from policy.response import Act, Action, Signal
+from policy.versions import Published
+from tests.policy.test_decisions import GOOD
+from tests.support.racing import race
+
+pytestmark = pytest.mark.django_db
+
+SHIPPED = {path.name: path.read_text() for path in settings.POLICY_DIR.glob("*.rego")}
+HEAD = "package sallyport.slow\n\nimport rego.v1\n\n"
+RULE = 'reasons contains "closed_today" if input.trigger == "userinfo"\n'
+OWN = """package sallyport.closed_test
+
+import data.sallyport
+import rego.v1
+
+test_it_is_closed if "closed_today" in sallyport.reasons with input as {"trigger": "userinfo"}
+"""
+CLOSED = SHIPPED | {
+    "session.rego": SHIPPED["session.rego"] + RULE,
+    "closed_test.rego": OWN,
+}
+ASKED = replace(GOOD, trigger=Trigger.USERINFO)
+
+
+@pytest.fixture
+def author(approver):
+    return approver.user
+
+
+@pytest.fixture
+def publisher(employee):
+    return employee.user
+
+
+@pytest.fixture
+def closed(author, now):
+    return write_version(author=author, modules=CLOSED, note="Closed today", now=now)
+
+
+def another(author, now, word="closed_tomorrow"):
+    modules = {name: text.replace("closed_today", word) for name, text in CLOSED.items()}
+    return write_version(author=author, modules=modules, note=word, now=now)
+
+
+def reasons():
+    return engine.decide(ASKED).reasons
+
+
+def events(name):
+    return list(AuditEvent.objects.filter(event=name).order_by("id"))
+
+
+class TestWriting:
+    def test_it_is_kept_with_what_its_tests_say_and_does_not_count(self, closed, author):
+        assert closed.revision == bundle.of_modules(CLOSED).revision
+        assert (closed.author, closed.signature) == (author, "")
+        assert {run["name"] for run in closed.check_result["tests"]} >= {"test_it_is_closed"}
+        assert reasons() == ()
+        (event,) = events("policy.version.written")
+        assert (event.actor, event.facts["revision"]) == (
+            f"accounts.User:{author.id}",
+            closed.revision,
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("package sallyport.bad\n\nx := {\ny := 1\n", "bad.rego:4: expecting `}`"),
+            ("package sallyport.bad\n\nx := nowhere\n", "bad.rego:3: var nowhere is unsafe"),
+            ("package sallyport.bad\n\nx := conjure(1)\n", "bad.rego:3: could not find function conj"),
+            ("package sallyport.bad\n\nf(y) := conjure(y)\n", "bad.rego:3: could not find function"),
+            ("package sallyport.bad\n\nx := 1\n\nx := 2\n", "bad.rego:5: rule conflicts"),
+            ("package sallyport\n\nx := 5\n", "session.rego:1: the package sallyport stands in bad"),
+            ("package sallyport.bad\n\nx := 1 if data.y with input as 1\n", "with is not for"),
+            ("package elsewhere\n", "bad.rego:1: the package is sallyport"),
+            ('package sallyport.bad\n\nx := http.send({"url": "http://x"})\n', "http.send is not for"),
+            ("package sallyport.bad\n\nx := time.now_ns()\n", "bad.rego:3: time.now_ns is not for"),
+            ("", "bad.rego:1: the package"),
+        ],
+        ids=[
+            "cut off", "unsafe", "unknown function", "one that no rule calls", "a conflict",
+            "a package twice", "with", "another package", "reaching out", "the time", "empty",
+        ],
+    )  # fmt: skip
+    def test_what_does_not_compile_is_refused_with_its_line(self, author, now, text, said):
+        with pytest.raises(Refusal) as refused:
+            write_version(author=author, modules=SHIPPED | {"bad.rego": text}, note="bad", now=now)
+
+        assert said in refused.value.detail
+        assert not PolicyVersion.objects.exists()
+
+    @pytest.mark.parametrize(
+        "modules",
+        [
+            {},
+            {"session_test.rego": "package sallyport_test\n"},
+            {"../session.rego": "package sallyport\n"},
+            {"session.txt": "package sallyport\n"},
+            {"session.rego": "package sallyport\n" + "#" * 70_000},
+            {f"a{i}.rego": "package sallyport\n" for i in range(51)},
+            {"session.rego": "package sallyport\n"},
+            {"session.rego": "package sallyport\n\0"},
+        ],
+        ids=[
+            "nothing", "tests alone", "a path", "another ending", "too long", "too many",
+            "no answers", "NUL",
+        ],
+    )  # fmt: skip
+    def test_what_is_no_policy_is_refused(self, author, now, modules):
+        with pytest.raises(Refusal):
+            write_version(author=author, modules=modules, note="odd", now=now)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"{HEAD}x := count([1 | some i in long; some j in long])\n\nlong := numbers.range(0, 99999)",
+            "package sallyport.slow\n\nx := " + "[" * 20_000,
+        ],
+        ids=["a loop", "deep nesting"],
+    )
+    def test_one_that_never_ends_is_refused(self, author, now, monkeypatch, text):
+        monkeypatch.setattr("policy.checking.LIMIT_SECONDS", 2)
+
+        with pytest.raises(Refusal, match="take too long"):
+            write_version(author=author, modules=SHIPPED | {"slow.rego": text}, note="x", now=now)
+
+    def test_the_same_rules_are_there_once(self, closed, author, now):
+        with pytest.raises(Refusal, match=closed.revision):
+            write_version(author=author, modules=CLOSED, note="again", now=now)
+
+    @pytest.mark.parametrize("note", ["", "  ", "x" * 501])
+    def test_it_says_what_changes(self, author, now, note):
+        with pytest.raises(Refusal, match="what changes"):
+            write_version(author=author, modules=CLOSED, note=note, now=now)
+
+
+class TestPublishing:
+    def test_it_counts_from_then_on(self, closed, publisher, now):
+        approval = uuid4()
+
+        publish_version(version=closed, publisher=publisher, approval_id=approval, now=now)
+
+        decision = engine.decide(ASKED)
+        assert (decision.outcome, decision.reasons) == (Outcome.DENY, ("closed_today",))
+        assert decision.revision == engine.revision() == closed.revision
+        (event,) = events("policy.version.published")
+        assert event.facts == {
+            "revision": closed.revision, "former_revision": "",
+            "author": f"accounts.User:{closed.author_id}", "approval_id": str(approval),
+        }  # fmt: skip
+
+    def test_who_wrote_it_does_not(self, closed, author, now):
+        with pytest.raises(Refusal, match="Somebody else"):
+            publish_version(version=closed, publisher=author, now=now)
+
+        assert reasons() == ()
+
+    def test_the_database_holds_that_as_well(self, closed, author, publisher, now):
+        values: dict[str, Any] = {
+            "version": closed, "revision": closed.revision, "published_at": now,
+        }  # fmt: skip
+
+        with pytest.raises(IntegrityError, match="by_another"), transaction.atomic():
+            Publication.objects.create(author=author, publisher=author, **values)
+        with pytest.raises(IntegrityError, match="of_author"), transaction.atomic():
+            Publication.objects.create(author=publisher, publisher=author, **values)
+            connection.check_constraints()
+
+    def test_one_whose_tests_fail_is_refused_with_their_lines(self, author, publisher, now):
+        failing = CLOSED | {"closed_test.rego": OWN.replace('"closed_today" in', '"else" in')}
+        version = write_version(author=author, modules=failing, note="Failing", now=now)
+
+        with pytest.raises(Refusal) as refused:
+            publish_version(version=version, publisher=publisher, now=now)
+
+        assert refused.value.detail == "closed_test.rego:6: test_it_is_closed fails"
+        assert reasons() == ()
+
+    def test_what_counts_already_is_not_published_again(self, closed, publisher, now):
+        publish_version(version=closed, publisher=publisher, now=now)
+
+        with pytest.raises(Refusal, match="already"):
+            publish_version(version=closed, publisher=publisher, now=now)
+
+    def test_another_takes_its_place(self, closed, author, publisher, now):
+        publish_version(version=closed, publisher=publisher, now=now)
+
+        publish_version(version=another(author, now), publisher=publisher, now=now)
+
+        assert reasons() == ("closed_tomorrow",)
+        assert Publication.objects.filter(ended_at=None).count() == 1
+
+    def test_responses_follow_the_published_rules(self, author, publisher, now):
+        rules = SHIPPED["response.rego"] + '\nactions contains {"act": "step_up"}\n'
+        modules = {k: v for k, v in SHIPPED.items() if k != "response_test.rego"}
+        version = write_version(
+            author=author, modules=modules | {"response.rego": rules}, note="more", now=now
+        )
+
+        publish_version(version=version, publisher=publisher, now=now)
+
+        assert engine.respond(Signal("eclipse", {})).actions == (Action(Act.STEP_UP),)
+
+
+class TestRollingBack:
+    def test_the_shipped_policy_comes_back(self, closed, publisher, now):
+        publish_version(version=closed, publisher=publisher, now=now)
+
+        roll_back(publisher=publisher, now=now)
+
+        assert reasons() == ()
+        assert engine.revision() == engine.shipped().revision
+        (event,) = events("policy.version.rolled_back")
+        assert (event.facts["revision"], event.facts["former_revision"]) == ("", closed.revision)
+
+    def test_each_step_goes_further_back(self, closed, author, publisher, now):
+        """Never to and fro between the last two."""
+        publish_version(version=closed, publisher=publisher, now=now)
+        publish_version(version=another(author, now), publisher=publisher, now=now)
+
+        roll_back(publisher=publisher, now=now)
+        assert reasons() == ("closed_today",)
+        roll_back(publisher=publisher, now=now)
+        assert reasons() == ()
+        with pytest.raises(Refusal, match="none before"):
+            roll_back(publisher=publisher, now=now)
+
+    def test_what_is_published_after_it_follows_what_came_back(
+        self, closed, author, publisher, now
+    ):
+        publish_version(version=closed, publisher=publisher, now=now)
+        publish_version(version=another(author, now), publisher=publisher, now=now)
+        roll_back(publisher=publisher, now=now)
+        publish_version(version=another(author, now, "closed_later"), publisher=publisher, now=now)
+
+        roll_back(publisher=publisher, now=now)
+
+        assert reasons() == ("closed_today",)
+
+    def test_any_former_publication_may_come_back(self, closed, author, publisher, now):
+        first = publish_version(version=closed, publisher=publisher, now=now)
+        publish_version(version=another(author, now), publisher=publisher, now=now)
+        roll_back(publisher=publisher, now=now)
+        roll_back(publisher=publisher, now=now)
+
+        roll_back(publisher=publisher, to=first, now=now)
+
+        assert reasons() == ("closed_today",)
+        with pytest.raises(Refusal, match="already"):
+            roll_back(publisher=publisher, to=first, now=now)
+
+    def test_one_is_enough_even_who_wrote_it(self, closed, author, publisher, now):
+        publish_version(version=closed, publisher=publisher, now=now)
+        publish_version(version=another(author, now), publisher=publisher, now=now)
+
+        assert roll_back(publisher=author, now=now).version == closed
+
+    def test_where_nothing_was_published_there_is_nothing_to_go_back_to(self, publisher, now):
+        with pytest.raises(Refusal, match="none before"):
+            roll_back(publisher=publisher, now=now)
+
+
+class TestWhatIsBelieved:
+    @pytest.fixture
+    def published(self, closed, publisher, now):
+        publish_version(version=closed, publisher=publisher, now=now)
+        engine._Engine.loaded = {}
+        closed.refresh_from_db()
+        return closed
+
+    @pytest.fixture
+    def tamper(self, published):
+        """Change a column of the version by hand, as whoever owns the database may."""
+
+        def change(statement, *values):
+            with connection.cursor() as cursor:
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                for verb in ("DISABLE", "ENABLE"):
+                    if verb == "ENABLE":
+                        cursor.execute(statement, values)
+                    cursor.execute(f"ALTER TABLE policy_policyversion {verb} TRIGGER USER")
+
+        return change
+
+    def test_what_was_signed_is_loaded(self, published):
+        assert Published().load(published.revision).revision == published.revision
+
+    def test_other_files_under_its_name_are_not(self, published, tamper):
+        tamper("UPDATE policy_policyversion SET modules = %s", json.dumps(SHIPPED))
+
+        assert reasons() == ("policy_unavailable",)
+        assert not engine.works()
+
+    def test_other_files_with_their_own_revision_are_not(self, published, tamper):
+        modules = CLOSED | {"more.rego": "package sallyport.more\n\nx := 1\n"}
+        revision = bundle.of_modules(modules).revision
+        tamper("ALTER TABLE policy_publication DISABLE TRIGGER USER")
+        tamper("ALTER TABLE policy_publication DROP CONSTRAINT policy_publication_of_version")
+        tamper("UPDATE policy_policyversion SET revision = %s", revision)
+        tamper("UPDATE policy_policyversion SET modules = %s", json.dumps(modules))
+        tamper("UPDATE policy_publication SET revision = %s", revision)
+
+        assert reasons() == ("policy_unavailable",)
+
+    @pytest.mark.parametrize("signature", ["", "x", "a.b.c"])
+    def test_without_a_signature_it_is_not(self, published, tamper, signature):
+        tamper("UPDATE policy_policyversion SET signature = %s", signature)
+
+        assert reasons() == ("policy_unavailable",)
+
+    def test_a_signature_of_another_installation_is_none(self, published, tamper, now):
+        PolicyKey.objects.update(is_active=False)
+        stranger = signing.sign(bundle.of_modules(CLOSED), now=now)
+        PolicyKey.objects.filter(is_active=True).delete()
+        tamper("UPDATE policy_policyversion SET signature = %s", stranger)
+
+        assert reasons() == ("policy_unavailable",)
+
+    def test_a_key_that_was_put_there_by_hand_is_none(self, published):
+        """It is sealed under the key-encryption key, which the database does not hold."""
+        connection.cursor().execute("UPDATE policy_policykey SET private = %s", [b"\x01" * 120])
+
+        assert reasons() == ("policy_unavailable",)
+
+    def test_a_version_that_was_never_published_is_not(self, published, tamper, author, now):
+        draft = another(author, now)
+        tamper("ALTER TABLE policy_publication DISABLE TRIGGER USER")
+        tamper(
+            "UPDATE policy_publication SET revision = %s, version_id = %s", draft.revision, draft.id
+        )
+
+        assert reasons() == ("policy_unavailable",)
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE policy_policyversion SET modules = '{}'",
+            "UPDATE policy_policyversion SET signature = ''",
+            "UPDATE policy_policyversion SET note = 'nothing'",
+            "DELETE FROM policy_policyversion",
+            "UPDATE policy_publication SET publisher_id = author_id",
+            "UPDATE policy_publication SET approval_id = gen_random_uuid()",
+            "DELETE FROM policy_publication",
+        ],
+    )
+    def test_the_product_itself_cannot_change_it(self, published, statement):
+        with pytest.raises((DatabaseError, ProgrammingError)), transaction.atomic():
+            connection.cursor().execute(statement)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_publish_at_once_one_does(author, publisher, now):
+    versions = [another(author, now, f"closed_{word}") for word in ("north", "south", "east")]
+
+    race(
+        lambda number: publish_version(version=versions[number], publisher=publisher, now=now),
+        runners=3,
+    )
+
+    assert Publication.objects.count() == 3
+    last = Publication.objects.get(ended_at=None)
+    assert reasons() == (last.version.note,)
+    chain = []
+    while last is not None:
+        chain.append(last.revision)
+        last = last.follows
+    assert len(set(chain)) == 3
+
+
+class TestTheCommand:
+    def said(self, capsys, *arguments):
+        call_command("policy", *arguments)
+        return capsys.readouterr().out
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        for name, text in CLOSED.items():
+            (tmp_path / name).write_text(text)
+        return str(tmp_path)
+
+    def test_a_version_from_a_folder_to_counting_and_back(
+        self, capsys, folder, author, publisher, tmp_path
+    ):
+        assert "tests pass" in self.said(capsys, "check", folder)
+        told = self.said(capsys, "write", folder, "--by", author.email, "--note", "Closed today")
+        revision = told.split()[-1]
+        assert f"* {engine.shipped().revision}  shipped" in self.said(capsys, "list")
+
+        self.said(capsys, "publish", revision, "--by", publisher.email)
+        assert reasons() == ("closed_today",)
+        listed = self.said(capsys, "list")
+        assert f"* {revision}" in listed
+        assert "Closed today" in listed
+
+        assert "the shipped policy counts" in self.said(capsys, "rollback", "--by", publisher.email)
+        assert reasons() == ()
+        self.said(capsys, "export", revision, str(tmp_path / "out"))
+        assert (tmp_path / "out" / "session.rego").read_text() == CLOSED["session.rego"]
+        assert "BEGIN PUBLIC KEY" in self.said(capsys, "key")
+
+    def test_a_refusal_is_its_sentence(self, capsys, folder, author, tmp_path):
+        told = self.said(capsys, "write", folder, "--by", author.email, "--note", "Closed today")
+
+        with pytest.raises(CommandError, match="Somebody else"):
+            call_command("policy", "publish", told.split()[-1], "--by", author.email)
+        with pytest.raises(CommandError, match="nobody active"):
+            call_command("policy", "rollback", "--by", "nobody@acme.example")
+        with pytest.raises(CommandError, match="no version"):
+            call_command("policy", "publish", "0" * 12, "--by", author.email)
+        (tmp_path / "bad.rego").write_text("package sallyport.bad\n\nx := {\n")
+        with pytest.raises(CommandError, match=r"bad\.rego:"):
+            call_command("policy", "check", folder)
