@@ -3,22 +3,27 @@
 A cursor spends more processor time on a small statement than PostgreSQL does: it reads the text,
 looks for a plan and waits in Python. Here a text is read once by the connection, planned once by
 the server, and libpq itself waits. Values are converted by psycopg, as in a cursor of its own.
+
+`one` and `rows` run on Django's connection of this thread, within its transaction if there is one.
 """
 
 import itertools
 import re
+import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import psycopg
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, Format
 from psycopg.pq.abc import PGresult
 from psycopg.types.json import set_json_loads
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 NAMED = re.compile(r"%\((\w+)\)s|%%")
 DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _numbers = itertools.count()
@@ -133,3 +138,49 @@ class _Statement:
         if name not in self._order:
             self._order.append(name)
         return f"${self._order.index(name) + 1}"
+
+
+class _Thread(threading.local):
+    """Django's connection of this thread: asking its proxy each time is a quarter of a query."""
+
+    wrapper: BaseDatabaseWrapper | None = None
+    cursor: Cursor | None = None
+
+
+_thread = _Thread()
+
+
+def raw_connection() -> "psycopg.Connection[Any]":
+    """The psycopg connection of this thread, opened when it has to be."""
+    wrapper = _thread.wrapper
+    if wrapper is None:
+        wrapper = _thread.wrapper = connections["default"]
+    raw = wrapper.connection
+    if raw is None or raw.closed or raw.broken:
+        wrapper.close()
+        wrapper.ensure_connection()
+        raw = wrapper.connection
+    return cast("psycopg.Connection[Any]", raw)
+
+
+def cursor_of(raw: "psycopg.Connection[Any]") -> Cursor:
+    """The cursor of this thread's connection, which keeps what is prepared there."""
+    cursor = _thread.cursor
+    if cursor is None or cursor.connection is not raw:
+        cursor = _thread.cursor = Cursor(raw)
+    return cursor
+
+
+def one(query: str, params: Mapping[str, Any]) -> Row | None:
+    """One statement, and its first row. Outside a transaction it is one by itself."""
+    return cursor_of(raw_connection()).one(query, params)
+
+
+def rows(query: str, params: Mapping[str, Any]) -> list[Row]:
+    """One statement, and all its rows. Outside a transaction it is one by itself."""
+    return cursor_of(raw_connection()).all(query, params)
+
+
+def forget() -> None:
+    """Drop what this thread keeps of its connection, for tests."""
+    _thread.wrapper = _thread.cursor = None

@@ -13,16 +13,16 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
-from accounts.locks import is_locked, locks_on
-from accounts.models import LockTarget, User
-from accounts.rights import counts
+from accounts.locks import locks_on
+from accounts.models import User
 from audit.events import Event
 from audit.recorder import record, request_address
-from core import clock
-from core.assurance import ACR_VALUES, Level
+from core import clock, prepared
+from core.assurance import Level
 from core.clock import SQL_NOW as NOW
+from core.prepared import Row
 from devices.models import State
 from mfa.flows import strongest_level
 from policy import engine
@@ -41,7 +41,7 @@ from policy.versions import ACTIVE_REVISION
 from risk.levels import RiskLevel
 from sessions import flows
 from sessions.models import EndReason, LoginSession
-from sessions.rights import rights_of
+from sessions.rights import HAS_DATED, LEVELS, ROLE_LOCKED, rights_of
 
 # Aliases: s = login session, u = user, o = organisation; b, d = browser, and the machine that it
 # runs on; k = what is known against the account; c = the client that asks: its `client_id`.
@@ -60,7 +60,7 @@ FACT_COLUMNS = f"""
   EXISTS (SELECT 1 FROM account_emailaddress e
            WHERE e.user_id = u.id AND e.verified AND lower(e.email) = u.email) AS email_verified,
   (s.ended_at IS NOT NULL) AS session_is_ended,
-  u.id AS person_id, s.started_at AS session_started_at,
+  u.id AS person_id, s.id AS judged_session_id, s.started_at AS session_started_at,
   s.last_used_at, s.expires_at AS session_expires_at, s.acr, s.amr, s.auth_time,
   s.binding, s.proven_at, s.risk_level,
   (s.auth_time > s.started_at) AS risk_is_answered,
@@ -73,13 +73,9 @@ FACT_COLUMNS = f"""
   (s.address <> {_FROM_ADDRESS}) IS TRUE AS address_has_changed,
   {_LOCKS} AS locks,
   COALESCE(live.role_level, 0) AS role_level, live.roles, live.role_tiers,
-  dated.roles AS dated_roles, dated.levels AS dated_levels, dated.tiers AS dated_tiers,
-  dated.ends AS dated_ends, dated.grants AS dated_grants,
+  {HAS_DATED} AS has_dated_roles,
   {NOW} AS now
 """
-# A role that is locked is nobody's. `dated`: roles with an end, standing or elevated.
-_ROLE_LOCKED = is_locked(LockTarget.ROLE, "CAST(r.id AS text)", organisation="o.id")
-_ACR_VALUES = f"ARRAY[{', '.join(repr(acr) for acr in ACR_VALUES)}]"
 FACT_JOINS = f"""
   JOIN accounts_user u ON u.id = s.user_id
   JOIN accounts_organisation o ON o.id = s.organisation_id
@@ -87,11 +83,11 @@ FACT_JOINS = f"""
   LEFT JOIN devices_device d ON d.id = b.device_id
   LEFT JOIN risk_userrisk k ON k.user_id = u.id AND k.ends_at > {NOW}
   CROSS JOIN LATERAL (
-    SELECT max(array_position({_ACR_VALUES}, r.required_acr) - 1) AS role_level,
+    SELECT max(array_position({LEVELS}, r.required_acr) - 1) AS role_level,
            array_agg(r.name ORDER BY r.name) AS roles,
            array_agg(r.required_tier ORDER BY r.name) AS role_tiers
       FROM accounts_role r
-     WHERE NOT {_ROLE_LOCKED}
+     WHERE NOT {ROLE_LOCKED}
        AND r.id IN (
        SELECT ra.role_id FROM accounts_roleassignment ra
         WHERE ra.user_id = u.id AND ra.grant_id IS NULL AND ra.ended_at IS NULL
@@ -100,16 +96,6 @@ FACT_JOINS = f"""
        SELECT gr.role_id FROM accounts_groupmember gm
          JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
         WHERE gm.user_id = u.id)) live
-  CROSS JOIN LATERAL (
-    SELECT array_agg(r.name) AS roles, array_agg(ra.ends_at) AS ends,
-           array_agg(CAST(ra.grant_id AS text)) AS grants,
-           array_agg(greatest(r.required_tier, ra.required_tier)) AS tiers,
-           array_agg(greatest(array_position({_ACR_VALUES}, r.required_acr),
-                              array_position({_ACR_VALUES}, ra.required_acr)) - 1) AS levels
-      FROM accounts_roleassignment ra JOIN accounts_role r ON r.id = ra.role_id
-     WHERE ra.user_id = u.id AND ra.ended_at IS NULL AND ra.ends_at IS NOT NULL
-       AND {counts("ra", session="s.id", device="d.id", address="s.address", organisation="o.id")}
-       AND NOT {_ROLE_LOCKED}) dated
 """
 COLLECT = f"""
 SELECT {FACT_COLUMNS} FROM idp_sessions_loginsession s
@@ -185,12 +171,12 @@ def look(*, session_id: UUID, trigger: Trigger, resource: Resource = ANYTHING) -
     return judge(row, trigger=trigger, resource=resource)
 
 
-def judge(row: Mapping[str, Any], *, trigger: Trigger, resource: Resource = ANYTHING) -> Decision:
+def judge(row: Row, *, trigger: Trigger, resource: Resource = ANYTHING) -> Decision:
     """Ask policy about facts that a statement with FACT_COLUMNS collected."""
     return engine.decide(facts_of(row, trigger, resource), active=row["policy_revision"])
 
 
-def facts_of(row: Mapping[str, Any], trigger: Trigger, resource: Resource) -> Facts:
+def facts_of(row: Row, trigger: Trigger, resource: Resource) -> Facts:
     now: datetime = row["now"]
     idle: timedelta = settings.SESSION_IDLE_LIFETIME
     rights = rights_of(row)
@@ -273,14 +259,9 @@ def _remaining(left: timedelta) -> int:
     return -int(-left.total_seconds() // 1)
 
 
-def _collect(session_id: UUID, resource: Resource) -> Mapping[str, Any] | None:
-    with connection.cursor() as cursor:
-        params = {"id": session_id, "client_name": resource.client_name, **fact_params()}
-        cursor.execute(COLLECT, params)
-        values = cursor.fetchone()
-        if values is None:
-            return None
-        return dict(zip((column.name for column in cursor.description), values, strict=True))
+def _collect(session_id: UUID, resource: Resource) -> Row | None:
+    params = {"id": session_id, "client_name": resource.client_name, **fact_params()}
+    return prepared.one(COLLECT, params)
 
 
 def _apply(session_id: UUID, facts: Facts, decision: Decision, now: datetime) -> None:

@@ -1,10 +1,50 @@
-"""Which roles live in a session, until when, and by which grants."""
+"""Which roles live in a session, until when, and by which grants.
+
+Roles with an end, standing or elevated, are another statement, and asked for only where the person
+has any: what they hang on is much to look at, and most people have none.
+"""
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from accounts.locks import is_locked
+from accounts.models import LockTarget
+from accounts.rights import counts
+from core import clock, prepared
+from core.assurance import ACR_VALUES
+from core.prepared import Row
+
+LEVELS = f"ARRAY[{', '.join(repr(acr) for acr in ACR_VALUES)}]"
+# A role that is locked is nobody's. For statements with the session as `s`, and the role as `r`.
+ROLE_LOCKED = is_locked(LockTarget.ROLE, "CAST(r.id AS text)", organisation="s.organisation_id")
+# Whether there are any, in a statement with the user as `u`.
+HAS_DATED = """EXISTS (
+    SELECT 1 FROM accounts_roleassignment ra
+     WHERE ra.user_id = u.id AND ra.ended_at IS NULL AND ra.ends_at IS NOT NULL)"""
+_COUNTS = counts(
+    "ra",
+    session="s.id",
+    device="b.device_id",
+    address="s.address",
+    organisation="s.organisation_id",
+)
+FIND_DATED = f"""
+SELECT array_agg(r.name) AS dated_roles, array_agg(ra.ends_at) AS dated_ends,
+       array_agg(CAST(ra.grant_id AS text)) AS dated_grants,
+       array_agg(greatest(r.required_tier, ra.required_tier)) AS dated_tiers,
+       array_agg(greatest(array_position({LEVELS}, r.required_acr),
+                          array_position({LEVELS}, ra.required_acr)) - 1) AS dated_levels
+  FROM idp_sessions_loginsession s
+  JOIN accounts_roleassignment ra ON ra.user_id = s.user_id
+  JOIN accounts_role r ON r.id = ra.role_id
+  LEFT JOIN devices_browser b ON b.id = s.browser_id
+ WHERE s.id = %(session)s AND ra.ended_at IS NULL AND ra.ends_at IS NOT NULL
+   AND {_COUNTS}
+   AND NOT {ROLE_LOCKED}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +87,32 @@ class Rights:
         return min((self.ends[role] for role in self.grants), default=None)
 
 
-def rights_of(row: Mapping[str, Any]) -> Rights:
-    """What a statement with FACT_COLUMNS found. A role that is held without an end has none."""
+def rights_of(row: Row) -> Rights:
+    """What a statement with FACT_COLUMNS found, and what has an end.
+
+    It is kept in the row: what policy has judged is what tokens carry.
+    """
+    known: Rights | None = row.get("rights")
+    if known is None:
+        known = row["rights"] = merged(row, _find_dated(row) if row["has_dated_roles"] else None)
+    return known
+
+
+def _find_dated(row: Row) -> Row | None:
+    params = {"session": row["judged_session_id"], "clock_offset": clock.offset()}
+    return prepared.one(FIND_DATED, params)
+
+
+def merged(row: Mapping[str, Any], dated: Mapping[str, Any] | None) -> Rights:
+    """Roles that are held without an end, and those with one. Who holds both has it without."""
     roles = tuple(row["roles"] or ())
     tiers = {role: tier for role, tier in zip(roles, row["role_tiers"] or (), strict=True) if tier}
-    if not row["dated_roles"]:
+    if dated is None or not dated["dated_roles"]:
         return Rights(roles, row["role_level"], tiers)
     level: int = row["role_level"]
     ends: dict[str, datetime] = {}
     grants: dict[str, str] = {}
-    for role, demanded, tier, end, grant in _dated(row):
+    for role, demanded, tier, end, grant in _dated(dated):
         if role in roles:
             continue
         level = max(level, demanded)

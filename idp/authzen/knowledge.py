@@ -3,7 +3,7 @@
 One statement for a whole batch or a page of candidates, and one more where questions name sessions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -133,7 +133,7 @@ def _sessions(questions: Iterable[Question], organisation_id: UUID) -> dict[str,
     return {str(row["session_id"]): _session(row) for row in rows}
 
 
-def _session(row: Mapping[str, Any]) -> dict[str, Any]:
+def _session(row: Row) -> dict[str, Any]:
     decision = evaluation.judge(row, trigger=Trigger.AUTHZEN)
     return {
         "user": str(row["person_id"]),

@@ -1,17 +1,16 @@
 """Where statements run: this thread's connection, one by one or in a transaction."""
 
 import logging
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self
 
 import psycopg
-from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
 
-from core.prepared import Cursor, Row
+from core.prepared import Cursor, cursor_of, forget, one, raw_connection, rows
+
+__all__ = ["Trace", "Unit", "cursor_of", "forget", "one", "raw_connection", "rows", "unit"]
 
 logger = logging.getLogger(__name__)
 
@@ -72,55 +71,9 @@ def _roll_back(cursor: Cursor) -> None:
         cursor.connection.close()
 
 
-class _Thread(threading.local):
-    """Django's connection of this thread: asking its proxy each time is a quarter of a query."""
-
-    wrapper: BaseDatabaseWrapper | None = None
-    cursor: Cursor | None = None
-
-
-_thread = _Thread()
-
-
-def raw_connection() -> "psycopg.Connection[Any]":
-    """The psycopg connection of this thread, opened when it has to be."""
-    wrapper = _thread.wrapper
-    if wrapper is None:
-        wrapper = _thread.wrapper = connections["default"]
-    raw = wrapper.connection
-    if raw is None or raw.closed or raw.broken:
-        wrapper.close()
-        wrapper.ensure_connection()
-        raw = wrapper.connection
-    return cast("psycopg.Connection[Any]", raw)
-
-
 def unit() -> Unit:
     """A transaction on this thread's connection."""
     return Unit()
-
-
-def cursor_of(raw: "psycopg.Connection[Any]") -> Cursor:
-    """The cursor of this thread's connection, which keeps what is prepared there."""
-    cursor = _thread.cursor
-    if cursor is None or cursor.connection is not raw:
-        cursor = _thread.cursor = Cursor(raw)
-    return cursor
-
-
-def one(query: str, params: Mapping[str, Any]) -> Row | None:
-    """One statement, which is a transaction by itself, and its first row."""
-    return cursor_of(raw_connection()).one(query, params)
-
-
-def rows(query: str, params: Mapping[str, Any]) -> list[Row]:
-    """One statement, which is a transaction by itself, and all its rows."""
-    return cursor_of(raw_connection()).all(query, params)
-
-
-def forget() -> None:
-    """Drop what this thread keeps of its connection, for tests."""
-    _thread.wrapper = _thread.cursor = None
 
 
 Trace = Callable[[Cursor], None]

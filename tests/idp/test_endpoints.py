@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client as Browser
 
+from accounts.flows import assign_role, create_role
 from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
@@ -341,6 +342,21 @@ class TestStatements:
         TestIntrospection().introspect(acme_web, tokens["access_token"])
 
         assert len(statements) == 1
+
+    def test_roles_with_an_end_are_one_more_and_asked_once(
+        self, tokens, acme, acme_web, session, employee, statements
+    ):
+        role = create_role(organisation=acme, name="guest", now=clock.now())
+        ends_at = clock.now() + timedelta(hours=1)
+        assign_role(user=employee.user, role=role, ends_at=ends_at, now=clock.now())
+        code = oauth.issue_code(acme_web, session, scope="openid roles")
+        statements.clear()
+
+        reply = oauth.redeem(acme_web, code)
+
+        assert oauth.claims_of(reply.json["access_token"])["roles"] == ["guest"]
+        assert len(statements) == 2
+        assert "dated_roles" in statements[1]
 
     def test_userinfo_is_one_statement(self, tokens, statements):
         statements.clear()

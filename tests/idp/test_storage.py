@@ -19,7 +19,7 @@ from audit import recorder
 from core import clock
 from idp import storage
 from idp.storage import database, parts
-from sessions import evaluation
+from sessions import evaluation, rights
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +34,7 @@ STATEMENTS = {
 }
 OTHERS = {
     "sessions.COLLECT": evaluation.COLLECT,
+    "sessions.FIND_DATED": rights.FIND_DATED,
     "audit.INSERT": recorder.INSERT,
     "budget.COUNT": budget.COUNT,
 }

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sessions.rights import Rights, rights_of
+from sessions.rights import Rights, merged, rights_of
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 ONE, TWO = "0001", "0002"
@@ -16,10 +16,12 @@ def found(
     names, levels, tiers, ends, grants = zip(*dated, strict=True) if dated else [None] * 5
     row: dict[str, Any] = {
         "roles": list(roles) or None, "role_level": level, "role_tiers": [0 for _ in roles] or None,
+    }  # fmt: skip
+    ending = {
         "dated_roles": names, "dated_levels": levels, "dated_tiers": tiers, "dated_ends": ends,
         "dated_grants": grants,
     }  # fmt: skip
-    return rights_of(row)
+    return merged(row, ending)
 
 
 def at(minutes: int) -> datetime:
@@ -79,3 +81,14 @@ def test_the_first_of_several_ends_counts() -> None:
 
     assert (rights.ends_at, rights.grants_end_at) == (at(5), at(20))
     assert rights.grant_ids == (ONE, TWO)
+
+
+def test_what_was_judged_is_what_is_carried() -> None:
+    """A role that begins between the decision and the token is in neither."""
+    row: dict[str, Any] = {
+        "roles": ["reader"], "role_level": 0, "role_tiers": [0], "has_dated_roles": False,
+    }  # fmt: skip
+    judged = rights_of(row)
+    row |= {"roles": ["db-admin", "reader"], "role_tiers": [3, 0]}
+
+    assert rights_of(row) is judged

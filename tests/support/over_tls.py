@@ -109,7 +109,7 @@ class Handler(WSGIRequestHandler):
         loan = self.server.loans[self.client_address]
         if loan.connection is not None:
             connections["default"] = loan.connection
-        database._thread.wrapper = database._thread.cursor = None
+        database.forget()
         return super().get_environ()
 
     def handle_one_request(self) -> None:

@@ -30,9 +30,8 @@ def writing_what_was_posted(original: Any, request: Any, response: Any) -> bool:
 
 
 def counted_without(condition: str, new: str = "") -> Callable[[Patch], None]:
-    """Leaves a part of `accounts.rights.counts` out where access tokens are looked up."""
-    places = ("idp.endpoints.standing", "idp.storage.tokens")
-    return lambda patch: edit(patch, "FIND_TOKEN", condition, *places, new=new)
+    """Leaves a part of `accounts.rights.counts` out where it is asked for."""
+    return lambda patch: edit(patch, "FIND_DATED", condition, "sessions.rights", new=new)
 
 
 _answers: dict[str, Any] = {}
@@ -224,7 +223,7 @@ DEFENCES = {
     ),
     "A151-device": Defence(
         "a grant of one machine does not count on another",
-        counted_without("ra.device_id = d.id", new="true"),
+        counted_without("ra.device_id = b.device_id", new="true"),
     ),
     "A152": Defence(
         "introspection tells which roles are live, not which the token names",
