@@ -35,11 +35,21 @@ def spend(limit: Limit, key: str, *, now: datetime) -> None:
     window, elapsed = divmod(int(now.timestamp()), period_seconds)
     slot = f"limit:{limit.name}:{key}:{window}"
     try:
-        cache.add(slot, 0, timeout=period_seconds)
-        used = cache.incr(slot)
-    except ValueError:  # evicted between the two calls
-        return
+        used = _count(slot, period_seconds)
     except RedisError as error:  # nobody guesses faster because the counters are away
         raise Refusal.unavailable() from error
     if used > limit.burst:
         raise Refusal.too_many_attempts(period_seconds - elapsed)
+
+
+def _count(slot: str, period_seconds: int) -> int:
+    """How often the slot was used, this time included."""
+    try:
+        return cache.incr(slot)
+    except ValueError:  # the first of its period, as a rule
+        if cache.add(slot, 1, timeout=period_seconds):
+            return 1
+    try:
+        return cache.incr(slot)
+    except ValueError:  # evicted between the two calls
+        return 1

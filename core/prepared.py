@@ -4,7 +4,8 @@ A cursor spends more processor time on a small statement than PostgreSQL does: i
 looks for a plan and waits in Python. Here a text is read once by the connection, planned once by
 the server, and libpq itself waits. Values are converted by psycopg, as in a cursor of its own.
 
-`one` and `rows` run on Django's connection of this thread, within its transaction if there is one.
+`execute`, `one` and `rows` run on Django's connection of this thread, within its transaction if
+there is one.
 """
 
 import itertools
@@ -171,9 +172,29 @@ def cursor_of(raw: "psycopg.Connection[Any]") -> Cursor:
     return cursor
 
 
+def execute(query: str, params: Mapping[str, Any]) -> None:
+    """One statement, for what it does. Outside a transaction it is one by itself."""
+    cursor_of(raw_connection()).execute(query, params)
+
+
 def one(query: str, params: Mapping[str, Any]) -> Row | None:
     """One statement, and its first row. Outside a transaction it is one by itself."""
     return cursor_of(raw_connection()).one(query, params)
+
+
+def first(query: str, params: Mapping[str, Any]) -> Row | None:
+    """As `one`, for a request's first statement, which only reads.
+
+    The connection was kept since the last request. Where it turns out to be closed, as after a
+    restart of the server, the statement is run again on a new one.
+    """
+    try:
+        return one(query, params)
+    except psycopg.OperationalError:
+        cursor = _thread.cursor
+        if cursor is None or not cursor.connection.broken or connections["default"].in_atomic_block:
+            raise
+    return one(query, params)
 
 
 def rows(query: str, params: Mapping[str, Any]) -> list[Row]:

@@ -6,9 +6,7 @@ ever handed out twice: browsers keep the signature of a challenge, and would sen
 
 from datetime import datetime, timedelta
 
-from django.db import connection
-
-from core import clock
+from core import clock, prepared
 from core.errors import Refusal
 from core.ids import digest, new_token
 from sessions.models import BindingChallenge, LoginSession
@@ -28,18 +26,15 @@ VALUES (%(organisation)s, %(session)s, %(purpose)s, %(digest)s, %(expires_at)s)
 def issue(*, session: LoginSession, purpose: str, now: datetime) -> str:
     """A new challenge, 43 base64url characters; those of the session that are over are deleted."""
     value = new_token()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            ISSUE,
-            {
-                "organisation": session.organisation_id,
-                "session": session.id,
-                "purpose": str(purpose),
-                "digest": digest(value),
-                "expires_at": now + LIFETIME,
-                "now": now,
-            },
-        )
+    params = {
+        "organisation": session.organisation_id,
+        "session": session.id,
+        "purpose": str(purpose),
+        "digest": digest(value),
+        "expires_at": now + LIFETIME,
+        "now": now,
+    }
+    prepared.execute(ISSUE, params)
     return value
 
 

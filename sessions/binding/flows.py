@@ -9,14 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Least
 from django.utils.crypto import salted_hmac
 
 from audit.events import Event
 from audit.recorder import record
-from core import clock
+from core import clock, prepared
 from core.clock import SQL_NOW as NOW
 from core.errors import Refusal
 from core.ids import digest, equal, new_token
@@ -56,6 +56,20 @@ UPDATE idp_sessions_loginsession s SET proven_at = %(now)s
   FROM rotated
  WHERE s.id = rotated.session_id AND s.ended_at IS NULL
 RETURNING s.id
+"""
+
+
+# What a refresh needs of the key and of its session: columns in the order of their models.
+_OF_KEY = ("id", "organisation_id", "session_id", "kind", "public_jwk")
+_OF_SESSION = (
+    "id", "organisation_id", "user_id", "last_used_at", "expires_at", "ended_at", "outcome",
+    "evaluated_at",
+)  # fmt: skip
+FIND_KEY = f"""
+SELECT {", ".join(f"k.{name} AS k_{name}" for name in _OF_KEY)},
+       {", ".join(f"s.{name} AS s_{name}" for name in _OF_SESSION)}
+  FROM idp_sessions_boundkey k JOIN idp_sessions_loginsession s ON s.id = k.session_id
+ WHERE k.id = %(key)s AND k.kind = %(kind)s
 """
 
 
@@ -102,12 +116,23 @@ def was_just_offered(*, session: LoginSession, now: datetime) -> bool:
 
 
 def find_key(identifier: str, *, kind: Binding) -> BoundKey | None:
-    """The key of a session identifier, with its session."""
+    """The key of a session identifier, with its session; both only as far as a refresh needs them.
+
+    By a prepared statement, since browsers ask every few minutes. What else of the two is asked
+    for is read then.
+    """
     try:
         key_id = UUID(identifier)
     except ValueError:
         return None
-    return BoundKey.unscoped.filter(id=key_id, kind=kind).select_related("session").first()
+    row = prepared.first(FIND_KEY, {"key": key_id, "kind": kind.value})
+    if row is None:
+        return None
+    key = BoundKey.from_db(None, _OF_KEY, [row[f"k_{name}"] for name in _OF_KEY])
+    key.session = LoginSession.from_db(
+        None, _OF_SESSION, [row[f"s_{name}"] for name in _OF_SESSION]
+    )
+    return key
 
 
 def authorization_of(session: LoginSession, challenge: str) -> str:
@@ -178,10 +203,8 @@ def prove_key(
             "now": now,
             "clock_offset": clock.offset(),
         }
-        with connection.cursor() as cursor:
-            cursor.execute(PROVE, params)
-            if cursor.fetchone() is None:
-                raise challenges.stale()
+        if prepared.one(PROVE, params) is None:
+            raise challenges.stale()
     except Refusal as refusal:
         refuse(session=session, kind=key.kind, step="proof", reason=refusal.code, now=now)
         raise

@@ -6,7 +6,7 @@ cannot use.
 """
 
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -36,12 +36,18 @@ OPEN_TO_UNPROVEN = (
 
 def is_refresh(request: HttpRequest) -> bool:
     """Whether this is DBSC's refresh, which needs no cookie: the proof says whose it is."""
-    return request.path_info == reverse("sessions:dbsc_refresh")
+    return request.path_info == _path("sessions:dbsc_refresh")
 
 
 def is_machinery(request: HttpRequest) -> bool:
     """Whether a browser sends this by itself: no sign that anybody is there."""
-    return request.path_info in {reverse(name) for name in OPEN_TO_UNPROVEN}
+    return request.path_info in map(_path, OPEN_TO_UNPROVEN)
+
+
+@cache
+def _path(name: str) -> str:
+    """Looked up for every request, and always the same."""
+    return reverse(name)
 
 
 def judge(request: Any, session: LoginSession, now: datetime) -> HttpResponse | None:

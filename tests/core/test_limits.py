@@ -53,3 +53,20 @@ def test_a_counter_that_vanishes_between_two_calls_refuses_nobody(monkeypatch):
     monkeypatch.setattr(cache, "incr", lambda _: (_ for _ in ()).throw(ValueError))
 
     spend(LIMIT, "somebody", now=NOW)
+
+
+def test_whoever_is_second_to_begin_a_period_is_counted(monkeypatch):
+    """Both find no counter, and another begins it in between."""
+    incr, asked = cache.incr, []
+
+    def too_early(slot):
+        asked.append(slot)
+        if len(asked) == 1:
+            cache.add(slot, LIMIT.burst)
+            raise ValueError
+        return incr(slot)
+
+    monkeypatch.setattr(cache, "incr", too_early)
+
+    with pytest.raises(Refusal):
+        spend(LIMIT, "somebody", now=NOW)

@@ -5,7 +5,9 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from django.db import OperationalError, connection, transaction
 
+from core import prepared
 from core.prepared import Cursor
 from idp.storage import database
 
@@ -123,3 +125,42 @@ def test_what_fails_inside_a_unit_undoes_it(transactional_db: None) -> None:
         unit.cursor.one("SELECT 1 / %(n)s", {"n": 0})
 
     assert database.one("SELECT to_regclass('undone') AS found", {}) == {"found": None}
+
+
+class TestTheFirstStatementOfARequest:
+    """The connection was kept since the last one, and its server may have restarted."""
+
+    QUERY = "SELECT pg_backend_pid() AS pid"
+
+    def break_it(self) -> int:
+        kept = prepared.one(self.QUERY, {})
+        assert kept is not None
+        with psycopg.connect(**connection.get_connection_params()) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [kept["pid"]])
+        return int(kept["pid"])
+
+    @pytest.mark.django_db(transaction=True)
+    def test_it_is_run_again_on_a_new_connection(self) -> None:
+        pid = self.break_it()
+
+        found = prepared.first(self.QUERY, {})
+
+        assert found is not None
+        assert found["pid"] != pid
+
+    @pytest.mark.django_db(transaction=True)
+    def test_within_a_transaction_that_is_lost_it_fails(self) -> None:
+        def within() -> None:
+            with transaction.atomic():
+                self.break_it()
+                prepared.first(self.QUERY, {})
+
+        with pytest.raises((psycopg.OperationalError, OperationalError)):
+            within()
+
+        connection.close()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_statement_that_fails_by_itself_is_not_run_again(self) -> None:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            prepared.first("SELECT 1 / %(zero)s AS one", {"zero": 0})

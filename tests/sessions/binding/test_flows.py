@@ -10,7 +10,7 @@ from django.test import Client as Browser
 
 from audit.models import AuditEvent
 from core.errors import Refusal
-from sessions.binding import challenges, flows
+from sessions.binding import challenges, flows, instructions
 from sessions.binding.cookie import Shown
 from sessions.models import Binding, BindingChallenge, BoundKey, LoginSession
 from tests import cast
@@ -256,3 +256,42 @@ class TestAtOnce:
         # What it had, and what came last, whichever answer reached it last.
         assert answers[0] == 200
         assert 200 in answers[1:]
+
+
+class TestFindKey:
+    def test_it_is_the_key_with_its_session_as_they_are_stored(
+        self, chromium: Dbsc, session: LoginSession
+    ) -> None:
+        session.refresh_from_db()
+
+        found = flows.find_key(str(session.bound_key.id), kind=Binding.DBSC)
+
+        assert found is not None
+        assert _values(found) == _values(session.bound_key)
+        assert _values(found.session) == _values(session)
+
+    def test_a_refresh_reads_no_row_of_it_again(
+        self, chromium: Dbsc, session: LoginSession, django_assert_num_queries: Any
+    ) -> None:
+        found = flows.find_key(str(BoundKey.unscoped.get().id), kind=Binding.DBSC)
+        assert found is not None
+
+        with django_assert_num_queries(0):
+            assert found.session.is_live(session.started_at)
+            assert (found.session.outcome, found.session.user_id) == ("allow", session.user_id)
+            assert instructions.of(found)["session_identifier"] == str(found.id)
+
+    @pytest.mark.parametrize("identifier", ["", "x", "00000000-0000-7000-8000-000000000000"])
+    def test_of_no_session_it_is_none(self, chromium: Dbsc, identifier: str) -> None:
+        assert flows.find_key(identifier, kind=Binding.DBSC) is None
+
+    def test_neither_is_a_key_of_the_other_kind(
+        self, chromium: Dbsc, session: LoginSession
+    ) -> None:
+        session.refresh_from_db()
+        assert flows.find_key(str(session.bound_key.id), kind=Binding.WEBCRYPTO) is None
+
+
+def _values(row: Any) -> dict[str, Any]:
+    """What a row holds; what was left out at first is read now."""
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
