@@ -5,9 +5,9 @@ from typing import Any
 from tests.attacks.sabotage.defence import (
     Defence,
     edit,
+    however_old,
     replace,
     whatever_it_is,
-    without_freshness,
     wrap,
 )
 
@@ -78,7 +78,7 @@ DEFENCES = {
     ),
     "A074": Defence(
         "who allows a device has signed in just now",
-        wrap("core.http:require_assurance", without_freshness),
+        wrap("core.assurance:Assurance.satisfies", however_old),
         "attacks/test_a074_device_phishing.py",
     ),
     "A074-ciba": Defence(

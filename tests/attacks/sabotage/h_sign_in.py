@@ -134,13 +134,11 @@ def by_admin_admin(original: Any, self: Any, request: Any, **credentials: Any) -
 def with_a_set_up_page(patch: Patch) -> None:
     from django.contrib.auth.decorators import login_not_required
     from django.http import HttpResponse
-    from django.urls import clear_url_caches, path
-
-    from config import urls
+    from django.urls import get_resolver, path
 
     page = path("setup/", login_not_required(lambda _: HttpResponse("Choose a password.")))
-    patch.setattr(urls, "urlpatterns", [page, *urls.urlpatterns])
-    clear_url_caches()
+    resolver = get_resolver()
+    patch.setitem(vars(resolver), "url_patterns", [page, *resolver.url_patterns])
 
 
 DEFENCES = {

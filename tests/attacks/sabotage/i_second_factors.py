@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from tests.attacks.sabotage.defence import Defence, Patch, layers, replace, wrap
+from tests.attacks.sabotage.defence import Defence, Patch, however_old, layers, replace, wrap
 from tests.attacks.sabotage.m_platform import without_associated_data
 
 
@@ -22,10 +22,6 @@ def seed_that_was_sent(original: Any, request: Any, user: Any) -> bytes:
 def one_seed_for_all(original: Any, request: Any, user: Any) -> bytes:
     original(request, user)
     return b"one seed for whoever asks"[:20]
-
-
-def however_old(original: Any, self: Any, level: Any, _: Any, now: Any) -> bool:
-    return bool(original(self, level, None, now))
 
 
 def in_place_of_the_first(original: Any, *, user: Any, **how: Any) -> Any:

@@ -9,10 +9,10 @@ from tests.attacks.sabotage.defence import (
     Defence,
     Patch,
     edit,
+    however_old,
     in_the_highest_tier,
     replace,
     waved_through,
-    without_freshness,
     wrap,
 )
 
@@ -261,7 +261,7 @@ DEFENCES = {
     ),
     "A154-enrolment": Defence(
         "who enrols a device has proven themselves by a passkey just now",
-        wrap("core.http:require_assurance", without_freshness),
+        wrap("core.assurance:Assurance.satisfies", however_old),
         POSTURE,
     ),
     "A154-webhook": Defence(

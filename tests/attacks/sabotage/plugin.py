@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ def _by_file() -> dict[Path, Defence]:
 
 def _of(item: pytest.Item) -> Defence | None:
     return _by_file().get(item.path)
+
+
+def pytest_collection_finish() -> None:
+    """Load every page first: what is imported without its defence would stay so for other tests."""
+    import_module("config.urls")
 
 
 @pytest.hookimpl(wrapper=True)
