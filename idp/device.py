@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, Value, When
 
 from audit import recorder
 from audit.events import Event
 from core import clock, user_codes
 from core.ids import digest, new_token
-from core.limits import spend
 from idp import polled_requests
 from idp.clients.authentication import MachineClient, same_client
 from idp.limits import DEVICE_CODE_TRIES
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 GRANT_TYPE = DEVICE_CODE
 LIFETIME = polled_requests.LIFETIME
 INTERVAL_SECONDS = polled_requests.INTERVAL_SECONDS
-MAX_WRONG_TRIES = 5
 PURPOSE = "device-user-code"
 
 
@@ -82,8 +79,9 @@ def find_by_code(
     TOO_MANY_ATTEMPTS. A wrong one counts against codes that begin alike, which end when there are
     too many.
     """
-    for key in (f"user:{user.pk}", f"session:{session.pk}", f"address:{address}"):
-        spend(DEVICE_CODE_TRIES, key, now=now)
+    user_codes.pay_for_try(
+        DEVICE_CODE_TRIES, user_id=user.pk, session_id=session.pk, address=address, now=now
+    )
     code = user_codes.read(typed)
     found = _waiting(user).filter(user_code_digest=keyed_digest(code)).first() if code else None
     if found is None:
@@ -132,13 +130,7 @@ def _waiting(user: Any) -> "QuerySet[DeviceAuthorization]":
 @transaction.atomic
 def _count_wrong_try(code: str, *, user: Any, session: LoginSession, now: datetime) -> None:
     alike = _waiting(user).filter(user_code_head=keyed_digest(user_codes.head(code)))
-    hit = alike.update(
-        wrong_tries=F("wrong_tries") + 1,
-        denied_at=Case(
-            When(wrong_tries__gte=MAX_WRONG_TRIES - 1, then=clock.sql_now()),
-            default=Value(None),
-        ),
-    )
+    hit = user_codes.count_wrong_try(alike)
     recorder.record(
         Event.DEVICE_CODE_MISTYPED,
         organisation_id=user.organisation_id,

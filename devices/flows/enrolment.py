@@ -13,13 +13,11 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Case, F, Value, When
 
 from audit.events import Event
 from audit.recorder import record
 from core import clock, user_codes
 from core.errors import Refusal
-from core.limits import spend
 from devices.flows.browsers import MAX_USER_AGENT_LENGTH
 from devices.flows.states import plain_name, tell_of_another_user, tell_of_enrolment
 from devices.limits import ENROLMENT_CODE_TRIES
@@ -43,7 +41,6 @@ LIFETIME = timedelta(minutes=10)
 WAITS_FOR_ADMINISTRATOR = timedelta(days=7)
 KEPT_FOR = timedelta(days=1)
 INTERVAL_SECONDS = 5
-MAX_WRONG_TRIES = 5
 MAX_DEVICES_OF_ONE = 50
 MAX_USERS_OF_ONE = 50
 AGENT_STORAGES = (KeyStorage.SOFTWARE, KeyStorage.TPM, KeyStorage.SECURE_ENCLAVE)
@@ -111,8 +108,9 @@ def find_by_code(
     TOO_MANY_ATTEMPTS. A wrong one counts against codes that begin alike, which end when there are
     too many.
     """
-    for key in (f"user:{user.pk}", f"session:{session_id}", f"address:{address}"):
-        spend(ENROLMENT_CODE_TRIES, key, now=now)
+    user_codes.pay_for_try(
+        ENROLMENT_CODE_TRIES, user_id=user.pk, session_id=session_id, address=address, now=now
+    )
     code = user_codes.read(typed)
     found = _waiting().filter(user_code_digest=_digest(code)).first() if code else None
     if found is None:
@@ -373,13 +371,7 @@ def _waiting() -> "QuerySet[Enrolment]":
 @transaction.atomic
 def _count_wrong_try(code: str, *, user: Any, session_id: UUID | None, now: datetime) -> None:
     alike = _waiting().filter(user_code_head=_digest(user_codes.head(code)))
-    hit = alike.update(
-        wrong_tries=F("wrong_tries") + 1,
-        denied_at=Case(
-            When(wrong_tries__gte=MAX_WRONG_TRIES - 1, then=clock.sql_now()),
-            default=Value(None),
-        ),
-    )
+    hit = user_codes.count_wrong_try(alike)
     record(
         Event.ENROLMENT_CODE_MISTYPED,
         organisation_id=user.organisation_id,

@@ -67,15 +67,7 @@ def assess_login(attempt: Attempt, *, now: datetime) -> SignIn:
                 place=place,
                 agent=agent,
             )
-            known = history.read(
-                user_id=attempt.user_id,
-                organisation_id=attempt.organisation_id,
-                account=attempt.account,
-                address=attempt.address,
-                network=place.network,
-                values=values,
-                now=now,
-            )
+            known = _look_up(attempt, place, values, account=attempt.account, now=now)
             score = _score(attempt, known, place, now)
     except Exception:
         log.exception("a sign-in could not be judged")
@@ -108,15 +100,7 @@ def learn_later(sign_in: SignIn, *, now: datetime) -> None:
         return
     place = locate(sign_in.address)
     values = [None if value is None else bytes(value) for value in sign_in.values]
-    known = history.read(
-        user_id=sign_in.user_id,
-        organisation_id=sign_in.organisation_id,
-        account="",
-        address=sign_in.address,
-        network=place.network,
-        values=values,
-        now=now,
-    )
+    known = _look_up(sign_in, place, values, account="", now=now)
     _learn(sign_in, place, known)
     sign_in.learnt_at = now
     sign_in.save(update_fields=["learnt_at"])
@@ -129,6 +113,26 @@ def note_failure(*, account: str, address: str, now: datetime) -> None:
         **history.digests_of_attempt(
             account=account, address=address, network=locate(address).network
         ),
+    )
+
+
+def _look_up(
+    of: Attempt | SignIn,
+    place: Place,
+    values: list[bytes | None],
+    *,
+    account: str,
+    now: datetime,
+) -> Known:
+    """What is remembered that matters to a sign-in. account: whose failures count, "" for none."""
+    return history.read(
+        user_id=of.user_id,
+        organisation_id=of.organisation_id,
+        account=account,
+        address=of.address or "",
+        network=place.network,
+        values=values,
+        now=now,
     )
 
 

@@ -5,8 +5,7 @@ from django.test import Client as Browser
 
 from audit.events import Event
 from audit.models import AuditEvent
-from core import clock
-from idp import device as devices
+from core import clock, user_codes
 from idp.models import Client, DeviceAuthorization
 from tests import cast
 from tests.support import device
@@ -90,7 +89,7 @@ def test_parallel_tries_are_paid_for_before_they_are_judged(client, session, cod
 
 
 def test_a_code_that_is_guessed_at_dies(client, session, tv, codes):
-    for _ in range(devices.MAX_WRONG_TRIES):
+    for _ in range(user_codes.MAX_WRONG_TRIES):
         assert DeviceAuthorization.unscoped.get().denied_at is None
         device.enter(client, other(codes["user_code"]))
 
