@@ -55,7 +55,7 @@ class ReasonForm(ActionForm):
     reason = forms.CharField(
         label="Reason",
         required=False,
-        widget=forms.TextInput(attrs={"maxlength": MAX_REASON_LENGTH, "size": 40}),
+        widget=forms.TextInput(attrs={"maxlength": MAX_REASON_LENGTH, "size": 28}),
         help_text="Shown to its people. Revoking needs one.",
     )
 
