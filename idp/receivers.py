@@ -42,7 +42,9 @@ def judge_families(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # n
     They may be thousands, so it is not done in the transaction of the change. Each use is judged by
     the new demands from that transaction on, whether a worker comes or not.
     """
-    if instance.event != Event.CLIENT_UPDATED or not DEMANDS & instance.facts["changed"].keys():
+    if instance.event != Event.CLIENT_UPDATED:
+        return
+    if not DEMANDS & instance.facts.get("changed", {}).keys():
         return
     client, cause = instance.subject.partition(":")[2], str(instance.transaction_id)
     transaction.on_commit(
