@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import binding, load, report
+from bench import authzen, binding, load, report
 from bench.cluster import Cluster, own_cluster
 from bench.load import Work
 from bench.measure import hardware, memory_megabytes
@@ -59,10 +59,13 @@ def main() -> int:
         }
         refreshes = refresh_sessions(peers)
         result["dbsc_refresh"] = refreshes.as_json()
+        questions = ask_policy(peers)
+        result["authzen"] = questions.as_json()
         result["risk"] = judged = judgements(peers)
     names = [peer.name for peer in peers]
     print("\n" + report.render(rounds, baseline=Toolkit.name, peers=names) + "\n")
     print(f"{refreshes}")
+    print(f"{questions}")
     print(report.judged(judged) + "\n")
     say_peers(result)
     path = folder / f"result-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
@@ -110,6 +113,12 @@ def refresh_sessions(peers: list[Peer]) -> binding.Refreshes:
     """What no peer has: a session bound to a key of its browser, refreshed."""
     ours = next(peer for peer in peers if isinstance(peer, Sallyport))
     return binding.measure(ours.server, ours.instance.seeded["bound"])
+
+
+def ask_policy(peers: list[Peer]) -> authzen.Questions:
+    """What no peer has: questions of a gateway to our policy."""
+    ours = next(peer for peer in peers if isinstance(peer, Sallyport))
+    return authzen.measure(ours.server, ours.instance.seeded["authzen"])
 
 
 def judgements(peers: list[Peer]) -> dict[str, Any]:

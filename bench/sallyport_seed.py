@@ -26,6 +26,7 @@ from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.db import transaction  # noqa: E402
 from joserfc.jwk import ECKey  # noqa: E402
 
+from accounts import flows  # noqa: E402
 from accounts.models import Organisation, User  # noqa: E402
 from bench.load import REDIRECT_URI  # noqa: E402
 from core import clock  # noqa: E402
@@ -34,9 +35,10 @@ from core.ids import digest, new_token  # noqa: E402
 from idp.models import Client  # noqa: E402
 from protection import keyring  # noqa: E402
 from sessions.flows import start_session  # noqa: E402
-from sessions.models import Binding, BoundKey  # noqa: E402
+from sessions.models import Binding, BoundKey, LoginSession  # noqa: E402
 
 BOUND_SESSIONS = 30
+ROLES, READERS, REPORTS = 20, 200, 50
 GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials"]
 SCOPES = ["openid", "profile", "email", "roles", "offline_access"]
 
@@ -89,6 +91,45 @@ def seed() -> dict[str, object]:
         "keys": {kind: key.as_dict(private=True) for kind, key in keys.items()},
         "clients": clients,
         "bound": _bound_sessions(user, now),
+        "authzen": _readers(organisation, user, session, now),
+    }
+
+
+def _readers(
+    organisation: Organisation, user: User, session: LoginSession, now: datetime
+) -> dict[str, Any]:
+    """People who may read reports by one of twenty roles, and a client that asks whether they may.
+
+    The first of them is the one with the session.
+    """
+    roles = [
+        flows.create_role(organisation=organisation, name=f"reader-{n}", now=now)
+        for n in range(ROLES)
+    ]
+    for role in roles:
+        for action in ("read", "write", "list"):
+            flows.give_permission(role=role, resource_type="report", action=action, now=now)
+    people = [user]
+    for n in range(READERS):
+        person = User(email=f"p{n}@example.com", organisation=organisation, created_at=now)
+        person.set_unusable_password()
+        person.save()
+        people.append(person)
+    for n, person in enumerate(people):
+        flows.assign_role(user=person, role=roles[n % ROLES], now=now)
+    reports = [f"report-{n}" for n in range(REPORTS)]
+    for name in reports:
+        flows.register_resource(
+            organisation=organisation, type="report", name=name, now=now,
+            properties={"department": "finance"},
+        )  # fmt: skip
+    client = _client("AuthZEN", organisation, scopes=["authzen"])
+    return {
+        "client": client["name"],
+        "secret": client["secret"],
+        "people": [person.email for person in people],
+        "reports": reports,
+        "session": str(session.id),
     }
 
 

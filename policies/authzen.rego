@@ -11,83 +11,87 @@ import rego.v1
 
 decisions := [verdict(asked) | some asked in input.evaluations]
 
-verdict(asked) := {"decision": true, "reasons": [], "context": {}} if {
-	reasons(asked) == set()
-} else := {"decision": false, "reasons": sort(why), "context": hints(asked, why)} if {
-	why := reasons(asked)
-} else := {"decision": false, "reasons": ["policy_undefined"], "context": {}}
-
-reasons(asked) := {"subject_unknown"} if {
-	not subject_of(asked)
-} else := union({
-	subject_reasons(asked), session_reasons(asked), permission_reasons(asked),
-	classification_reasons(asked),
-})
-
-# --- the subject --------------------------------------------------------------------------------
-
-subject_of(asked) := input.subjects[asked.subject.type][asked.subject.id]
-
-high_risk := 3
-
-subject_reasons(asked) := {reason | some reason, true in against} if {
+verdict(asked) := answer if {
 	subject := subject_of(asked)
+	origin := origin_of(asked, subject)
+	resource := resource_of(asked)
+	demand := demands[resource.classification]
 	against := {
 		"organisation_inactive": input.organisation_is_active != true,
 		"subject_inactive": subject.is_active != true,
 		"subject_locked": count(subject.locks) > 0,
-		"account_at_risk": is_at_risk(asked, subject.risk_level),
+		"account_at_risk": origin.risk_level >= high_risk,
+		"session_unknown": origin.state == "unknown",
+		"session_refused": origin.state == "refused",
+		"permission_missing": is_missing(asked, subject, origin, resource),
+		"stronger_authentication_needed": origin.level < demand.level,
+		"device_trusted_too_little": origin.tier < demand.tier,
 	}
+	answer := told(against, origin, demand)
+} else := denied({"subject_unknown"}, {}) if {
+	not subject_of(asked)
+} else := denied({"policy_undefined"}, {})
+
+# By object.get and not by reference: where a batch names many, the embedded engine looks at them all.
+subject_of(asked) := subject if {
+	subject := object.get(object.get(input.subjects, asked.subject.type, {}), asked.subject.id, false)
+	subject != false
 }
 
-# In a session it is known whether somebody has proven since to be the account's owner.
-is_at_risk(asked, level) := false if {
-	names_session(asked)
-} else := level >= high_risk
+denied(reasons, context) := {"decision": false, "reasons": sort(reasons), "context": context}
 
-# --- the session that asks ----------------------------------------------------------------------
+# --- where it is asked from ---------------------------------------------------------------------
 
-names_session(asked) if "sid" in object.keys(asked.context)
-
-session_of(asked) := session if {
-	session := input.sessions[asked.context.sid]
-	session.user == subject_of(asked).id
+# In a session it is known how strongly somebody has signed in, on which device, and whether a risk was
+# answered since. A workload has no second factor and no device, but keys that nobody types.
+origin_of(asked, subject) := session if {
+	named := asked.context.sid
+	session := session_of(named, subject)
+} else := {
+	"state": "unnamed", "roles": subject.roles, "level": 0, "tier": 0,
+	"risk_level": subject.risk_level,
+} if {
+	not asked.context.sid
+	asked.subject.type == "user"
+} else := {
+	"state": "workload", "roles": subject.roles, "level": 2, "tier": 2,
+	"risk_level": subject.risk_level,
+} if {
+	not asked.context.sid
+	asked.subject.type != "user"
 }
 
-session_reasons(asked) := set() if {
-	not names_session(asked)
-} else := {"session_unknown"} if {
-	not session_of(asked)
-} else := set() if {
-	session_of(asked).outcome in {"allow", "restrict"}
-} else := {"session_refused"}
+session_of(named, subject) := {
+	"state": state_for(session.outcome), "outcome": session.outcome, "roles": session.roles,
+	"level": session.level, "tier": session.tier, "risk_level": 0,
+	"required_acr": session.required_acr,
+} if {
+	session := object.get(input.sessions, named, {})
+	session.user == subject.id
+} else := {"state": "unknown", "roles": [], "level": 0, "tier": 0, "risk_level": 0}
+
+state_for(outcome) := "good" if {
+	outcome in {"allow", "restrict"}
+} else := "refused"
+
+high_risk := 3
 
 # --- what it may do -----------------------------------------------------------------------------
-
-roles_of(asked) := subject_of(asked).roles if {
-	not names_session(asked)
-} else := roles if {
-	roles := session_of(asked).roles
-} else := []
-
-covers(permission, asked) if {
-	permission.type in {"*", asked.resource.type}
-	permission.action in {"*", asked.action.name}
-}
 
 # What is public is for everybody of the organisation to read. Owners decide about what is theirs.
 reading := {"read", "view", "get", "list"}
 
-permission_reasons(asked) := set() if {
-	some role in roles_of(asked)
-	some permission in input.roles[role]
-	covers(permission, asked)
-} else := set() if {
-	resource_of(asked).owner == subject_of(asked).id
-} else := set() if {
-	resource_of(asked).classification == "public"
+is_missing(asked, subject, origin, resource) := false if {
+	some role in origin.roles
+	some type in [asked.resource.type, "*"]
+	some action in [asked.action.name, "*"]
+	action in object.get(object.get(input.roles, role, {}), type, [])
+} else := false if {
+	resource.owner == subject.id
+} else := false if {
+	resource.classification == "public"
 	asked.action.name in reading
-} else := {"permission_missing"}
+} else := true
 
 # --- what the resource asks for -----------------------------------------------------------------
 
@@ -104,45 +108,32 @@ demands := {
 	"restricted": {"level": 3, "tier": 3},
 }
 
-demand_of(asked) := demands[resource_of(asked).classification]
+# --- the answer ---------------------------------------------------------------------------------
 
-# A workload has no device and no second factor: what is restricted is for people.
-classification_reasons(asked) := {"classification_unknown"} if {
-	not demand_of(asked)
-} else := set() if {
-	demand_of(asked).level == 0
-} else := {"person_needed"} if {
-	asked.subject.type != "user"
-	resource_of(asked).classification == "restricted"
-} else := set() if {
-	asked.subject.type != "user"
-} else := {"session_needed"} if {
-	not names_session(asked)
-} else := set() if {
-	not session_of(asked)
-} else := {reason | some reason, true in against} if {
-	session := session_of(asked)
-	against := {
-		"stronger_authentication_needed": session.level < demand_of(asked).level,
-		"device_trusted_too_little": session.tier < demand_of(asked).tier,
-	}
+told(against, origin, demand) := {"decision": true, "reasons": [], "context": {}} if {
+	not true in against
+} else := denied(reasons, hints(reasons, origin, demand)) if {
+	reasons := {named | some reason, true in against; named := reason_for(reason, origin)}
 }
 
-# --- what would help ----------------------------------------------------------------------------
+# Nobody proves more to whom a session, or a person, is missing.
+reason_for(reason, origin) := instead if {
+	reason in {"stronger_authentication_needed", "device_trusted_too_little"}
+	instead := {"unnamed": "session_needed", "workload": "person_needed", "unknown": "session_unknown"}[origin.state]
+} else := reason
 
 acr := ["", "aal1", "aal2", "phr", "phrh"]
 
-hints(asked, why) := object.union_n([hint | some hint in found]) if {
+hints(reasons, origin, demand) := object.union_n([hint | some hint in found]) if {
 	found := {hint |
-		"stronger_authentication_needed" in why
-		hint := {"acr_values": acr[demand_of(asked).level]}
+		"stronger_authentication_needed" in reasons
+		hint := {"acr_values": acr[demand.level]}
 	} | {hint |
-		"device_trusted_too_little" in why
-		hint := {"required_tier": demand_of(asked).tier}
+		"device_trusted_too_little" in reasons
+		hint := {"required_tier": demand.tier}
 	} | {hint |
-		"session_refused" in why
-		session := session_of(asked)
-		session.outcome == "step_up"
-		hint := {"acr_values": session.required_acr}
+		"session_refused" in reasons
+		origin.outcome == "step_up"
+		hint := {"acr_values": origin.required_acr}
 	}
 }

@@ -32,8 +32,8 @@ known := {
 		"r-5": {"classification": "internal", "owner": "u-1", "properties": {}},
 	}},
 	"roles": {
-		"reader": [{"type": "report", "action": "read"}],
-		"writer": [{"type": "*", "action": "*"}],
+		"reader": {"report": ["read"]},
+		"writer": {"*": ["*"]},
 	},
 }
 
@@ -126,7 +126,7 @@ test_an_unregistered_resource_is_internal if answer([resource("r-9")]).decision 
 
 test_an_unknown_classification_is_denied if {
 	d := on([], [set_to("/resources/report/r-1/classification", "secret")])
-	d.reasons == ["classification_unknown"]
+	d.reasons == ["policy_undefined"]
 }
 
 test_an_unknown_subject_is_denied if answer([set_to("/subject/id", "mallory")]).reasons == ["subject_unknown"]
@@ -155,4 +155,11 @@ test_each_question_has_its_answer_at_its_place if {
 		asked, json.patch(asked, [action("write")]), {}, asked,
 	]})
 	[one.decision | some one in d] == [true, false, false, true]
+}
+
+test_a_missing_fact_of_a_session_is_denied if {
+	every path in ["user", "outcome", "roles", "level", "tier"] {
+		d := on([session], [{"op": "remove", "path": sprintf("/sessions/s-1/%s", [path])}])
+		d.decision == false
+	}
 }

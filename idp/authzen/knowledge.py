@@ -58,12 +58,8 @@ def candidates(search: Search, row: Row, *, after: str, most: int) -> list[str]:
     if search.wanted is Wanted.RESOURCE:
         found = [thing["name"] for thing in row["resources"] or ()]
     elif search.wanted is Wanted.ACTION:
-        found = [
-            permission["action"]
-            for permissions in (row["roles"] or {}).values()
-            for permission in permissions
-            if permission["action"] != "*"
-        ]
+        allowed = [by_type.values() for by_type in (row["roles"] or {}).values()]
+        found = [name for lists in allowed for names_ in lists for name in names_ if name != "*"]
     else:
         found = list(row[COLUMNS[kind]] or ()) if kind in COLUMNS else []
     return sorted({name for name in found if name > after})[:most]

@@ -82,13 +82,14 @@ SELECT c.*, {NOW} AS now,
             'type', x.type, 'name', x.name, 'classification', x.classification,
             'owner', COALESCE(CAST(x.owner_id AS text), ''), 'properties', x.properties))
      FROM things x) AS resources,
-  (SELECT jsonb_object_agg(allowed.name, allowed.permissions) FROM (
-     SELECT r.name, jsonb_agg(
-              jsonb_build_object('type', rp.resource_type, 'action', rp.action)) AS permissions
-       FROM accounts_rolepermission rp JOIN accounts_role r ON r.id = rp.role_id
-      WHERE rp.organisation_id = c.organisation_id
-        AND rp.resource_type = ANY (CAST(%(wanted_types)s AS text[]))
-      GROUP BY r.name) allowed) AS roles
+  (SELECT jsonb_object_agg(held.name, held.permissions) FROM (
+     SELECT allowed.name, jsonb_object_agg(allowed.type, allowed.actions) AS permissions FROM (
+       SELECT r.name, rp.resource_type AS type, jsonb_agg(rp.action) AS actions
+         FROM accounts_rolepermission rp JOIN accounts_role r ON r.id = rp.role_id
+        WHERE rp.organisation_id = c.organisation_id
+          AND rp.resource_type = ANY (CAST(%(wanted_types)s AS text[]))
+        GROUP BY r.name, rp.resource_type) allowed
+      GROUP BY allowed.name) held) AS roles
   FROM c
 """
 

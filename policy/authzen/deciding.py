@@ -4,7 +4,7 @@ Policy gets a whole batch at once, in one document:
 
     {"evaluations": [{subject, action, resource, context}, …],
      "subjects": {type: {id: facts}}, "resources": {type: {id: facts}},
-     "sessions": {id: facts}, "roles": {name: [{type, action}, …]}, …}
+     "sessions": {id: facts}, "roles": {name: {type: [action, …]}}, …}
 
 and answers a list of the same length: {"decision": bool, "reasons": [text, …], "context": {…}}.
 Whatever else it answers is a denial.

@@ -268,7 +268,7 @@ class TestRights:
         asked = question(newcomer.email, "read", "report q3")
         asked["subject"]["properties"] = {"roles": ["reader"], "is_active": True, "id": "x"}
         asked["resource"]["properties"] = {"owner": newcomer.email, "classification": "public"}
-        asked |= {"subjects": {}, "roles": {"x": [{"type": "*", "action": "*"}]}}
+        asked |= {"subjects": {}, "roles": {"x": {"*": ["*"]}}}
 
         assert asker.send(EVALUATION, asked).json["decision"] is False
 
