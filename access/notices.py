@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 from django.conf import settings
 
 from access.approvers import approvers_in
-from access.models import Grant, Stage
+from access.models import AccessReview, Grant, Stage
 from accounts import mail
 from accounts.models import User
 
@@ -34,6 +34,19 @@ def tell_people(people: Iterable[User], grant: Grant, what: str, *, now: datetim
             grant=grant,
             terms=grant.terms,
             link=link_to(grant),
+        )
+
+
+def tell_administrators(review: AccessReview, *, now: datetime) -> None:
+    """Ask for decisions of an access review."""
+    staff = User.objects.within_id(review.organisation_id).filter(is_staff=True, is_active=True)
+    for person in staff.order_by("email"):
+        mail.notify(
+            person,
+            f"{TEMPLATES}review",
+            now=now,
+            review=review,
+            link=urljoin(settings.ISSUER, f"/access/reviews/{review.pk}/"),
         )
 
 

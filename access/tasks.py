@@ -20,6 +20,12 @@ def follow_time() -> int:
 
 
 @shared_task
+def run_reviews() -> int:
+    """Begin, remind of and close access reviews."""
+    return flows.open_due_reviews(now=clock.now())
+
+
+@shared_task
 def judge_grants() -> int:
     """Judge what is live again."""
     return flows.judge_due(now=clock.now())

@@ -80,6 +80,6 @@ def _ask(entitlement: Entitlement, requester: User, ticket: str, now: datetime) 
     except (outbound.OutboundError, ValueError) as error:
         log.warning("a ticket could not be checked", error=str(error), entitlement=entitlement.name)
         return Ticket.UNAVAILABLE
-    if not isinstance(answer, dict) or answer.get("valid") not in (True, False):
+    if not isinstance(answer, dict) or type(answer.get("valid")) is not bool:
         return Ticket.UNAVAILABLE
     return Ticket.GOOD if answer["valid"] is True else Ticket.UNKNOWN

@@ -4,6 +4,9 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
+    ACCESS_REVIEW_CLOSED = "access.review.closed"
+    ACCESS_REVIEW_DECIDED = "access.review.decided"
+    ACCESS_REVIEW_OPENED = "access.review.opened"
     ELIGIBILITY_ADDED = "access.eligibility.added"
     ELIGIBILITY_ENDED = "access.eligibility.ended"
     ENTITLEMENT_CREATED = "access.entitlement.created"

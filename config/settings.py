@@ -339,6 +339,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "deliver-logout-tokens": {"task": "idp.tasks.deliver_logout_tokens", "schedule": 15},
     "deliver-pings": {"task": "idp.tasks.deliver_pings", "schedule": 15},
     "follow-access": {"task": "access.tasks.follow_time", "schedule": 30},
+    "run-access-reviews": {"task": "access.tasks.run_reviews", "schedule": 3600},
     "judge-grants": {"task": "access.tasks.judge_grants", "schedule": 300},
     "deliver-mail": {"task": "accounts.tasks.deliver_mail", "schedule": 15},
     "purge-idp": {"task": "idp.tasks.purge", "schedule": 3600},

@@ -15,6 +15,7 @@ from access.flows.entitlements import (
     update_entitlement,
 )
 from access.flows.requests import extend_grant, request_grant
+from access.flows.reviews import close_review, decide_item, open_due_reviews, open_review
 from access.flows.standing import judge_standing, resume_grant, suspend_grant
 from access.flows.sweeps import (
     activate_due,
@@ -32,7 +33,9 @@ __all__ = [
     "approve_grant",
     "break_glass",
     "cancel_grant",
+    "close_review",
     "create_entitlement",
+    "decide_item",
     "deny_due",
     "deny_grant",
     "drop_grant",
@@ -42,6 +45,8 @@ __all__ = [
     "extend_grant",
     "judge_due",
     "judge_standing",
+    "open_due_reviews",
+    "open_review",
     "remind_due",
     "request_grant",
     "resume_grant",

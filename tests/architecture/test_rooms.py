@@ -15,12 +15,15 @@ ROOMS = [
 # Who asks `Model.unscoped`, and why no organisation is known or meant there.
 UNSCOPED = {
     "access/administering.py": "an administrator's own account, by its id",
+    "access/alerts.py": "assignments and eligibilities of the organisation at hand",
     "access/approvers.py": "assignments, locks and eligibilities of the organisation at hand",
     "access/explaining.py": "open grants of the user at hand",
     "access/flows/emergency.py": "grants of the user at hand",
     "access/flows/entitlements.py": "lines and grants of the entitlement at hand",
     "access/flows/requests.py": "grants of the user at hand",
+    "access/flows/reviews.py": "sweeps over all, and rows of the review at hand",
     "access/flows/sweeps.py": "sweeps over all",
+    "access/reading.py": "rows of the organisation at hand",
     "access/receivers.py": "grants of the person, the lock or the session at hand",
     "accounts/admin.py": "the administration of an installation, narrowed for staff of one",
     "accounts/flows/credentials.py": "a user's own row, by its id",

@@ -165,6 +165,11 @@ def access_past_its_time(world: World) -> None:
     OutgoingMail.objects.all().delete()
 
 
+def a_review_that_is_due(world: World) -> None:
+    access.entitlement(world.acme, eligible=[world.employee])
+    world.later(days=183)
+
+
 def access_without_a_ground(world: World) -> None:
     """Nobody was told that the eligibility is gone."""
     session = world.signed_in()
@@ -369,6 +374,11 @@ TASKS: dict[str, Case] = {
             },
             2,  # to both who may answer now
         ),
+    ),
+    "access.tasks.run_reviews": Case(
+        a_review_that_is_due,
+        lambda _: written(Event.ACCESS_REVIEW_OPENED),
+        {"access.review.opened": 1},
     ),
     "access.tasks.judge_grants": Case(
         access_without_a_ground,

@@ -1,0 +1,383 @@
+"""What people look at: what is mine, what waits for me, who has what and had it then.
+
+Each answer takes a fixed number of statements, whatever there is to tell.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet
+
+from access.approvers import has_escalated, standing_of
+from access.deciding import Rules
+from access.models import (
+    OPEN,
+    Approval,
+    Eligibility,
+    Entitlement,
+    EntitlementRole,
+    Grant,
+    GrantEvent,
+    Stage,
+    StageApprover,
+    State,
+)
+from accounts.flows import held_roles
+from accounts.models import Group, GroupMember, GroupRole, Role, RoleAssignment, User
+from audit.events import Event
+from audit.models import AuditEvent
+from devices.models import Device
+from risk.levels import RiskLevel
+from risk.models import UserRisk
+from sessions.models import LoginSession
+
+RECENT = 20
+
+# --- mine -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OnOffer:
+    """Something that may be asked for. until: how long one is eligible, None for always.
+
+    open: what was asked for already, or is had.
+    """
+
+    entitlement: Entitlement
+    roles: Sequence[str]
+    until: datetime | None
+    open: Grant | None
+
+
+@dataclass(frozen=True, slots=True)
+class MyAccess:
+    """held: standing roles and those of groups. live, waiting: grants; past: the latest ones."""
+
+    on_offer: Sequence[OnOffer]
+    held: Sequence[RoleAssignment]
+    live: Sequence[Grant]
+    waiting: Sequence[Grant]
+    past: Sequence[Grant]
+
+
+def my_access(*, user: User, now: datetime) -> MyAccess:
+    """Everything that somebody has and may ask for."""
+    mine = Grant.objects.within_id(user.organisation_id).filter(requester=user)
+    opened = [
+        grant
+        for grant in mine.filter(state__in=OPEN).order_by("-requested_at")
+        if not is_over(grant, now)
+    ]
+    by_entitlement = {grant.entitlement_id: grant for grant in opened if grant.extends_id is None}
+    standing = [each for each in held_roles(user=user, now=now) if each.grant_id is None]
+    return MyAccess(
+        on_offer=[
+            OnOffer(
+                entitlement=entitlement,
+                roles=[each.role.name for each in entitlement.entitlement_roles.all()],
+                until=until,
+                open=by_entitlement.get(entitlement.pk),
+            )
+            for entitlement, until in _eligible(user, now)
+        ],
+        held=standing,
+        live=[grant for grant in opened if grant.is_live(now)],
+        waiting=[grant for grant in opened if not grant.is_live(now)],
+        past=list(mine.exclude(state__in=OPEN).order_by("-ended_at")[:RECENT]),
+    )
+
+
+def is_over(grant: Grant, now: datetime) -> bool:
+    """Whether time has ended it, though nobody may have written that down."""
+    if grant.state == State.APPROVAL_AWAITED:
+        return now >= grant.pending_until
+    if grant.state == State.SCHEDULED:
+        return grant.activate_by is not None and now >= grant.activate_by
+    return grant.ended_at is not None or (grant.ends_at is not None and now >= grant.ends_at)
+
+
+def _eligible(user: User, now: datetime) -> list[tuple[Entitlement, datetime | None]]:
+    groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
+    lines = (
+        Eligibility.unscoped.live(now)
+        .filter(organisation_id=user.organisation_id, entitlement__is_active=True)
+        .filter(Q(user=user) | Q(group_id__in=groups.values("group_id")))
+    )
+    until: dict[UUID, datetime | None] = {}
+    for entitlement_id, ends_at in lines.values_list("entitlement_id", "ends_at"):
+        known = until.get(entitlement_id, ends_at)
+        until[entitlement_id] = None if known is None or ends_at is None else max(known, ends_at)
+    offered = _with_roles(Entitlement.objects.within_id(user.organisation_id)).filter(pk__in=until)
+    return [(entitlement, until[entitlement.pk]) for entitlement in offered.order_by("name")]
+
+
+# --- what waits for me ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request that somebody may answer, with what an approver wants to know.
+
+    risk: of whoever asks. device: of the session that they asked in, with its tier. earlier: how
+    often they have asked for this before, by what became of it. needed: approvals that the stage
+    still needs, 0 where thresholds decide.
+    """
+
+    grant: Grant
+    approvals: Sequence[Approval]
+    is_escalated: bool
+    needed: int
+    risk: RiskLevel
+    device: Device | None
+    tier: int
+    session: LoginSession | None
+    earlier: dict[str, int] = field(default_factory=dict)
+
+
+def inbox_of(*, approver: User, now: datetime) -> list[Waiting]:
+    """Every request that this person may answer now, the most urgent first."""
+    grants = list(
+        _answerable(approver, now)
+        .select_related("entitlement", "requester")
+        .prefetch_related(
+            Prefetch("approvals", Approval.unscoped.select_related("approver").order_by("at")),
+            Prefetch("entitlement__stages", Stage.unscoped.order_by("position")),
+        )
+        .order_by("pending_until", "pk")
+    )
+    risks = _risks(approver.organisation_id, [each.requester_id for each in grants], now)
+    sessions = _sessions(
+        approver.organisation_id,
+        [each.requested_session_id for each in grants if each.requested_session_id],
+    )
+    earlier = _earlier(approver.organisation_id, grants)
+    return [
+        _waiting(grant, risks, sessions, earlier, now)
+        for grant in grants
+        if grant.stage < len(grant.entitlement.stages.all())
+    ]
+
+
+def count_inbox(*, approver: User, now: datetime) -> int:
+    """How many requests this person may answer now."""
+    return _answerable(approver, now).count()
+
+
+def _answerable(approver: User, now: datetime) -> "QuerySet[Grant]":
+    standing = standing_of(approver, now)
+    naming = StageApprover.objects.within_id(approver.organisation_id).filter(
+        Q(user=approver) | Q(group_id__in=standing.groups) | Q(role_id__in=standing.roles),
+        stage__entitlement=OuterRef("entitlement"),
+        stage__position=OuterRef("stage"),
+    )
+    at_once = naming.filter(is_escalation=False)
+    escalated = naming.filter(
+        is_escalation=True, stage__escalate_after__lte=now - OuterRef("stage_since")
+    )
+    answered = Approval.objects.within_id(approver.organisation_id).filter(
+        grant=OuterRef("pk"), approver_person=approver.person_id
+    )
+    return (
+        Grant.objects.within_id(approver.organisation_id)
+        .filter(
+            Exists(at_once) | Exists(escalated),
+            ~Exists(answered),
+            state=State.APPROVAL_AWAITED,
+            pending_until__gt=now,
+            entitlement__is_active=True,
+            entitlement_version=F("entitlement__version"),
+        )
+        .exclude(requester__person_id=approver.person_id)
+    )
+
+
+def _waiting(
+    grant: Grant,
+    risks: dict[UUID, RiskLevel],
+    sessions: dict[UUID, LoginSession],
+    earlier: dict[tuple[UUID, UUID], dict[str, int]],
+    now: datetime,
+) -> Waiting:
+    stage = grant.entitlement.stages.all()[grant.stage]
+    approvals = list(grant.approvals.all())
+    session = sessions.get(grant.requested_session_id) if grant.requested_session_id else None
+    device = session.browser.device if session is not None and session.browser else None
+    given = sum(each.verdict == "approve" and each.stage == grant.stage for each in approvals)
+    return Waiting(
+        grant=grant,
+        approvals=approvals,
+        is_escalated=has_escalated(stage, grant.stage_since, now),
+        needed=max(0, Rules.of_terms(grant.terms).needed[grant.stage] - given),
+        risk=risks.get(grant.requester_id, RiskLevel.NONE),
+        device=device,
+        tier=0 if device is None else device.tier_at(now),
+        session=session,
+        earlier=earlier.get((grant.requester_id, grant.entitlement_id), {}),
+    )
+
+
+def _risks(organisation_id: UUID, user_ids: Iterable[UUID], now: datetime) -> dict[UUID, RiskLevel]:
+    rows = UserRisk.objects.within_id(organisation_id).filter(
+        user_id__in=list(user_ids), ends_at__gt=now
+    )
+    return {user_id: RiskLevel(level) for user_id, level in rows.values_list("user_id", "level")}
+
+
+def _sessions(organisation_id: UUID, ids: Iterable[UUID]) -> dict[UUID, LoginSession]:
+    rows = LoginSession.objects.within_id(organisation_id).filter(pk__in=list(ids))
+    return {each.pk: each for each in rows.select_related("browser__device")}
+
+
+def _earlier(
+    organisation_id: UUID, grants: Sequence[Grant]
+) -> dict[tuple[UUID, UUID], dict[str, int]]:
+    counted = (
+        Grant.objects.within_id(organisation_id)
+        .filter(
+            requester__in=[each.requester_id for each in grants],
+            entitlement__in=[each.entitlement_id for each in grants],
+        )
+        .exclude(pk__in=[each.pk for each in grants])
+        .values("requester_id", "entitlement_id", "state")
+        .annotate(times=Count("pk"))
+        .order_by()
+    )
+    found: dict[tuple[UUID, UUID], dict[str, int]] = defaultdict(dict)
+    for row in counted:
+        found[row["requester_id"], row["entitlement_id"]][row["state"]] = row["times"]
+    return found
+
+
+# --- one grant ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """touched: what audit has of the session while the grant counted in it."""
+
+    grant: Grant
+    events: Sequence[GrantEvent]
+    approvals: Sequence[Approval]
+    touched: Sequence[AuditEvent]
+
+
+def history(*, grant: Grant, now: datetime, limit: int = 200) -> History:
+    """What happened to a grant, who answered, and what was done while it lasted."""
+    organisation_id = grant.organisation_id
+    rows = Grant.objects.within_id(organisation_id).select_related(
+        "entitlement", "requester", "extends", "reused_from", "reviewed_by"
+    )
+    found = rows.get(pk=grant.pk)
+    touched = AuditEvent.objects.none()
+    if found.activated_at is not None and found.terms["binds_session"]:
+        ends = [each for each in (found.ends_at, found.ended_at, now) if each is not None]
+        touched = AuditEvent.objects.filter(
+            organisation_id=organisation_id,
+            session_id=found.session_id,
+            at__gte=found.activated_at,
+            at__lt=min(ends),
+        ).order_by("id")[:limit]
+    return History(
+        grant=found,
+        events=list(
+            GrantEvent.objects.within_id(organisation_id).filter(grant=found).order_by("id")
+        ),
+        approvals=list(
+            Approval.objects.within_id(organisation_id)
+            .filter(grant=found)
+            .select_related("approver")
+            .order_by("at")
+        ),
+        touched=list(touched),
+    )
+
+
+# --- everybody ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """That somebody holds a role at an instant: by name, by a group, or by a grant."""
+
+    user: User
+    role: Role
+    group: Group | None = None
+    grant_id: UUID | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+
+def who_has_what(*, organisation_id: UUID, at: datetime) -> list[Holding]:
+    """Who held which role at `at`, by person and role; closed accounts left out where they are so.
+
+    Assignments know their time. Of groups only the present is kept: what they were then is the
+    present with every change since undone, as audit has it.
+    """
+    assignments = (
+        RoleAssignment.unscoped.filter(
+            Q(ends_at=None) | Q(ends_at__gt=at),
+            Q(ended_at=None) | Q(ended_at__gt=at),
+            organisation_id=organisation_id,
+            starts_at__lte=at,
+            user__is_active=True,
+        )
+        .select_related("user", "role")
+        .order_by("pk")
+    )
+    held = [
+        Holding(each.user, each.role, None, each.grant_id, each.starts_at, each.ends_at)
+        for each in assignments
+    ]
+    members, roles = _groups_at(organisation_id, at)
+    users = {each.pk: each for each in User.objects.within_id(organisation_id).filter(
+        pk__in={user for _, user in members}, is_active=True)}  # fmt: skip
+    known = {each.pk: each for each in Role.objects.within_id(organisation_id)}
+    groups = {each.name: each for each in Group.objects.within_id(organisation_id)}
+    given = defaultdict(list)
+    for group, role_id in roles:
+        given[group].append(role_id)
+    held += [
+        Holding(users[user_id], known[role_id], groups.get(group))
+        for group, user_id in members
+        for role_id in given[group]
+        if user_id in users and role_id in known
+    ]
+    return sorted(held, key=lambda each: (each.user.email, each.role.name, str(each.grant_id)))
+
+
+Pairs = set[tuple[str, UUID]]
+_CHANGES = {
+    Event.GROUP_MEMBER_ADDED: ("members", "added"),
+    Event.GROUP_MEMBER_REMOVED: ("members", "removed"),
+    Event.GROUP_ROLE_ADDED: ("roles", "added"),
+    Event.GROUP_ROLE_REMOVED: ("roles", "removed"),
+}
+
+
+def _groups_at(organisation_id: UUID, at: datetime) -> tuple[Pairs, Pairs]:
+    """(group's name, user) and (group's name, role) of that instant."""
+    members = GroupMember.objects.within_id(organisation_id)
+    roles = GroupRole.objects.within_id(organisation_id)
+    pairs: dict[str, Pairs] = {
+        "members": set(members.values_list("group__name", "user_id")),
+        "roles": set(roles.values_list("group__name", "role_id")),
+    }
+    since = AuditEvent.objects.filter(
+        organisation_id=organisation_id, event__in=_CHANGES, at__gt=at
+    ).order_by("-id")
+    for event, subject, facts in since.values_list("event", "subject", "facts"):
+        kind, change = _CHANGES[Event(event)]
+        pair = (facts["group"], UUID(subject.partition(":")[2]))
+        if change == "added":
+            pairs[kind].discard(pair)
+        else:
+            pairs[kind].add(pair)
+    return pairs["members"], pairs["roles"]
+
+
+def _with_roles(entitlements: "QuerySet[Entitlement]") -> "QuerySet[Entitlement]":
+    rows = EntitlementRole.unscoped.select_related("role").order_by("role__name")
+    return entitlements.prefetch_related(Prefetch("entitlement_roles", rows))
