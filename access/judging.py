@@ -15,7 +15,6 @@ from access.models import Approval, Entitlement, Grant, Stage, Verdict
 from access.terms import are_intact, seconds
 from accounts.flows import is_locked_out
 from accounts.models import User
-from audit.recorder import request_address
 from core.assurance import Level
 from devices.models import State as DeviceState
 from policy import bodies
@@ -53,7 +52,11 @@ EXAMPLE_OF_A_CONDITION: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """A login session that acts, with what policy sees of it. session: None if it is not theirs."""
+    """A login session that acts, with what policy sees of it.
+
+    session: None if it is not theirs. address: from which it was signed in, which is what a binding
+    to a network compares.
+    """
 
     facts: ActorFacts
     session: LoginSession | None = None
@@ -88,16 +91,15 @@ def acting(*, user: User, session_id: UUID | None, now: datetime) -> Acting:
     device = session.browser.device if session.browser else None
     if device is not None and device.state != DeviceState.ENROLLED:
         device = None
-    address = request_address.get()
     decision = look(session_id=session.pk, trigger=Trigger.REQUEST)
     facts = ActorFacts(
         is_allowed=decision.is_allowed,
         level=session.level,
         authentication_age=max(0, seconds(now - session.auth_time)),
         tier=0 if device is None else device.tier_at(now),
-        has_address=address is not None,
+        has_address=session.address is not None,
     )
-    return Acting(facts, session, device.pk if device else None, address)
+    return Acting(facts, session, device.pk if device else None, session.address)
 
 
 def facts_of_entitlement(
