@@ -138,7 +138,54 @@ def for_any_application(original: Any, token: str, **how: Any) -> bool:
     return bool(original(token, **(how | {"audience": audience})))
 
 
+def unasked(*rules: str) -> Callable[[Patch], None]:
+    """Lets whatever fails by these rules of access alone."""
+
+    def permit(original: Any, facts: Any) -> Any:
+        from dataclasses import replace as changed
+
+        verdict = original(facts)
+        left = tuple(rule for rule in verdict.reasons if rule not in rules)
+        return changed(verdict, reasons=left, allowed=not left, is_final=bool(left))
+
+    return wrap("policy.engine:permit", permit)
+
+
+def unguarded(original: Any, self: Any, *args: Any, **how: Any) -> Any:
+    """Writes an answer into a table that lets anybody's be written."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE access_approval DISABLE TRIGGER access_check_persons")
+        for name in ("access_not_ones_own", "access_not_the_same_person"):
+            cursor.execute(f"ALTER TABLE access_approval DROP CONSTRAINT IF EXISTS {name}")
+    return original(self, *args, **how)
+
+
+def unlocked(grant: Any, now: Any) -> Any:
+    """Reads a grant that others may be moving."""
+    import time
+
+    from access.flows.timeline import Locked
+    from access.models import Grant
+
+    rows = Grant.unscoped.select_related("entitlement", "requester")
+    found = rows.get(pk=grant.pk)
+    time.sleep(0.2)  # so that all have read before one of them writes
+    return Locked(found, now)
+
+
+def whatever_is_live(*, user: Any, now: Any) -> Any:
+    """Counts what a grant lends among what somebody holds."""
+    from accounts.models import Role, RoleAssignment
+
+    live = RoleAssignment.unscoped.live(now).filter(user=user)
+    return list(Role.objects.within_id(user.organisation_id).filter(assignments__in=live))
+
+
 POSTURE = "attacks/test_a154_posture.py"
+TAKEN_BACK = "attacks/test_a152_grant_taken_back.py"
 CONNECTORS = "attacks/test_a154_connectors.py"
 
 DEFENCES = {
@@ -202,6 +249,38 @@ DEFENCES = {
         replace("policy.opa:_revision", the_active_one),
     ),
     "A147": Defence("each use is decided anew", wrap("policy.engine:decide", the_first_answer)),
+    "A148": Defence(
+        "nobody answers a request of their own, and is told so",
+        unasked("approver_is_another", "approver_is_another_person"),
+    ),
+    "A148-person": Defence(
+        "accounts of one person count as one", unasked("approver_is_another_person")
+    ),
+    "A148-behalf": Defence(
+        "nobody answers on behalf of whoever asks", unasked("approver_acts_for_nobody")
+    ),
+    "A148-database": Defence(
+        "the database takes no answer of whoever asked",
+        wrap("access.models:Approval.save", unguarded),
+    ),
+    "A148-beginning": Defence(
+        "who approved is judged again when it begins", unasked("approvers_are_others")
+    ),
+    "A149": Defence(
+        "one transaction at a time moves a grant",
+        replace("access.flows.timeline:lock", unlocked),
+    ),
+    "A150": Defence(
+        "what begins is what was digested", replace("access.judging:are_intact", lambda _: True)
+    ),
+    "A150-duration": Defence(
+        "nothing lasts longer than it is offered for", unasked("duration_within")
+    ),
+    "A150-start": Defence("nothing starts in the past", unasked("start_ahead")),
+    "A150-edited": Defence(
+        "terms that change withdraw what waits",
+        replace("access.flows.entitlements:_take_open", lambda *_, **__: None),
+    ),
     "A151-claims": Defence(
         "no token lives longer than the roles that it carries",
         replace("sessions.rights:Rights.ends_at", property(lambda _: None)),
@@ -228,6 +307,19 @@ DEFENCES = {
     "A152": Defence(
         "introspection tells which roles are live, not which the token names",
         wrap("idp.endpoints.introspection:_of_access_token", what_the_token_says),
+    ),
+    "A152-grant": Defence(
+        "what is taken back ends in that transaction",
+        replace("access.flows.timeline:end_elevation", lambda **_: 0),
+        TAKEN_BACK,
+    ),
+    "A153": Defence(
+        "what was won for a time gives no right to approve",
+        replace("accounts.flows.elevation:standing_roles", whatever_is_live),
+    ),
+    "A153-rules": Defence(
+        "only administrators set the rules of access",
+        replace("access.administering:demand_administrator", lambda *_, **__: None),
     ),
     "A154": Defence(
         "a report is signed by the key that was enrolled",
