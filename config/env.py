@@ -105,13 +105,14 @@ class Policy(BaseModel):
 
     opa_url: `http[s]://host[:port]`, plain http to loopback only in production. opa_bundle: the
     name under which the server holds this installation's bundle; empty where its policy comes
-    from elsewhere.
+    from elsewhere. log_lifetime: how long answers are kept; zero keeps none.
     """
 
     engine: Literal["embedded", "opa"] = "embedded"
     opa_url: str = ""
     opa_bundle: str = Field(default="sallyport", pattern=r"^[A-Za-z0-9._/-]{0,100}$")
     opa_token: SecretStr = SecretStr("")
+    log_lifetime: timedelta = Field(default=timedelta(days=14), ge=timedelta(0))
     opa_timeout: timedelta = Field(
         default=timedelta(milliseconds=500), gt=timedelta(0), le=timedelta(seconds=2)
     )

@@ -187,6 +187,7 @@ KEY_ENCRYPTION_KEYS = parse_keys(ENV.key_encryption_keys.get_secret_value())
 # --- policy -----------------------------------------------------------------------------------
 POLICY_DIR = ENV.policy_dir if ENV.policy_dir.is_absolute() else BASE_DIR / ENV.policy_dir
 POLICY_OPA = ENV.opa
+DECISION_LOG_LIFETIME = ENV.policy.log_lifetime
 
 # --- devices ----------------------------------------------------------------------------------
 DEVICES_ENROLMENT_ACR = ENV.devices.enrolment_acr
@@ -347,6 +348,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "purge-sessions": {"task": "sessions.tasks.purge", "schedule": 3600},
     "watch-actions": {"task": "risk.tasks.watch_actions", "schedule": 300},
     "purge-risk": {"task": "risk.tasks.purge", "schedule": 3600},
+    "purge-decisions": {"task": "policy.tasks.purge_decisions", "schedule": 3600},
     "purge-challenges": {"task": "mfa.tasks.purge", "schedule": 3600},
 }
 for _entry in CELERY_BEAT_SCHEDULE.values():

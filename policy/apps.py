@@ -6,7 +6,14 @@ class PolicyConfig(AppConfig):
     name = "policy"
 
     def ready(self) -> None:
-        from policy import engine  # noqa: PLC0415 - after settings
-        from policy.versions import Published  # noqa: PLC0415 - after the models are there
+        # After the settings and the models are there.
+        from policy import engine  # noqa: PLC0415
+        from policy.decision_log import DecisionLog  # noqa: PLC0415
+        from policy.versions import Published  # noqa: PLC0415
 
-        engine.configure(settings.POLICY_DIR, opa=settings.POLICY_OPA, versions=Published())
+        engine.configure(
+            settings.POLICY_DIR,
+            opa=settings.POLICY_OPA,
+            versions=Published(),
+            journal=DecisionLog() if settings.DECISION_LOG_LIFETIME else None,
+        )

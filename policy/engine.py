@@ -7,19 +7,23 @@ for. Wiring hands in the folder of the bundle.
 
 import logging
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 import orjson
 
 from core.assurance import Level
+from core.ids import new_id
 from policy import bundle
 from policy.access import AccessFacts, Verdict
 from policy.bundle import Bundle
 from policy.decision import Decision
 from policy.evaluator import PolicyUnavailable
 from policy.facts import Facts, SessionFacts, Trigger, UserFacts
+from policy.journal import NOBODY, About, Entry, Journal
 from policy.opa import OpaServer, OpaSettings
 from policy.rego import RegoEvaluator
 from policy.response import Response, Signal
@@ -65,19 +69,26 @@ class _Engine:
     evaluator: RegoEvaluator | None = None
     server: OpaServer | None = None
     versions: Versions | None = None
+    journal: Journal | None = None
     loaded: dict[str, RegoEvaluator] = {}
 
 
 def configure(
-    folder: Path, *, opa: OpaSettings | None = None, versions: Versions | None = None
+    folder: Path,
+    *,
+    opa: OpaSettings | None = None,
+    versions: Versions | None = None,
+    journal: Journal | None = None,
 ) -> None:
     """Load the shipped bundle; raises ValueError if there is none. Called once at start.
 
-    versions: those published in place of it; as they were where none are given.
+    versions: those published in place of it; journal: where answers are kept. Both are as they were
+    where none are given.
     """
     _Engine.evaluator = RegoEvaluator(bundle.load(folder))
     _Engine.server = OpaServer(opa) if opa else None
     _Engine.versions = versions or _Engine.versions
+    _Engine.journal = journal or _Engine.journal
 
 
 def shipped() -> Bundle:
@@ -101,72 +112,104 @@ def revision(active: str | None = None) -> str:
 
 def works() -> bool:
     """Whether policy answers a question in the expected form."""
-    try:
-        answer = evaluate(DECISION, _SAMPLE.document())
-    except PolicyUnavailable as failure:
-        logger.warning("policy does not work: %s", failure)
+    asked = _ask(DECISION, _SAMPLE.document(), None)
+    if asked.failure:
         return False
-    return Decision.from_answer(answer, "").reasons != ("policy_undefined",)
+    return Decision.from_answer(asked.value, "").reasons != ("policy_undefined",)
 
 
-def decide(facts: Facts, *, active: str | None = None) -> Decision:
+def decide(facts: Facts, *, active: str | None = None, about: About = NOBODY) -> Decision:
     """Judge facts. No policy, an error or an undefined answer is a denial.
 
     active: the revision that counted when the facts were collected (`ACTIVE_REVISION` of
     `policy/versions.py`, in the same statement); asked for here where nobody has.
     """
-    if _Engine.evaluator is None:
-        return Decision.denied("policy_missing", "none")
-    active = _active(active)
-    try:
-        answer = evaluate(DECISION, facts.document(), active=active)
-    except PolicyUnavailable:
-        logger.exception("policy failed; denying")
-        return Decision.denied("policy_unavailable", revision(active))
-    return Decision.from_answer(answer, revision(active))
+    asked = _ask(DECISION, facts.document(), active)
+    if asked.failure:
+        decision = Decision.denied(asked.failure, asked.revision)
+    else:
+        decision = Decision.from_answer(asked.value, asked.revision)
+    _note(decision.decision_id, asked, about)
+    return decision
 
 
-def respond(signal: Signal) -> Response:
+def respond(signal: Signal, *, about: About = NOBODY) -> Response:
     """What follows from a signal. Rules that fail are answered by the strictest consequence."""
-    if _Engine.evaluator is None:
-        return Response.failed("policy_missing", "none")
-    active = _active(None)
-    try:
-        answer = evaluate(RESPONSE, signal.document(), active=active)
-    except PolicyUnavailable:
-        logger.exception("the rules of response failed; ending sessions")
-        return Response.failed("policy_unavailable", revision(active))
-    return Response.from_answer(answer, revision(active))
+    asked = _ask(RESPONSE, signal.document(), None)
+    if asked.failure:
+        response = Response.failed(asked.failure, asked.revision)
+    else:
+        response = Response.from_answer(asked.value, asked.revision)
+    _note(response.decision_id, asked, about)
+    return response
 
 
-def permit(facts: AccessFacts) -> Verdict:
+def permit(facts: AccessFacts, *, about: About = NOBODY) -> Verdict:
     """May they? No policy, an error or an undefined answer is a no."""
-    if _Engine.evaluator is None:
-        return Verdict.denied("policy_missing", "none")
-    active = _active(None)
-    try:
-        answer = evaluate(ACCESS, facts.document(), active=active)
-    except PolicyUnavailable:
-        logger.exception("the rules of access failed; refusing")
-        return Verdict.denied("policy_unavailable", revision(active))
-    return Verdict.from_answer(answer, revision(active))
+    asked = _ask(ACCESS, facts.document(), None)
+    if asked.failure:
+        verdict = Verdict.denied(asked.failure, asked.revision)
+    else:
+        verdict = Verdict.from_answer(asked.value, asked.revision)
+    _note(verdict.decision_id, asked, about)
+    return verdict
 
 
-def evaluate(path: str, document: Mapping[str, Any], *, active: str | None = None) -> Any:
+def evaluate(
+    path: str,
+    document: Mapping[str, Any],
+    *,
+    active: str | None = None,
+    about: About = NOBODY,
+) -> Any:
     """The value of a rule for this input, as parsed JSON, or UNDEFINED where it has none.
 
     path: of the rule, as OPA's data API has it: `sallyport/authzen/decision`. active: as `decide`
     has it. Raises PolicyUnavailable where policy cannot be asked; whoever asks then says no. So it
     does where the answer is UNDEFINED, or of another shape than it expects.
     """
-    evaluator = _evaluator(_active(active))
-    if not PATH.fullmatch(path):
-        raise PolicyUnavailable("this is no path of a rule")
+    asked = _ask(path, document, active)
+    _note(new_id(), asked, about)
+    if asked.failure:
+        raise PolicyUnavailable(asked.told)
+    return asked.value
+
+
+class _Asked(NamedTuple):
+    """failure: "", or the reason that a denial gives; told: the same, for logs."""
+
+    path: str
+    text: bytes
+    value: Any
+    revision: str
+    nanoseconds: int
+    failure: str = ""
+    told: str = ""
+
+
+def _ask(path: str, document: Mapping[str, Any], active: str | None) -> _Asked:
+    """Ask, and never fail but by what is asked for."""
+    if _Engine.evaluator is None:
+        return _Asked(path, b"null", None, "none", 0, "policy_missing", "there is no policy")
+    active = _active(active)
+    began, text = time.perf_counter_ns(), b"null"
     try:
         text = orjson.dumps(document)
-    except TypeError as failure:
-        raise PolicyUnavailable("the facts are no JSON") from failure
-    return _ask(evaluator, path, text)
+        value = _value(path, text, active)
+    except (PolicyUnavailable, TypeError) as failure:
+        logger.exception("policy failed; the answer is no")
+        told = str(failure) if isinstance(failure, PolicyUnavailable) else "the facts are no JSON"
+        spent = time.perf_counter_ns() - began
+        return _Asked(path, text, None, revision(active), spent, "policy_unavailable", told)
+    return _Asked(path, text, value, revision(active), time.perf_counter_ns() - began)
+
+
+def _note(decision_id: UUID, asked: _Asked, about: About) -> None:
+    if _Engine.journal is not None:
+        path, text, value, counted, nanoseconds, _, told = asked
+        _Engine.journal.note(
+            Entry(decision_id, path, text, value, counted, nanoseconds, about, told)
+        )
 
 
 def _active(known: str | None) -> str:
@@ -191,13 +234,15 @@ def _evaluator(active: str) -> RegoEvaluator:
     return evaluator
 
 
-def _ask(evaluator: RegoEvaluator, path: str, text: bytes) -> Any:
+def _value(path: str, text: bytes, active: str) -> Any:
     """The server's answer, where there is one and it has the active revision.
 
     One that follows the published bundle is a moment behind after each change. Then the embedded
     engine answers, which has the active one: what was published counts at once.
     """
-    server = _Engine.server
+    if not PATH.fullmatch(path):
+        raise PolicyUnavailable("this is no path of a rule")
+    evaluator, server = _evaluator(active), _Engine.server
     if server is None:
         return evaluator.evaluate(path, text)
     answer = server.ask(path, text)

@@ -4,6 +4,7 @@ They belong to the installation: policy is one for all organisations.
 """
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -53,6 +54,28 @@ class PolicyVersion(models.Model):
 
     def __str__(self) -> str:
         return self.revision
+
+
+class DecisionBatch(models.Model):
+    """Answers of policy that one process gave within about a second, compressed.
+
+    body: a JSON object a line (`policy/decision_log.py`), by zlib. users, clients: on whose behalf,
+    to look for them. dropped: answers before these that no room was left for. source: the process.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    count = models.PositiveIntegerField()
+    dropped = models.PositiveIntegerField(default=0)
+    source = models.CharField(max_length=100)
+    users = ArrayField(models.UUIDField())
+    clients = ArrayField(models.TextField())
+    body = models.BinaryField()
+
+    class Meta:
+        indexes = [models.Index(fields=["last_at"], name="policy_decision_batch_at")]
+        verbose_name_plural = "decision batches"
 
 
 class Publication(models.Model):

@@ -37,6 +37,7 @@ from policy.facts import (
     Trigger,
     UserFacts,
 )
+from policy.journal import About
 from policy.versions import ACTIVE_REVISION
 from risk.levels import RiskLevel
 from sessions import flows
@@ -158,7 +159,8 @@ def evaluate(
         if row is None:
             return Decision.denied("session_unknown", engine.revision())
         facts = facts_of(row, trigger, resource)
-        decision = engine.decide(facts, active=row["policy_revision"])
+        about = About(row["person_id"], session_id, resource.client_name or "")
+        decision = engine.decide(facts, active=row["policy_revision"], about=about)
         _apply(session_id, facts, decision, now)
         return decision
 
@@ -173,7 +175,12 @@ def look(*, session_id: UUID, trigger: Trigger, resource: Resource = ANYTHING) -
 
 def judge(row: Row, *, trigger: Trigger, resource: Resource = ANYTHING) -> Decision:
     """Ask policy about facts that a statement with FACT_COLUMNS collected."""
-    return engine.decide(facts_of(row, trigger, resource), active=row["policy_revision"])
+    client = row.get("client_name") or resource.client_name or ""
+    return engine.decide(
+        facts_of(row, trigger, resource),
+        active=row["policy_revision"],
+        about=About(row["person_id"], row.get("session_id"), client),
+    )
 
 
 def facts_of(row: Row, trigger: Trigger, resource: Resource) -> Facts:

@@ -19,6 +19,7 @@ from accounts.models import LockTarget, User
 from audit.events import Event
 from audit.recorder import one_cause, record
 from policy import engine
+from policy.journal import About
 from policy.response import Act, Action, Response, Signal
 from risk.flows import raise_user_risk
 from risk.levels import RiskLevel
@@ -41,7 +42,9 @@ def respond(
     kind: str, *, about: Subject, now: datetime, facts: Mapping[str, Any] | None = None
 ) -> Response:
     """Ask the rules what follows from this, and do it."""
-    response = engine.respond(Signal(kind, facts or {}))
+    response = engine.respond(
+        Signal(kind, facts or {}), about=About(about.user_id, about.session_id)
+    )
     if not response.actions:
         return response
     with one_cause():

@@ -45,6 +45,7 @@ from idp.models import (
     SigningKey,
 )
 from mfa.models import PasskeyChallenge
+from policy.models import DecisionBatch
 from risk.flows import assess_login
 from risk.models import FailedSignIn, SignIn
 from sessions import flows as sessions
@@ -83,6 +84,7 @@ class World:
 
 @pytest.fixture
 def world(acme, employee, acme_web, elsewhere, later, settings, monkeypatch) -> World:
+    settings.DECISION_LOG_LIFETIME = timedelta(days=14)
     settings.EMAIL_BACKEND = "accounts.mail.OutboxBackend"
     settings.EMAIL_DELIVERY_BACKEND = LOCMEM
     settings.CLIENT_DOCUMENTS_ORGANISATION = "acme"
@@ -209,6 +211,14 @@ def an_ended_session_of_a_client_that_wants_to_know(world: World) -> None:
     session = world.family(told)
     world.family(told)  # goes on
     sessions.end_session(session=session, reason=EndReason.ENDED_BY_USER, now=clock.now())
+
+
+def old_decisions(_: World) -> None:
+    for days, count in ((15, 1), (13, 2)):
+        at = clock.now() - timedelta(days=days)
+        DecisionBatch.objects.create(
+            first_at=at, last_at=at, count=count, source="web", users=[], clients=[], body=b""
+        )
 
 
 def an_answered_request(world: World) -> None:
@@ -439,6 +449,11 @@ TASKS: dict[str, Case] = {
         old_sign_ins,
         lambda _: (SignIn.unscoped.count(), FailedSignIn.objects.count()),
         (1, 0),
+    ),
+    "policy.tasks.purge_decisions": Case(
+        old_decisions,
+        lambda _: list(DecisionBatch.objects.values_list("count", flat=True)),
+        [2],
     ),
     "mfa.tasks.purge": Case(challenges_that_ended, lambda _: PasskeyChallenge.objects.count(), 1),
 }

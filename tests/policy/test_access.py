@@ -168,7 +168,7 @@ def test_a_policy_that_cannot_be_asked_is_a_no(monkeypatch):
     def fail(*_, **__):
         raise PolicyUnavailable("gone")
 
-    monkeypatch.setattr(engine, "evaluate", fail)
+    monkeypatch.setattr(engine, "_value", fail)
 
     assert engine.permit(GOOD).reasons == ("policy_unavailable",)
 

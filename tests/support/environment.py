@@ -21,6 +21,8 @@ def _configured(name: str) -> bool:
 
 def prepare() -> None:
     os.environ["SALLYPORT_ENVIRONMENT"] = "test"
+    # Its thread would write beside a test's transaction; tests of it bring their own log.
+    os.environ["SALLYPORT_POLICY__LOG_LIFETIME"] = "PT0S"
     # Playwright's event loop stays in a worker's thread after its first browser test.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     var = Path(os.environ.setdefault("SALLYPORT_VAR_DIR", str(ROOT / "var" / "test"))).resolve()

@@ -1,6 +1,7 @@
 """Versions of policy from a shell: list, check, write, publish, go back."""
 
 from argparse import ArgumentParser
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from core.errors import Refusal
 from policy import checking, engine, signing
 from policy.flows import publish_version, roll_back, write_version
 from policy.models import PolicyVersion, Publication
+from policy.simulation import MAX_DECISIONS, simulate_rules
 
 
 class Command(BaseCommand):
-    help = "Versions of policy: list, check, write, publish, rollback, export, key."
+    help = "Versions of policy: list, check, write, publish, rollback, simulate, export, key."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parts = parser.add_subparsers(dest="what", required=True)
@@ -34,6 +36,10 @@ class Command(BaseCommand):
         export = parts.add_parser("export", help="write the files of a version into a folder")
         export.add_argument("revision", help='as "list" shows it, or "shipped"')
         export.add_argument("folder", type=Path)
+        try_out = parts.add_parser("simulate", help="what other rules would have answered")
+        try_out.add_argument("rules", help="a revision, or a folder")
+        try_out.add_argument("--days", type=int, default=7, help="how far to look back")
+        try_out.add_argument("--limit", type=int, default=MAX_DECISIONS, help="how many answers")
         parts.add_parser("key", help="the public key that OPA servers verify the bundle by, as PEM")
 
     def handle(self, what: str, **options: Any) -> None:
@@ -83,6 +89,33 @@ class Command(BaseCommand):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in modules.items():
             (folder / name).write_text(text)
+
+    def _simulate(self, rules: str, days: int, limit: int, **_: Any) -> None:
+        folder, until = Path(rules), clock.now()
+        since = until - timedelta(days=days)
+        modules = _read(folder) if folder.is_dir() else _version(rules).modules
+        report = simulate_rules(modules, since=since, until=until, limit=limit)
+        more = "; there are more, raise --limit" if report.is_cut_off else ""
+        self.stdout.write(f"{report.base} → {report.draft}: {report.looked_at} answers{more}")
+        self.stdout.write(
+            f"{report.changed} would change, {report.told_otherwise} give other reasons"
+        )
+        for (before, after), count in report.by_change.most_common():
+            self.stdout.write(f"  {count:6}  {before} → {after}")
+        people = get_user_model()._default_manager.in_bulk([u for u in report.by_user if u])  # noqa: SLF001
+        for title, counts in (
+            ("by user", {str(people.get(u, u) or "nobody"): n for u, n in report.by_user.items()}),
+            ("by application", {c or "none": n for c, n in report.by_client.items()}),
+        ):
+            self.stdout.write(title)
+            for name, count in sorted(counts.items(), key=lambda each: -each[1])[:20]:
+                self.stdout.write(f"  {count:6}  {name}")
+        for change in report.samples:
+            self.stdout.write(
+                f"{change.one.at:%Y-%m-%d %H:%M:%S} {change.one.decision_id} {change.before} "
+                f"({', '.join(change.reasons_before)}) → {change.after} "
+                f"({', '.join(change.reasons_after)})"
+            )
 
     def _key(self, **_: Any) -> None:
         self.stdout.write(signing.public_key(now=clock.now()))
