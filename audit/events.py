@@ -105,6 +105,8 @@ class Event(StrEnum):
     CLIENT_DEACTIVATED = "idp.client.deactivated"
     CLIENT_LOGO_CHANGED = "idp.client.logo_changed"
     CLIENT_REGISTERED = "idp.client.registered"
+    CLIENT_ROLE_ADDED = "idp.client.role_added"
+    CLIENT_ROLE_REMOVED = "idp.client.role_removed"
     CLIENT_SECRET_ROTATED = "idp.client.secret_rotated"
     CLIENT_UPDATED = "idp.client.updated"
     CODE_ISSUED = "idp.code.issued"

@@ -8,10 +8,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from accounts.admin import ScopedAdmin
+from accounts.admin import ScopedAdmin, act_on_each
 from core import clock
 from core.errors import Refusal
 from idp import flows
+from idp.clients.roles import give_role, take_role
 from idp.dynamic_registration.flows import (
     MadeToken,
     make_initial_access_token,
@@ -19,7 +20,7 @@ from idp.dynamic_registration.flows import (
 )
 from idp.flows import RegisteredClient
 from idp.forms import ClientForm, InitialAccessTokenForm, registration_fields
-from idp.models import Client, ClientLogo, InitialAccessToken
+from idp.models import Client, ClientLogo, ClientRole, InitialAccessToken
 
 
 @admin.register(Client)
@@ -117,6 +118,32 @@ class ClientAdmin(ScopedAdmin):
         response = TemplateResponse(request, "admin/idp/client/secret.html", context)
         response["Cache-Control"] = "no-store"
         return response
+
+
+@admin.register(ClientRole)
+class ClientRoleAdmin(ScopedAdmin):
+    list_display = ("client", "role", "organisation", "starts_at", "ends_at", "ended_at")
+    list_filter = ("role",)
+    list_select_related = ("client", "role", "organisation")
+    search_fields = ("client__name", "client__client_id", "role__name")
+    ordering = ("-starts_at",)
+    fields = ("client", "role", "ends_at")
+    actions = ("take_back",)
+    may_add = True
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+        user: Any = request.user
+        saved = give_role(
+            client=obj.client, role=obj.role, ends_at=obj.ends_at, now=clock.now(), actor=user
+        )
+        obj.__dict__.update(saved.__dict__)
+
+    @admin.action(description="Take roles back now")
+    def take_back(self, request: HttpRequest, chosen: QuerySet[ClientRole]) -> None:
+        user: Any = request.user
+        act_on_each(self, request, chosen, lambda row: take_role(
+            client_role=row, now=clock.now(), actor=user
+        ), "taken back")  # fmt: skip
 
 
 @admin.register(InitialAccessToken)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.errors import Refusal
+from core.prepared import Row
 from idp.clients.authentication import MachineClient, same_client
 from idp.endpoints.callers import authenticated
 from idp.endpoints.standing import judge, row_behind
@@ -14,6 +15,7 @@ from idp.tokens import introspection_answer, refresh_token, verify
 from idp.tokens.introspection_answer import INACTIVE
 from idp.tokens.mint import token_type
 from idp.tokens.subject import subject_of
+from policy.decision import Decision
 from policy.facts import Trigger
 from sessions import evaluation
 from sessions.rights import rights_of
@@ -54,11 +56,18 @@ def _of_access_token(client: MachineClient, text: str) -> Mapping[str, Any]:
     told = {"active": True, "token_type": token_type(token_claims.get("cnf")), **token_claims}
     told["scope"] = decision.scope_of(token_claims["scope"])
     if "roles" in token_claims:
-        live = rights_of(row).without(decision.withheld_roles).roles
+        live = _live_roles(token_claims, row, decision)
         told["roles"] = [role for role in token_claims["roles"] if role in live]
     if "sid" in token_claims:
         told["username"] = row["email"]
     return told
+
+
+def _live_roles(token_claims: Mapping[str, Any], row: Row, decision: Decision) -> tuple[str, ...]:
+    """The roles that whoever the token speaks for holds now: a person, or the client itself."""
+    if "sid" not in token_claims:
+        return tuple(row["client_roles"] or ())
+    return rights_of(row).without(decision.withheld_roles).roles
 
 
 def _of_refresh_token(

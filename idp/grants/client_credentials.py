@@ -48,6 +48,10 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
         if row is None:  # switched off or changed since it was cached: look again
             same_client(client, None)
             raise Refused(Refusal.invalid_client())
+        carried = tuple(row["roles"] or ()) if "roles" in self.request.scope.split() else None
+        end = row["now"] + settings.ACCESS_TOKEN_LIFETIME
+        if carried:
+            end = min(end, row["roles_end_at"] or end)
         return mint(
             Authorization(
                 client_id=client.client_id,
@@ -55,7 +59,8 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
                 alg=client.signing_alg,
                 scope=self.request.scope,
                 now=row["now"],
-                ends_at=row["now"] + settings.ACCESS_TOKEN_LIFETIME,
+                ends_at=end,
+                roles=carried,
                 stem=client.id,
                 subject=client.client_id,
                 resource=asked.resource,

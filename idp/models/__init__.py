@@ -8,6 +8,7 @@ from idp.models.key import EncryptionKey, SigningKey
 from idp.models.logo import ClientLogo
 from idp.models.logout import LogoutDelivery
 from idp.models.registration import InitialAccessToken
+from idp.models.role import ClientRole
 from idp.models.status import ListedToken, StatusList
 from idp.models.subject import PairwiseSalt
 from idp.models.token import RefreshFamily, RevokedToken, SpentProof
@@ -18,6 +19,7 @@ __all__ = [
     "BackchannelAuthentication",
     "Client",
     "ClientLogo",
+    "ClientRole",
     "Consent",
     "DeviceAuthorization",
     "EncryptionKey",

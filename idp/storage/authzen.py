@@ -7,7 +7,7 @@ Everything is of the organisation of the client that asks. Names are as they are
 from accounts.locks import is_locked
 from accounts.models import LockTarget
 from core.clock import SQL_NOW as NOW
-from idp.storage.parts import STANDS
+from idp.storage.parts import HELD, STANDS
 from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
 
 _USER_LOCKED = is_locked(LockTarget.USER, "CAST(u.id AS text)", organisation="u.organisation_id")
@@ -27,6 +27,8 @@ _ROLES = f"""ARRAY(
 _GROUPS = """ARRAY(
   SELECT g.name FROM accounts_groupmember gm JOIN accounts_group g ON g.id = gm.group_id
    WHERE gm.user_id = u.id ORDER BY g.name)"""
+_WORKLOAD_ROLES = f"""COALESCE((
+  SELECT held.roles FROM (SELECT w.id) c {HELD}), CAST('{{}}' AS text[]))"""
 
 # Who was named. Each name leads to one user, and each user may be named in several ways.
 _NAMED = """
@@ -73,7 +75,7 @@ SELECT c.*, {NOW} AS now,
                WHERE k.user_id = u.id AND k.ends_at > {NOW}), 0)))
      FROM named n JOIN accounts_user u ON u.id = n.id) AS users,
   (SELECT jsonb_object_agg(w.client_id, jsonb_build_object(
-            'id', w.id, 'is_active', w.is_active, 'roles', CAST('{{}}' AS text[]),
+            'id', w.id, 'is_active', w.is_active, 'roles', {_WORKLOAD_ROLES},
             'groups', CAST('{{}}' AS text[]), 'risk_level', 0,
             'locks', CASE WHEN {_WORKLOAD_LOCKED} THEN ARRAY['client']
                           ELSE CAST('{{}}' AS text[]) END))

@@ -3,7 +3,7 @@
 from audit import recorder
 from audit.events import Event
 from core.clock import SQL_NOW as NOW
-from idp.storage.parts import STANDS
+from idp.storage.parts import HELD, STANDS
 
 _ISSUED = recorder.branch(
     Event.TOKEN_ISSUED,
@@ -34,5 +34,5 @@ WITH c AS (
     FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
    WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND {STANDS}),
 written AS ({_ISSUED})
-SELECT {NOW} AS now FROM c
+SELECT {NOW} AS now, held.roles, held.ends_at AS roles_end_at FROM c {HELD}
 """

@@ -15,6 +15,18 @@ STANDS = f"c.is_active AND o.is_active AND NOT {_CLIENT_LOCKED}"
 CALLER = f"""(SELECT c.changed_at FROM idp_client c
     WHERE c.id = %(caller)s AND NOT {_CLIENT_LOCKED}) AS caller_changed_at"""
 
+# Roles of a workload, by its alias `c`, and when the first of them ends. What only people can hold
+# is nothing for it.
+_ROLE_LOCKED = is_locked(LockTarget.ROLE, "CAST(r.id AS text)", organisation="r.organisation_id")
+HELD = f"""
+  CROSS JOIN LATERAL (
+    SELECT array_agg(r.name ORDER BY r.name) AS roles, min(cr.ends_at) AS ends_at
+      FROM idp_clientrole cr JOIN accounts_role r ON r.id = cr.role_id
+     WHERE cr.client_id = c.id AND cr.ended_at IS NULL AND cr.starts_at <= {NOW}
+       AND (cr.ends_at IS NULL OR cr.ends_at > {NOW})
+       AND r.required_acr = '' AND r.required_tier = 0 AND NOT {_ROLE_LOCKED}) held
+"""
+
 AUTHORIZED = f"""
   a.user_id, a.session_id, a.organisation_id, a.scope, a.terms, a.family_id, a.family_expires_at,
   u.email, u.name, o.slug AS organisation,

@@ -6,6 +6,7 @@ from idp.storage.parts import (
     AUTHORIZED_JOINS,
     CALLER,
     FAMILY,
+    HELD,
     PROFILE_COLUMNS,
     PROFILE_JOIN,
     STANDS,
@@ -39,10 +40,10 @@ FIND_TOKEN = FAMILY.format(
 
 FIND_MACHINE_TOKEN = f"""
 SELECT c.client_id AS client_name, {STANDS} AS client_is_active,
-       c.organisation_id,
+       c.organisation_id, held.roles AS client_roles,
        EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
        {CALLER}
-  FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
+  FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id {HELD}
  WHERE c.id = %(client)s
 """
 

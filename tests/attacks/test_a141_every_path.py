@@ -20,6 +20,7 @@ from devices.connectors import administration
 from devices.connectors.identifiers import Kind
 from devices.connectors.models import Authentication, ConnectorKind
 from devices.models import DeviceIdentifier, PostureReport
+from idp.clients.roles import give_role
 from idp.dynamic_registration.flows import make_initial_access_token
 from idp.models import BackchannelAuthentication, Client
 from risk.models import SignIn
@@ -105,6 +106,7 @@ ADMINISTRATION: dict[str, set[str]] = {
     "devices_deviceidentifier": {"changelist", "add", "change", "history"},
     "devices_posturereport": {"changelist", "change", "history"},
     "idp_client": {"changelist", "add", "change", "history"},
+    "idp_clientrole": {"changelist", "add", "change", "history"},
     "idp_initialaccesstoken": {"changelist", "add", "change", "history"},
     "idp_sessions_loginsession": {"changelist", "change", "history"},
     "risk_signin": {"changelist", "change", "history"},
@@ -178,6 +180,10 @@ class Acme:
             ).pk,
             "devices_posturereport": PostureReport.unscoped.get().pk,
             "idp_client": client.pk,
+            "idp_clientrole": give_role(
+                client=cast.client("acme-worker", acme, grant_types=["client_credentials"]),
+                role=role, now=now,
+            ).pk,
             "idp_initialaccesstoken": _initial_access_token(acme),
             "idp_sessions_loginsession": self.session.pk,
             "risk_signin": SignIn.unscoped.get(session_id=self.session.pk).pk,

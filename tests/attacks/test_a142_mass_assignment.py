@@ -87,6 +87,7 @@ GUARDED = {
     "accounts_user_groups": "*",
     "accounts_user_user_permissions": "*",
     "idp_client": "*",
+    "idp_clientrole": "*",
     "idp_initialaccesstoken": "*",
     "devices_device": "id, organisation_id, score, tier_ends_at, known_tier, report_seq, key_thumbprint",
     "devices_deviceuser": "*",

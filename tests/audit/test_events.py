@@ -25,7 +25,7 @@ APPS = [
 GRAMMAR = re.compile(r"[a-z]+(\.[a-z]+(_[a-z]+)*){2}")
 # Last words that are no past participle in -ed, and are right.
 IRREGULAR = {
-    "first_seen", "made", "signed_out", "removed", "role_added", "lost", "forgotten", "taken",
+    "first_seen", "made", "signed_out", "removed", "role_added", "role_removed", "lost", "forgotten", "taken",
     "switched_off",
 }  # fmt: skip
 
