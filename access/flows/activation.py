@@ -162,7 +162,9 @@ def _judge(
             request=request,
             approvals=ApprovalsFacts(
                 hold=grant.is_break_glass
-                or is_approved(Rules.of_terms(terms), answers_of(approvals)),
+                or is_approved(
+                    Rules.of_terms((grant.reused_from or grant).terms), answers_of(approvals)
+                ),
                 are_of_others=are_of_others(approvals, grant.requester),
             ),
         )

@@ -112,7 +112,8 @@ def remind_due(*, now: datetime) -> int:
 
 def judge_due(*, now: datetime) -> int:
     """Judge every live grant again, so that what no signal told of is written down, too."""
-    return judge_standing(Grant.unscoped.live(now), now=now)
+    live = Grant.unscoped.live(now).order_by("pk").values_list("pk", flat=True)
+    return sum(judge_standing(Grant.unscoped.filter(pk=pk), now=now) for pk in list(live))
 
 
 def _overdue(at: datetime) -> "models.QuerySet[Grant]":

@@ -238,6 +238,22 @@ class TestAnApprovalCountsAgain:
         assert access.activate(again, employee, session).state == State.ACTIVE
         assert access.roles_in(session) == ["db-admin"]
 
+    def test_by_what_was_asked_then_and_not_by_what_is_asked_now(
+        self, acme, employee, approver, session
+    ):
+        """A threshold about the reason of the request was met by the reason that was approved."""
+        offered = access.entitlement(
+            acme, eligible=[employee], name="for-tickets", approval_window=4 * HOUR,
+            stages=[StageLine(access.named(approver), approvals_needed=0)],
+            thresholds=[{"filter": "regex.match(`^Ticket [0-9]+`, input.request.reason)"}],
+        )  # fmt: skip
+        first = access.ask(offered, employee, session, reason="Ticket 7")
+        access.activate(access.approve(first, approver), employee, session)
+        flows.drop_grant(grant=first, requester=employee.user, now=clock.now())
+
+        again = access.ask(offered, employee, session, reason="the same again")
+        assert access.activate(again, employee, session).state == State.ACTIVE
+
     def test_not_after_it_however_often_it_was_used(self, used, offered, employee, session, later):
         later(hours=3)
         again = access.ask(offered, employee, session, duration=30 * MINUTE)
