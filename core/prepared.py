@@ -5,7 +5,7 @@ looks for a plan and waits in Python. Here a text is read once by the connection
 the server, and libpq itself waits. Values are converted by psycopg, as in a cursor of its own.
 
 `execute`, `one` and `rows` run on Django's connection of this thread, within its transaction if
-there is one.
+there is one, and raise Django's exceptions.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import orjson
 import psycopg
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.errors import error_from_result
@@ -151,11 +151,15 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
+def _wrapper() -> BaseDatabaseWrapper:
+    if _thread.wrapper is None:
+        _thread.wrapper = connections["default"]
+    return _thread.wrapper
+
+
 def raw_connection() -> "psycopg.Connection[Any]":
     """The psycopg connection of this thread, opened when it has to be."""
-    wrapper = _thread.wrapper
-    if wrapper is None:
-        wrapper = _thread.wrapper = connections["default"]
+    wrapper = _wrapper()
     raw = wrapper.connection
     if raw is None or raw.closed or raw.broken:
         wrapper.close()
@@ -174,12 +178,16 @@ def cursor_of(raw: "psycopg.Connection[Any]") -> Cursor:
 
 def execute(query: str, params: Mapping[str, Any]) -> None:
     """One statement, for what it does. Outside a transaction it is one by itself."""
-    cursor_of(raw_connection()).execute(query, params)
+    cursor = cursor_of(raw_connection())
+    with _wrapper().wrap_database_errors:
+        cursor.execute(query, params)
 
 
 def one(query: str, params: Mapping[str, Any]) -> Row | None:
     """One statement, and its first row. Outside a transaction it is one by itself."""
-    return cursor_of(raw_connection()).one(query, params)
+    cursor = cursor_of(raw_connection())
+    with _wrapper().wrap_database_errors:
+        return cursor.one(query, params)
 
 
 def first(query: str, params: Mapping[str, Any]) -> Row | None:
@@ -190,16 +198,18 @@ def first(query: str, params: Mapping[str, Any]) -> Row | None:
     """
     try:
         return one(query, params)
-    except psycopg.OperationalError:
+    except OperationalError:
         cursor = _thread.cursor
-        if cursor is None or not cursor.connection.broken or connections["default"].in_atomic_block:
+        if cursor is None or not cursor.connection.broken or _wrapper().in_atomic_block:
             raise
     return one(query, params)
 
 
 def rows(query: str, params: Mapping[str, Any]) -> list[Row]:
     """One statement, and all its rows. Outside a transaction it is one by itself."""
-    return cursor_of(raw_connection()).all(query, params)
+    cursor = cursor_of(raw_connection())
+    with _wrapper().wrap_database_errors:
+        return cursor.all(query, params)
 
 
 def forget() -> None:

@@ -1,14 +1,14 @@
 """Where statements run: this thread's connection, one by one or in a transaction."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from core.prepared import Cursor, cursor_of, forget, one, raw_connection, rows
+from core.prepared import Cursor, Row, cursor_of, forget, raw_connection
 
 __all__ = ["Trace", "Unit", "cursor_of", "forget", "one", "raw_connection", "rows", "unit"]
 
@@ -74,6 +74,16 @@ def _roll_back(cursor: Cursor) -> None:
 def unit() -> Unit:
     """A transaction on this thread's connection."""
     return Unit()
+
+
+def one(query: str, params: Mapping[str, Any]) -> Row | None:
+    """One statement, which is a transaction by itself, and its first row."""
+    return cursor_of(raw_connection()).one(query, params)
+
+
+def rows(query: str, params: Mapping[str, Any]) -> list[Row]:
+    """One statement, which is a transaction by itself, and all its rows."""
+    return cursor_of(raw_connection()).all(query, params)
 
 
 Trace = Callable[[Cursor], None]
