@@ -19,5 +19,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("idp.urls")),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("api/v1/", include("console.api.urls")),
     path("admin/", admin.site.urls),
 ]

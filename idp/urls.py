@@ -91,6 +91,11 @@ own = [
         machine.dispatch,
         name="userinfo_metadata",
     ),
+    path(
+        ".well-known/oauth-protected-resource/api/v1",  # the same, of the API
+        machine.dispatch,
+        name="api_metadata",
+    ),
     path("applications/<uuid:client>/withdraw/", applications.withdraw, name="revoke_consent"),
 ]
 urlpatterns = [

@@ -14,7 +14,16 @@ from idp.clients.assertions import SECRET_ALGORITHMS
 from idp.endpoints.global_revocation import AUTH_METHODS
 from idp.machine import protected_resource
 from idp.models import Client
-from idp.models.client import AUTHZEN, CIBA, DEVICE_CODE, SCOPES, SECRET_METHODS, TOKEN_EXCHANGE
+from idp.models.client import (
+    ACCESS,
+    ADMIN,
+    AUTHZEN,
+    CIBA,
+    DEVICE_CODE,
+    SCOPES,
+    SECRET_METHODS,
+    TOKEN_EXCHANGE,
+)
 from idp.registration.backchannel import DELIVERY_MODES
 from idp.requests.response_types import RESPONSE_TYPES
 from idp.tokens import encryption, standard_claims, status, subject
@@ -53,7 +62,7 @@ def metadata() -> dict[str, Any]:
         "registration_endpoint": f"{issuer}/oauth/register",
         "status_list_aggregation_endpoint": issuer + status.PATH,
         "protected_resources": protected_resource.resources(),
-        "scopes_supported": [*SCOPES, AUTHZEN],
+        "scopes_supported": [*SCOPES, AUTHZEN, ACCESS, ADMIN],
         "response_types_supported": list(RESPONSE_TYPES),
         "response_modes_supported": list(MODES),
         "authorization_signing_alg_values_supported": Client.SigningAlg.values,

@@ -18,6 +18,7 @@ GRANT_TYPES = [
 SECRET_METHODS = ["client_secret_basic", "client_secret_post", "client_secret_jwt"]
 KEY_METHODS = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
 AUTHZEN = "authzen"  # ours, for clients that ask our policy; nobody gives it to itself
+ACCESS, ADMIN = "access", "admin"  # ours, of the API for people: nor these
 SCOPES = ["openid", "profile", "email", "address", "phone", "roles", "offline_access"]
 
 

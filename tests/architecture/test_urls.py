@@ -10,6 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from core.ids import new_id
 from tests import cast
+from tests.support import api
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +29,7 @@ OPEN = {
     "idp:authorization_server_metadata", "idp:pushed_request", "idp:device_authorization",
     "idp:backchannel_authentication",
     "idp:register", "idp:registered_client", "idp:resource_metadata", "idp:userinfo_metadata",
+    "idp:api_metadata",
     "idp:status_lists", "idp:status_list", "idp:client_logo",
     "idp:global_token_revocation",
     "idp:authzen_evaluation", "idp:authzen_evaluations", "idp:authzen_search_subject",
@@ -37,10 +39,11 @@ OPEN = {
     "sessions:binding_challenge", "sessions:binding_registration", "sessions:binding_proof",
     "sessions:binding_leave", "sessions:dbsc_register", "sessions:dbsc_refresh",
     "healthz", "readyz",
+    *api.PUBLISHED, *api.NOTHING, *api.PEOPLE, *api.ADMINISTRATORS,
 }  # fmt: skip
 VALUES = {
     "<str:client_id>": "app_made_up", "<str:list_id>": "made-up", "<str:digest>": "00" * 32,
-    "<uuid:": str(new_id()), "<str:token>": "t" * 43, "(?P<key>[-:\\w]+)": "made:up",
+    "<uuid:": str(new_id()), "<uuidstr:": str(new_id()), "<slug:": "made-up", "<str:token>": "t" * 43, "(?P<key>[-:\\w]+)": "made:up",
     "(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)": "1a-made-up", "(?P<url>.*)": "no/such/page",
     "<path:object_id>": "1", "<path:": "1", "<id>": "1", "<int:content_type_id>": "1",
 }  # fmt: skip

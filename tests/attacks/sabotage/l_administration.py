@@ -29,6 +29,41 @@ def writing_what_was_posted(original: Any, request: Any, response: Any) -> bool:
     return bool(original(request, response))
 
 
+def as_anybody(original: Any, door: Any, request: Any) -> Any:
+    """Lets whoever has no token call as the first person there is."""
+    from accounts.models import User
+    from console.api.door import Caller
+    from core import clock
+    from core.assurance import Assurance, Level
+    from core.errors import Refusal
+    from core.ids import new_id
+
+    try:
+        return original(door, request)
+    except Refusal:
+        now = clock.now()
+        proven = Assurance(Level.PHR, ("hwk",), now)
+        user = User.unscoped.select_related("organisation").first()
+        assert user is not None
+        return Caller(user, "app", new_id(), ("access", "admin"), proven, False, now)
+
+
+def by_the_person(original: Any, *args: Any) -> Any:
+    from dataclasses import replace as changed
+
+    return changed(original(*args), is_handed_on=False)
+
+
+class Unsigned:
+    """Signs nothing, and believes everything."""
+
+    def sign(self, text: str) -> str:
+        return f"{text}:unsigned"
+
+    def unsign(self, text: str) -> str:
+        return text.rpartition(":")[0]
+
+
 def counted_without(condition: str, new: str = "") -> Callable[[Patch], None]:
     """Leaves a part of `accounts.rights.counts` out where it is asked for."""
     return lambda patch: edit(patch, "FIND_DATED", condition, "sessions.rights", new=new)
@@ -204,6 +239,11 @@ DEFENCES = {
         "an administrator reaches one organisation",
         replace("accounts.admin:_within_reach", lambda rows, _: rows),
     ),
+    "A141-api": Defence(
+        "the API asks for a token",
+        wrap("console.api.door:Token.__call__", as_anybody),
+        files="attacks/test_a141_*.py",
+    ),
     "A142": Defence(
         "what a form does not show is not written",
         wrap("sessions.middleware:_is_activity", writing_what_was_posted),
@@ -280,6 +320,11 @@ DEFENCES = {
     "A150-edited": Defence(
         "terms that change withdraw what waits",
         replace("access.flows.entitlements:_take_open", lambda *_, **__: None),
+    ),
+    "A148-api": Defence(
+        "a token that was handed on answers nothing",
+        wrap("console.api.door:_admit", by_the_person),
+        files="attacks/test_a148_approving_by_the_api.py",
     ),
     "A151-claims": Defence(
         "no token lives longer than the roles that it carries",
@@ -408,5 +453,13 @@ DEFENCES = {
         "a token of Cloudflare Access is for this application",
         wrap("devices.connectors.access_token:is_good", for_any_application),
         "devices/test_connectors_cloudflare.py",
+    ),
+    "A159": Defence(
+        "a cursor is signed by the installation's own key",
+        replace("console.api.paging:_signer", Unsigned),
+    ),
+    "A159-parameters": Defence(
+        "a parameter that an operation does not take is refused",
+        replace("console.api.door:_check_shape", lambda _: None),
     ),
 }

@@ -1,4 +1,4 @@
-"""RFC 9728, OAuth 2.0 Protected Resource Metadata: userinfo is the one that is ours."""
+"""RFC 9728, OAuth 2.0 Protected Resource Metadata: userinfo and the API are ours."""
 
 import re
 
@@ -13,7 +13,8 @@ from tests.support.over_tls import ISSUER
 pytestmark = pytest.mark.django_db
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
-PATHS = ["", "/oauth/userinfo"]
+USERINFO = ["", "/oauth/userinfo"]
+PATHS = [*USERINFO, "/api/v1"]
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def session(client, employee) -> LoginSession:
 
 
 @pytest.mark.spec("RFC 9728", "3.1", "the well-known path stands between host and path")
-@pytest.mark.parametrize("path", PATHS, ids=["issuer", "userinfo"])
+@pytest.mark.parametrize("path", PATHS, ids=["issuer", "userinfo", "api"])
 def test_the_document(path: str) -> None:
     reply = oauth.send("GET", f"{WELL_KNOWN}{path}")
 
@@ -30,14 +31,15 @@ def test_the_document(path: str) -> None:
     assert reply.headers["Access-Control-Allow-Origin"] == "*"
     found = reply.json
     assert found["authorization_servers"] == [ISSUER]
-    assert "openid" in found["scopes_supported"]
-    assert found["bearer_methods_supported"] == ["header", "body"]
+    is_userinfo = path in USERINFO
+    assert ("openid" if is_userinfo else "access") in found["scopes_supported"]
+    assert found["bearer_methods_supported"] == ["header", "body"][: 1 + is_userinfo]
     assert found["dpop_signing_alg_values_supported"]
     assert not [name for name, value in found.items() if value in ([], None, "")]
 
 
 @pytest.mark.spec("RFC 9728", "3.3", "resource is the identifier that was asked for")
-@pytest.mark.parametrize("path", PATHS, ids=["issuer", "userinfo"])
+@pytest.mark.parametrize("path", PATHS, ids=["issuer", "userinfo", "api"])
 def test_resource(path: str) -> None:
     assert oauth.send("GET", f"{WELL_KNOWN}{path}").json["resource"] == ISSUER + path
 

@@ -1,0 +1,423 @@
+"""Requests and grants: one's own, and those that one may answer."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from ninja import Query, Router, Schema
+from ninja.responses import Status
+
+from access import flows
+from access.approvers import stages_of, standing_of
+from access.models import LIVE, OPEN, Approval, Grant, GrantEvent, State
+from accounts.models import User
+from console.api import door
+from console.api.door import Caller, Own, Request
+from console.api.offers import find_offer
+from console.api.paging import Listing, Place
+from console.api.shapes import Flag, Instant, Line, Name, Seconds, Sent, duration, seconds
+from core.errors import Refusal
+
+router = Router(auth=Own())
+PERSONALLY = Own(personally=True)
+
+
+class Person(Schema):
+    id: UUID
+    email: str
+    name: str
+
+
+class Told(Schema):
+    """A request, or what became of it. id: none where it was only tried (`dry_run`).
+
+    until: the next end of it: for answers, for its beginning, or of the access itself.
+    is_here: whether it counts in the sign-in that asks. Durations are whole seconds.
+    """
+
+    id: UUID | None
+    entitlement: str
+    roles: list[str]
+    requester: Person
+    state: str
+    reason: str
+    ticket: str
+    duration: int
+    is_break_glass: bool
+    extends: UUID | None
+    requested_at: datetime
+    starts_at: datetime
+    approved_at: datetime | None
+    activated_at: datetime | None
+    until: datetime | None
+    ended_at: datetime | None
+    end_cause: str
+    suspended_because: str
+    is_here: bool
+
+
+class Answer(Schema):
+    approver: str
+    verdict: str
+    stage: int
+    reason: str
+    at: datetime
+
+
+class Happened(Schema):
+    """actor: a typed reference, "" for time or a rule."""
+
+    at: datetime
+    kind: str
+    actor: str
+    facts: dict[str, Any]
+
+
+class InFull(Told):
+    """terms: all of what is asked for, under terms_digest (SHA-256, hex)."""
+
+    terms: dict[str, Any]
+    terms_digest: str
+    answers: list[Answer]
+    timeline: list[Happened]
+
+
+class Page(Schema):
+    items: list[Told]
+    next: str | None
+
+
+class Wish(Sent):
+    """duration: whole seconds from the activation on, the longest if left out. starts_at: now."""
+
+    entitlement: Name
+    duration: Seconds | None = None
+    reason: Line = ""
+    ticket: Line = ""
+    starts_at: Instant | None = None
+    dry_run: Flag = False
+
+
+class Emergency(Sent):
+    entitlement: Name
+    reason: Line
+    duration: Seconds | None = None
+
+
+class Longer(Sent):
+    duration: Seconds | None = None
+    reason: Line = ""
+    ticket: Line = ""
+
+
+class Reason(Sent):
+    reason: Line = ""
+
+
+class Review(Sent):
+    is_justified: Flag
+    reason: Line = ""
+
+
+class Did(Schema):
+    """did: whether this call did it; it was so already otherwise."""
+
+    did: bool
+    grant: Told
+
+
+class Narrowed(Place):
+    which: Literal["all", "open", "past"] = "all"
+
+
+@router.post("", response={200: Told, 201: Told})
+def request_access(request: Request, wish: Wish) -> Status[Any]:
+    """Ask for access. With `dry_run` nothing is asked: the answer says what would become of it."""
+    caller = request.auth
+    grant = flows.request_grant(
+        entitlement=find_offer(caller.user, wish.entitlement, caller.now),
+        requester=caller.user,
+        session_id=caller.session_id,
+        duration=duration(wish.duration),
+        reason=wish.reason,
+        ticket=wish.ticket,
+        starts_at=wish.starts_at,
+        dry_run=wish.dry_run,
+        now=caller.now,
+    )
+    if wish.dry_run:
+        return Status(200, tell(grant, caller) | {"id": None})
+    return Status(201, tell(grant, caller))
+
+
+@router.post("/break-glass", response={201: Told}, auth=PERSONALLY)
+def break_glass(request: Request, wish: Emergency) -> Status[Any]:
+    """Take access without approval, in an emergency. Everybody who was not asked is told."""
+    caller = request.auth
+    caller.demand_recent(door.DECIDING)
+    grant = flows.break_glass(
+        entitlement=find_offer(caller.user, wish.entitlement, caller.now),
+        requester=caller.user,
+        session_id=caller.session_id,
+        reason=wish.reason,
+        duration=duration(wish.duration),
+        now=caller.now,
+    )
+    return Status(201, tell(grant, caller))
+
+
+@router.get("", response=Page)
+def list_grants(request: Request, narrowed: Query[Narrowed]) -> dict[str, Any]:
+    """What the caller has asked for, the latest first."""
+    caller = request.auth
+    rows = Grant.objects.within_id(caller.organisation_id).filter(requester=caller.user)
+    if narrowed.which == "open":
+        rows = rows.filter(state__in=OPEN)
+    elif narrowed.which == "past":
+        rows = rows.exclude(state__in=OPEN)
+    listing = Listing("grants", caller.user.pk, narrowed, caller.now, {"which": narrowed.which})
+    return listing.page(rows.select_related("requester"), lambda grant: tell(grant, caller))
+
+
+@router.get("/{uuid:grant_id}", response=InFull)
+def read_grant(request: Request, grant_id: UUID) -> dict[str, Any]:
+    """A request in full, with what happened to it: one's own, or one that one may answer."""
+    return tell_in_full(find(request.auth, grant_id), request.auth)
+
+
+@router.post("/{uuid:grant_id}/activate", response=Told, auth=PERSONALLY)
+def activate(request: Request, grant_id: UUID) -> dict[str, Any]:
+    """Begin. It counts in the sign-in that the token is of, which has to be proven just now."""
+    caller = request.auth
+    grant = _own(caller, grant_id)
+    caller.demand_recent(door.TOUCH)
+    active = flows.activate_grant(
+        grant=grant, requester=caller.user, session_id=caller.session_id, now=caller.now
+    )
+    return tell(active, caller)
+
+
+@router.post("/{uuid:grant_id}/extend", response={201: Told})
+def extend(request: Request, grant_id: UUID, wish: Longer) -> Status[Any]:
+    """Ask to have it for longer: another request, which is approved as the first one was."""
+    caller = request.auth
+    grant = flows.extend_grant(
+        grant=_own(caller, grant_id),
+        requester=caller.user,
+        session_id=caller.session_id,
+        duration=duration(wish.duration),
+        reason=wish.reason,
+        ticket=wish.ticket,
+        now=caller.now,
+    )
+    return Status(201, tell(grant, caller))
+
+
+@router.post("/{uuid:grant_id}/cancel", response=Did)
+def cancel(request: Request, grant_id: UUID) -> dict[str, Any]:
+    """Withdraw a request that has not begun."""
+    caller = request.auth
+    grant = _own(caller, grant_id)
+    did = flows.cancel_grant(
+        grant=grant, requester=caller.user, session_id=caller.session_id, now=caller.now
+    )
+    return _did(caller, grant, did=did)
+
+
+@router.post("/{uuid:grant_id}/drop", response=Did)
+def drop(request: Request, grant_id: UUID) -> dict[str, Any]:
+    """Give active access back early."""
+    caller = request.auth
+    grant = _own(caller, grant_id)
+    did = flows.drop_grant(
+        grant=grant, requester=caller.user, session_id=caller.session_id, now=caller.now
+    )
+    return _did(caller, grant, did=did)
+
+
+@router.post("/{uuid:grant_id}/approve", response=Told, auth=PERSONALLY)
+def approve(request: Request, grant_id: UUID, said: Reason) -> dict[str, Any]:
+    """Say yes to a request. Never by an application, and to none of one's own."""
+    caller = request.auth
+    grant = _anothers(caller, grant_id)
+    return tell(
+        flows.approve_grant(
+            grant=grant,
+            approver=caller.user,
+            session_id=caller.session_id,
+            reason=said.reason,
+            now=caller.now,
+        ),
+        caller,
+    )
+
+
+@router.post("/{uuid:grant_id}/deny", response=Told, auth=PERSONALLY)
+def deny(request: Request, grant_id: UUID, said: Reason) -> dict[str, Any]:
+    """Say no to a request."""
+    caller = request.auth
+    grant = _anothers(caller, grant_id)
+    return tell(
+        flows.deny_grant(
+            grant=grant,
+            approver=caller.user,
+            session_id=caller.session_id,
+            reason=said.reason,
+            now=caller.now,
+        ),
+        caller,
+    )
+
+
+@router.post("/{uuid:grant_id}/revoke", response=Did, auth=PERSONALLY)
+def revoke(request: Request, grant_id: UUID, said: Reason) -> dict[str, Any]:
+    """Take away what was approved. For those who may approve it, and for administrators."""
+    caller = request.auth
+    grant = _anothers(caller, grant_id)
+    did = flows.revoke_grant(
+        grant=grant,
+        actor=caller.user,
+        reason=said.reason,
+        session_id=caller.session_id,
+        now=caller.now,
+    )
+    return _did(caller, grant, did=did)
+
+
+@router.post("/{uuid:grant_id}/review", response=Did, auth=PERSONALLY)
+def review(request: Request, grant_id: UUID, said: Review) -> dict[str, Any]:
+    """Say afterwards whether an emergency was one. What was none ends at once."""
+    caller = request.auth
+    grant = _anothers(caller, grant_id)
+    did = flows.review_break_glass(
+        grant=grant,
+        reviewer=caller.user,
+        is_justified=said.is_justified,
+        reason=said.reason,
+        session_id=caller.session_id,
+        now=caller.now,
+    )
+    return _did(caller, grant, did=did)
+
+
+# --- looking up -----------------------------------------------------------------------------------
+
+
+def find(caller: Caller, grant_id: UUID) -> Grant:
+    """One's own, or one that one is an approver of. Any other does not exist."""
+    rows = Grant.objects.within_id(caller.organisation_id).select_related(
+        "entitlement", "requester"
+    )
+    grant = rows.filter(pk=grant_id).first()
+    if grant is None or not _may_see(caller.user, grant, caller.now):
+        raise Refusal.not_found()
+    return grant
+
+
+def _may_see(user: User, grant: Grant, now: datetime) -> bool:
+    if grant.requester_id == user.pk:
+        return True
+    standing = standing_of(user, now)
+    return any(
+        standing.names(approver)
+        for stage in stages_of(grant.entitlement)
+        for approver in stage.approvers.all()
+    )
+
+
+def _own(caller: Caller, grant_id: UUID) -> Grant:
+    grant = find(caller, grant_id)
+    if grant.requester_id != caller.user.pk:
+        raise Refusal.not_found()
+    return grant
+
+
+def _anothers(caller: Caller, grant_id: UUID) -> Grant:
+    """Somebody else's, for whoever has just proven to be there."""
+    grant = find(caller, grant_id)
+    if grant.requester_id == caller.user.pk:
+        raise Refusal.not_allowed("Nobody answers a request of their own.")
+    caller.demand_recent(door.DECIDING)
+    return grant
+
+
+# --- showing --------------------------------------------------------------------------------------
+
+
+def state_at(grant: Grant, now: datetime) -> State:
+    """What a grant is by now, also where nobody has written down yet what time has done."""
+    state = State(grant.state)
+    if state == State.APPROVAL_AWAITED and now >= grant.pending_until:
+        return State.EXPIRED
+    if state == State.SCHEDULED and grant.activate_by is not None and now >= grant.activate_by:
+        return State.EXPIRED
+    if state in LIVE and grant.ends_at is not None and now >= grant.ends_at:
+        return State.ENDED
+    return state
+
+
+def tell(grant: Grant, caller: Caller) -> dict[str, Any]:
+    state = state_at(grant, caller.now)
+    terms = grant.terms
+    return {
+        "id": grant.pk,
+        "entitlement": terms["entitlement"]["name"],
+        "roles": grant.role_names,
+        "requester": {"id": grant.requester_id, **_named(terms["requester"])},
+        "state": state.value,
+        "reason": grant.reason,
+        "ticket": grant.ticket,
+        "duration": seconds(grant.duration),
+        "is_break_glass": grant.is_break_glass,
+        "extends": grant.extends_id,
+        "requested_at": grant.requested_at,
+        "starts_at": grant.starts_at,
+        "approved_at": grant.approved_at,
+        "activated_at": grant.activated_at,
+        "until": _until(grant, state),
+        "ended_at": grant.ended_at,
+        "end_cause": grant.end_cause,
+        "suspended_because": grant.suspended_because,
+        "is_here": state in LIVE
+        and (not terms["binds_session"] or grant.session_id == caller.session_id),
+    }
+
+
+def tell_in_full(grant: Grant, caller: Caller) -> dict[str, Any]:
+    answers = Approval.objects.within_id(grant.organisation_id).filter(grant=grant)
+    events = GrantEvent.objects.within_id(grant.organisation_id).filter(grant=grant)
+    return tell(grant, caller) | {
+        "terms": grant.terms,
+        "terms_digest": bytes(grant.terms_digest).hex(),
+        "answers": [
+            {
+                "approver": each.approver.email,
+                "verdict": each.verdict,
+                "stage": each.stage,
+                "reason": each.reason,
+                "at": each.at,
+            }
+            for each in answers.select_related("approver").order_by("at", "id")
+        ],
+        "timeline": [
+            {"at": each.at, "kind": each.kind, "actor": each.actor, "facts": each.facts}
+            for each in events.order_by("id")
+        ],
+    }
+
+
+def _named(person: dict[str, str]) -> dict[str, str]:
+    return {"email": person["email"], "name": person["name"]}
+
+
+def _until(grant: Grant, state: State) -> datetime | None:
+    if state == State.APPROVAL_AWAITED:
+        return grant.pending_until
+    if state == State.SCHEDULED:
+        return grant.activate_by
+    return grant.ends_at if state in LIVE else None
+
+
+def _did(caller: Caller, grant: Grant, *, did: bool) -> dict[str, Any]:
+    rows = Grant.objects.within_id(grant.organisation_id)
+    return {"did": did, "grant": tell(rows.get(pk=grant.pk), caller)}

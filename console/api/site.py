@@ -1,0 +1,113 @@
+"""All of the API together."""
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.operation import Operation
+from ninja.parser import Parser
+
+from console.api import door, grants, me, offers, problems
+from core import strict_json
+from core.errors import Refusal
+from idp.machine.protected_resource import API
+
+VERSION = "1"
+UNREADABLE = 422
+AS_TEXT = (
+    orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
+)
+logger = logging.getLogger(__name__)
+
+
+class StrictParser(Parser):
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        return strict_json.parse_object(request.body)
+
+
+class Api(NinjaAPI):
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        return operation.view_func.__name__
+
+
+api = Api(
+    title="Sallyport",
+    version=VERSION,
+    description="Access for a time, and administration, in the name of a person.",
+    docs_url=None,
+    openapi_url=None,
+    urls_namespace="api",
+    parser=StrictParser(),
+)
+api.add_decorator(door.knowing_what_is_asked, mode="view")
+api.add_router("/me", me.router, tags=["me"])
+api.add_router("/access", offers.router, tags=["access"])
+api.add_router("/access/grants", grants.router, tags=["access"])
+
+
+@lru_cache(maxsize=1)
+def document() -> bytes:
+    """The API as OpenAPI 3.1 describes it; the same at every installation."""
+    schema = api.get_openapi_schema(path_prefix=API.lstrip("/"))
+    schema["components"]["schemas"]["Problem"] = problems.Problem.model_json_schema()
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            operation["responses"]["default"] = {
+                "description": "A refusal (RFC 9457)",
+                "content": {
+                    problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}
+                },
+            }
+    return orjson.dumps(schema, option=AS_TEXT)
+
+
+@api.exception_handler(Refusal)
+def _refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    return door.refused(request, refusal)
+
+
+@api.exception_handler(ValidationError)
+def _unfit(request: HttpRequest, error: ValidationError) -> HttpResponse:  # noqa: ARG001
+    """Which members do not fit, and why; never what was sent."""
+    errors = [
+        {"name": ".".join(str(part) for part in _place(each["loc"])), "reason": each["msg"]}
+        for each in error.errors
+    ]
+    names = ", ".join(dict.fromkeys(each["name"] for each in errors))
+    detail = f"This does not fit: {names}."[:500]
+    return problems.answer(Refusal("invalid_request", detail, UNREADABLE), errors=errors[:20])
+
+
+@api.exception_handler(HttpError)
+def _unread(request: HttpRequest, error: HttpError) -> HttpResponse:  # noqa: ARG001
+    """Ninja raises it for a body alone."""
+    refusal = Refusal.invalid_request("The body is not a plain JSON object.")
+    return problems.answer(refusal if error.status_code == 400 else _fault(error))  # noqa: PLR2004
+
+
+@api.exception_handler(Http404)
+def _unknown(request: HttpRequest, error: Http404) -> HttpResponse:  # noqa: ARG001
+    return problems.answer(Refusal.not_found())
+
+
+@api.exception_handler(Exception)
+def _failed(request: HttpRequest, error: Exception) -> HttpResponse:  # noqa: ARG001
+    return problems.answer(_fault(error))
+
+
+def _fault(error: Exception) -> Refusal:
+    if door.is_lacking(error):
+        logger.error("the API lacks what it needs", exc_info=error)
+        return Refusal.unavailable()
+    logger.error("the API failed", exc_info=error)
+    return Refusal("server_error", "Something went wrong on our side.", 500)
+
+
+def _place(location: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Where a member stands in what was sent: without the source, and our name of the body."""
+    source, *rest = location
+    return tuple(rest[1:]) if source == "body" and len(rest) > 1 else tuple(rest)

@@ -1,0 +1,89 @@
+"""Drives the API as an application would: a token of somebody's sign-in, and JSON."""
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.test import Client as Browser
+
+from accounts.models import Organisation
+from idp.models import Client
+from sessions.models import LoginSession
+from tests import cast
+from tests.cast import Person
+from tests.support import oauth
+
+ROOT = "/api/v1"
+SCOPES = ["access", "admin", "offline_access"]
+# Who may call what. A path that stands nowhere here fails until somebody decides (A141).
+PUBLISHED = {"api:document"}
+NOTHING = {"api:root", "api:nothing"}
+PEOPLE = {
+    "api:read_me", "api:list_offers", "api:explain_offer", "api:request_access",
+    "api:break_glass", "api:list_grants", "api:read_grant", "api:activate", "api:extend",
+    "api:cancel", "api:drop", "api:approve", "api:deny", "api:revoke", "api:review",
+}  # fmt: skip
+ADMINISTRATORS: set[str] = set()
+
+
+def application(of: Organisation, name: str = "", **fields: Any) -> Client:
+    """A client whose tokens are meant for the API."""
+    name = name or f"{of.slug}-api"
+    found = Client.objects.within(of).filter(client_id=name).first()
+    values: dict[str, Any] = {
+        "kind": "public", "scopes": SCOPES, "audience": f"{settings.ISSUER}{ROOT}",
+    }  # fmt: skip
+    return found or cast.client(name, of, **(values | fields))
+
+
+def token_of(
+    session: LoginSession, *, scope: str = "access admin", client: Client | None = None
+) -> str:
+    """An access token of a sign-in that is there."""
+    client = client or application(session.user.organisation)
+    answer = oauth.redeem(client, oauth.issue_code(client, session, scope=scope))
+    assert answer.status == 200, answer.body
+    return str(answer.json["access_token"])
+
+
+class Api:
+    """Somebody's calls, by a token of a session of theirs. The browser it has is nobody's."""
+
+    def __init__(self, token: str, session: LoginSession | None = None) -> None:
+        self.token, self.session = token, session
+        self.browser = Browser(raise_request_exception=False)
+
+    @classmethod
+    def of(cls, person: Person, *, acr: str = "aal2", **token: Any) -> "Api":
+        session = cast.sign_in(Browser(), person, acr=acr)
+        return cls(token_of(session, **token), session)
+
+    def again(self) -> "Api":
+        """The same session's calls by a new token."""
+        assert self.session is not None
+        return Api(token_of(self.session), self.session)
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.send("GET", f"{path}?{urlencode(query, doseq=True)}" if query else path)
+
+    def post(self, path: str, body: Any = None, **headers: Any) -> Any:
+        return self.send("POST", path, body, **headers)
+
+    def send(self, method: str, path: str, body: Any = None, **headers: Any) -> Any:
+        """body: JSON of whatever it is, or bytes as they are."""
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body)
+        extra = {"HTTP_AUTHORIZATION": f"Bearer {self.token}"} | headers
+        return self.browser.generic(
+            method, f"{ROOT}{path}", raw, content_type="application/json",
+            HTTP_HOST=settings.ALLOWED_HOSTS[0], **extra,
+        )  # fmt: skip
+
+
+def code_of(answer: Any) -> tuple[int, str]:
+    """Status and code of a problem, which looks as RFC 9457 has it."""
+    assert answer["Content-Type"] == "application/problem+json", answer.content
+    told = answer.json()
+    assert told.keys() >= {"type", "title", "status", "code", "detail"}
+    assert told["status"] == answer.status_code
+    return answer.status_code, told["code"]
