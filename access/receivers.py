@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.signals import post_save
 from django.dispatch import receiver
@@ -50,6 +51,7 @@ OF_LOCKS = frozenset({Event.LOCK_LIFTED, Event.LOCK_PLACED})
 
 
 @receiver(post_save, sender=AuditEvent)
+@transaction.atomic
 def follow_audit(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noqa: ARG001
     """Judge the live grants that this may be about, in its own transaction."""
     about = _about(instance)
@@ -108,6 +110,7 @@ def follow_proof(sender: Any, *, session: LoginSession, **_: Any) -> None:  # no
 
 
 @receiver(session_ended)
+@transaction.atomic
 def follow_session(sender: Any, *, session: LoginSession, **_: Any) -> None:  # noqa: ARG001
     """Write down that what was bound to the session is over with it."""
     now = clock.now()

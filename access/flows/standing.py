@@ -20,6 +20,7 @@ from accounts.flows import find_lock, resume_elevation, suspend_elevation
 from accounts.models import AssignmentCondition, LockTarget, User
 from core.errors import Refusal
 from devices.models import Device
+from devices.models import State as DeviceState
 from policy.facts import Trigger
 from risk.levels import RiskLevel
 from risk.models import UserRisk
@@ -88,7 +89,7 @@ def cause_against(grant: Grant, now: datetime) -> str:
         return "lock"
     if _is_at_risk(grant, now):
         return "risk"
-    if _tier(grant, now) < max(grant.terms["required_tier"], grant.entitlement.required_tier):
+    if not _is_trusted(grant, now):
         return "posture"
     approvers = [each.approver_id for each in _approvals(grant)]
     if locked_users(grant.organisation_id, approvers, now):
@@ -160,11 +161,15 @@ def _is_at_risk(grant: Grant, now: datetime) -> bool:
     ).exists()
 
 
-def _tier(grant: Grant, now: datetime) -> int:
+def _is_trusted(grant: Grant, now: datetime) -> bool:
+    """Whether the device that it began on is in use, where it is bound to that, and well enough."""
+    demanded = max(grant.terms["required_tier"], grant.entitlement.required_tier)
     if grant.device_id is None:
-        return 0
+        return demanded == 0
     device = Device.objects.within_id(grant.organisation_id).filter(pk=grant.device_id).first()
-    return 0 if device is None else device.tier_at(now)
+    if device is None or device.state != DeviceState.ENROLLED:
+        return demanded == 0 and not grant.terms["binds_device"]
+    return device.tier_at(now) >= demanded
 
 
 def _suspend(grant: Grant, cause: str, now: datetime, *, actor: User | None = None) -> None:

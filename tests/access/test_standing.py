@@ -134,6 +134,15 @@ class TestWhatIsGoneForGood:
 
         assert end(active) == (State.ENDED, "session_ended")
 
+    @pytest.mark.django_db(transaction=True)
+    def test_the_session_as_it_is_told_once_that_is_committed(self, acme, employee):
+        session = access.session_of(employee)
+        offered = access.entitlement(acme, eligible=[employee])
+        active = access.activate(access.ask(offered, employee, session), employee, session)
+
+        sessions.end_session(session=session, reason=EndReason.SIGNED_OUT, now=clock.now())
+        assert end(active) == (State.ENDED, "session_ended")
+
     def test_what_nobody_was_told_of_is_found_by_the_sweep(self, active, session):
         Eligibility.unscoped.update(ended_at=clock.now())
 
@@ -226,6 +235,19 @@ class TestWhatMayPass:
         devices.suspend(device=device, actor="test", reason="missing", now=clock.now())
         assert why(active)[0] == State.SUSPENDED
         assert access.roles_in(session) == []
+
+    def test_a_device_that_it_is_bound_to_and_that_is_out_of_use(self, acme, employee):
+        machine = Machine().trusted_by(employee.user, Browser())
+        session = access.session_of(employee)
+        SeenBrowser.unscoped.filter(id=session.browser_id).update(device=machine)
+        offered = access.entitlement(acme, eligible=[employee])
+        active = access.activate(access.ask(offered, employee, session), employee, session)
+
+        devices.suspend(device=machine, actor="test", reason="missing", now=clock.now())
+        assert why(active) == (State.SUSPENDED, "posture")
+        assert access.roles_in(session) == []
+        devices.resume(device=machine, actor="test", now=clock.now())
+        assert why(active) == (State.ACTIVE, "")
 
     def test_an_administrator_s_own_suspension_is_not_undone_by_itself(
         self, acme, active, approver
