@@ -51,16 +51,16 @@ OF_LOCKS = frozenset({Event.LOCK_LIFTED, Event.LOCK_PLACED})
 
 
 @receiver(post_save, sender=AuditEvent)
-@transaction.atomic
 def follow_audit(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noqa: ARG001
     """Judge the live grants that this may be about, in its own transaction."""
     about = _about(instance)
     if about is None or instance.organisation_id is None:
         return
     grants = Grant.objects.within_id(instance.organisation_id).filter(state__in=LIVE)
-    judge_standing(grants.filter(about).distinct(), now=instance.at)
-    if instance.event == Event.USER_DEACTIVATED:
-        _close_requests(instance)
+    with transaction.atomic():
+        judge_standing(grants.filter(about).distinct(), now=instance.at)
+        if instance.event == Event.USER_DEACTIVATED:
+            _close_requests(instance)
 
 
 def _about(event: AuditEvent) -> Q | None:

@@ -163,12 +163,13 @@ def _is_at_risk(grant: Grant, now: datetime) -> bool:
 
 def _is_trusted(grant: Grant, now: datetime) -> bool:
     """Whether the device that it began on is in use, where it is bound to that, and well enough."""
-    demanded = max(grant.terms["required_tier"], grant.entitlement.required_tier)
+    demanded: int = max(grant.terms["required_tier"], grant.entitlement.required_tier)
+    is_bound: bool = grant.terms["binds_device"]
     if grant.device_id is None:
         return demanded == 0
     device = Device.objects.within_id(grant.organisation_id).filter(pk=grant.device_id).first()
     if device is None or device.state != DeviceState.ENROLLED:
-        return demanded == 0 and not grant.terms["binds_device"]
+        return demanded == 0 and not is_bound
     return device.tier_at(now) >= demanded
 
 
