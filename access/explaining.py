@@ -130,7 +130,7 @@ def explain(
         outcome=outcome.value if verdict.allowed else "",
         is_eligible=eligible is not None,
         eligible_until=None if eligible is None else eligible.ends_at,
-        open=Grant.unscoped.open()
+        open=Grant.unscoped.going_on(now)
         .filter(requester=user, entitlement=entitlement, extends=None)
         .first(),
         asks_step_up=verdict.asks_step_up,

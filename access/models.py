@@ -256,6 +256,17 @@ class GrantQuerySet(models.QuerySet["Grant"]):
     def open(self) -> "GrantQuerySet":
         return self.filter(state__in=OPEN)
 
+    def going_on(self, now: datetime) -> "GrantQuerySet":
+        """Those that time has not ended, whether or not that was written down."""
+        return self.waiting(now) | self.live(now)
+
+    def waiting(self, now: datetime) -> "GrantQuerySet":
+        """Those that wait for an answer, or for their owner to begin."""
+        return self.filter(
+            Q(state=State.APPROVAL_AWAITED, pending_until__gt=now)
+            | Q(state=State.SCHEDULED, activate_by__gt=now)
+        )
+
     def live(self, now: datetime) -> "GrantQuerySet":
         """Those that give something at `now`, unless they are suspended."""
         return self.filter(state__in=LIVE, ends_at__gt=now)

@@ -101,6 +101,8 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
                 "idp.context.authorization_client",
+                "idp.context.application_behind",
+                "access.context.access_inbox",
                 "sessions.context.binding",
             ]
         },

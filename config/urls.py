@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("sessions.urls")),
     path("", include("devices.urls")),
     path("", include("risk.urls")),
+    path("", include("access.urls")),
     path("", include("idp.urls")),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from access.asking import live_of, waiting_of
 from accounts.flows import held_roles
 from console import reading
 from core import clock
@@ -38,6 +39,8 @@ def home(request: HttpRequest) -> HttpResponse:
             "applications": connected_applications(user, now=now),
             "authentication_requests": waiting_for(user).count(),
             "session_count": reading.live_sessions_of(user, now=now).count(),
+            "live_grants": live_of(user, now).count(),
+            "waiting_grants": waiting_of(user, now).count(),
         },
     )
 

@@ -1,5 +1,6 @@
-"""What pages of other apps may show: which application the browser is on its way to."""
+"""What pages of other apps may show: the application that the browser is on its way to, or from."""
 
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -7,9 +8,12 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
+from accounts.models import User
 from core import clock
 from core.errors import Refusal
+from core.http import origin_of
 from idp import journey
+from idp.clients.introduction import introduce
 from idp.models import Client
 
 LOGIN_STASH = "account_login"  # where allauth keeps a sign-in that waits for its second factor
@@ -32,3 +36,38 @@ def _find(request: HttpRequest) -> Client | None:
         return journey.find_pending(request, handle, now=clock.now()).client
     except Refusal:
         return None
+
+
+@dataclass(frozen=True)
+class Behind:
+    """An application whose link led here. url: its own home, "" where it has none on the web."""
+
+    client: Client
+    url: str
+
+
+def application_behind(request: HttpRequest) -> dict[str, Any]:
+    """`application_behind` for pages of access: whose link it was, by `client_id`, if anybody's.
+
+    Only an application of the same organisation, and only to where it is registered to be: the
+    address says who, never where to.
+    """
+    return {"application_behind": SimpleLazyObject(lambda: _behind(request))}
+
+
+def _behind(request: HttpRequest) -> Behind | None:
+    client_id, user = request.GET.get("client_id", ""), getattr(request, "user", None)
+    if not client_id or not client_id.isprintable() or not isinstance(user, User):
+        return None
+    clients = Client.objects.within_id(user.organisation_id).filter(is_active=True)
+    client = clients.filter(client_id=client_id).first()
+    return None if client is None else Behind(client, _home_of(client))
+
+
+def _home_of(client: Client) -> str:
+    """What the organisation has written down as its page, else where it takes answers."""
+    introduction = introduce(client)
+    if introduction.client_uri and not introduction.is_by_itself:
+        return introduction.client_uri
+    origins = (origin_of(uri) for uri in client.redirect_uris)
+    return next((f"{origin}/" for origin in origins if origin), "")

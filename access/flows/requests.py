@@ -170,7 +170,7 @@ def judge_request(
 ) -> Verdict:
     """Whether this may be asked for, rule by rule."""
     starts_in = math.floor((datetime.fromisoformat(terms["starts_at"]) - now).total_seconds())
-    mine = Grant.unscoped.open().filter(requester=requester, entitlement=entitlement)
+    mine = Grant.unscoped.going_on(now).filter(requester=requester, entitlement=entitlement)
     others = mine.filter(extends=extends)
     facts = AccessFacts(
         action=Action.REQUEST if extends is None else Action.EXTEND,

@@ -69,10 +69,14 @@ function printButtons() {
   }
 }
 
+// Two units at most: what ends in days need not be told by the second.
 function inWords(seconds) {
+  const two = (count) => String(count).padStart(2, "0");
   const minutes = Math.floor(seconds / 60);
-  const rest = String(seconds % 60).padStart(2, "0");
-  return minutes ? `${minutes} min ${rest} s` : `${seconds} s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours) return `${hours} h ${two(minutes % 60)} min`;
+  return minutes ? `${minutes} min ${two(seconds % 60)} s` : `${seconds} s`;
 }
 
 function countdowns() {

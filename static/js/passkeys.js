@@ -33,7 +33,7 @@ async function keyShown() {
   await Promise.all(shown);
 }
 
-async function post(url, body) {
+async function post(url, body, { follow = true } = {}) {
   await keyShown();
   let response;
   try {
@@ -54,7 +54,7 @@ async function post(url, body) {
   }
   const answer = await response.json();
   if (!response.ok) throw new Refused(answer);
-  if (answer.redirect) {
+  if (answer.redirect && follow) {
     window.location.assign(answer.redirect);
     return new Promise(() => {});
   }
@@ -77,14 +77,14 @@ async function signal(name, value) {
   }
 }
 
-async function prove(optionsUrl, verifyUrl, request = {}) {
+async function prove(optionsUrl, verifyUrl, request = {}, manner = {}) {
   const options = await post(optionsUrl, {});
   const credential = await navigator.credentials.get({
     ...request,
     publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
   });
   try {
-    await post(verifyUrl, { credential: credential.toJSON() });
+    await post(verifyUrl, { credential: credential.toJSON() }, manner);
   } catch (error) {
     if (error.code === "unknown_credential") {
       await signal("signalUnknownCredential", { rpId: options.rpId, credentialId: credential.id });
@@ -143,6 +143,28 @@ function wire(button) {
   });
 }
 
+// A form that asks for a touch of its own: the touch, then the form. Should that fail, sending it
+// once more goes to the page where it can be proven in another way.
+function touchFirst(form) {
+  form.addEventListener("submit", async (event) => {
+    if (form.dataset.touched || event.defaultPrevented) return;
+    event.preventDefault();
+    const button = event.submitter ?? form.querySelector("button[type=submit]");
+    show(button, "");
+    button.setAttribute("aria-busy", "true");
+    try {
+      await prove(form.dataset.optionsUrl, form.dataset.verifyUrl, {}, { follow: false });
+      form.dataset.touched = "yes";
+      form.requestSubmit(event.submitter);
+    } catch (error) {
+      form.dataset.touched = "failed";
+      show(button, wordsFor(error));
+    } finally {
+      button.removeAttribute("aria-busy");
+    }
+  });
+}
+
 async function endAutofill() {
   if (!waiting) return;
   const { controller, done } = waiting;
@@ -187,6 +209,7 @@ function tellWhatIsKnown() {
 if (READY) {
   document.querySelectorAll("[data-passkey-part]").forEach((part) => { part.hidden = false; });
   document.querySelectorAll("[data-passkey]").forEach(wire);
+  document.querySelectorAll("form[data-touch-first]").forEach(touchFirst);
   offerAutofill();
   tellWhatIsKnown();
 } else {

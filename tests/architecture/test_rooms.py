@@ -16,7 +16,9 @@ ROOMS = [
 UNSCOPED = {
     "access/administering.py": "an administrator's own account, by its id",
     "access/alerts.py": "assignments and eligibilities of the organisation at hand",
+    "access/asking.py": "grants and eligibilities of the user at hand",
     "access/approvers.py": "assignments, locks and eligibilities of the organisation at hand",
+    "access/cases.py": "standing roles of the user at hand",
     "access/explaining.py": "open grants of the user at hand",
     "access/flows/emergency.py": "grants of the user at hand",
     "access/flows/entitlements.py": "lines and grants of the entitlement at hand",

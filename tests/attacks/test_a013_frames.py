@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from idp.models import Client
 from tests import cast
 from tests.cast import Person
-from tests.support import device, oauth
+from tests.support import access, device, oauth
 from tests.support.authorize import authorize, parameters, query
 
 
@@ -37,7 +37,7 @@ def test_nothing_that_a_stranger_gets(db: None, path: str, status: int) -> None:
 
 PAGES = [
     "/", "/security/", "/sessions/", "/security/activity/", "/security/applications/", "/device/", "/mfa/totp/",
-    "/step-up/", "/profile/", "/oauth/end-session",
+    "/step-up/", "/profile/", "/oauth/end-session", "/access/", "/access/inbox/",
 ]  # fmt: skip
 
 
@@ -52,8 +52,13 @@ def test_no_page_of_somebody_who_is_signed_in(employee: Person, path: str) -> No
     assert is_in_no_frame(response.headers)
 
 
+def asked_for_access(employee: Person, approver: Person) -> Any:
+    made = access.entitlement(employee.user.organisation, by=[approver], eligible=[employee])
+    return access.ask(made, employee, access.session_of(employee)).pk
+
+
 def test_no_question_that_a_click_could_answer(
-    acme_spa: Client, acme_web: Client, employee: Person
+    acme_spa: Client, acme_web: Client, employee: Person, approver: Person
 ) -> None:
     browser = Browser()
     cast.sign_in(browser, employee)
@@ -63,8 +68,13 @@ def test_no_question_that_a_click_could_answer(
     confirm = browser.get(device.asked(browser, codes["user_code"]))
     posted = authorize(browser, acme_web, response_mode="form_post")
     redirect = authorize(browser, acme_web)
+    request = asked_for_access(employee, approver)
+    boss = Browser()
+    cast.sign_in(boss, approver)
+    mine, theirs = (who.get(f"/access/grants/{request}/") for who in (browser, boss))
+    ask = browser.get("/access/request/?entitlement=db-admin")
 
-    for response in (consent, confirm, posted, redirect):
+    for response in (consent, confirm, posted, redirect, mine, theirs, ask):
         assert response.status_code in {200, 303}
         assert is_in_no_frame(response.headers)
 

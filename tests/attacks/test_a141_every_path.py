@@ -28,7 +28,7 @@ from sessions.models import LoginSession
 from tests import cast
 from tests.architecture.test_urls import ALL
 from tests.cast import Person
-from tests.support import api, ciba, oauth, passkeys
+from tests.support import access, api, ciba, oauth, passkeys
 from tests.support.machine import Machine
 from tests.support.rows import changed, snapshot
 
@@ -81,6 +81,9 @@ WHO: dict[str, set[str]] = {
         "devices:score", "devices:rename", "devices:lost", "devices:retire", "idp:device",
         "idp:device_confirm", "idp:authentication_requests", "idp:authentication_request",
         "idp:revoke_consent", "risk:sign_ins", "risk:judge",
+        "access:mine", "access:history", "access:ask", "access:emergency", "access:inbox",
+        "access:grant", "access:activate", "access:extend", "access:drop", "access:cancel",
+        "access:answer", "access:revoke", "access:review",
     },
     # The doors of Django's administration lead to our own.
     "the administration's doors": {
@@ -149,11 +152,15 @@ class Acme:
             organisation_id=acme.pk, kind=ConnectorKind.MDM, name="MDM",
             authentication=Authentication.NONE, actor=alice.user, now=now,
         ).connector  # fmt: skip
+        boss = cast.person("boss@acme.example", acme)
         self.rows: dict[str, Any] = {
             "sessions": self.session.pk,
             "passkeys": passkeys.register(alice, passkeys.authenticator()).row_id,
             "devices": device.pk,
             "connectors": connector.pk,
+            "grants": access.ask(
+                access.entitlement(acme, by=[boss], eligible=[alice]), alice, self.session
+            ).pk,
             "requests": BackchannelAuthentication.unscoped.get().pk,
             "clients": client.pk,
             "accounts_user": alice.user.pk,
@@ -217,6 +224,7 @@ class Acme:
 
 
 ABOUT = {
+    "access:": "grants",
     "devices:api_connector": "connectors", "sessions:end": "sessions", "mfa:passkey_re": "passkeys", "devices:": "devices",
     "idp:authentication_request": "requests", "idp:revoke_consent": "clients",
     "risk:judge": "risk_signin", "admin:risk_judge": "risk_signin",

@@ -19,6 +19,8 @@ from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
 
+from access.flows import break_glass
+from access.models import Entitlement, Grant
 from accounts import flows as accounts
 from accounts.models import Role, User
 from core import clock
@@ -31,7 +33,7 @@ from sessions.models import LoginSession
 from tests import cast
 from tests.attacks.test_a141_every_path import WHO
 from tests.cast import PASSWORD, Person
-from tests.support import authorize, ciba, device, oauth, passkeys, registering
+from tests.support import access, authorize, ciba, device, oauth, passkeys, registering
 from tests.support.machine import Machine, passing
 
 pytestmark = pytest.mark.django_db
@@ -48,7 +50,8 @@ class World:
     def __init__(self, alice: Person, bob: Person, carol: Person, client: Client) -> None:
         self.alice, self.bob, self.carol, self.client = alice, bob, carol, client
         self.role = Role.objects.create(organisation=alice.user.organisation, name="vault")
-        self.browser = Browser()
+        self.browser, self.bobs = Browser(), Browser()
+        cast.sign_in(self.bobs, bob, acr="phr")
         self.session: LoginSession = cast.sign_in(self.browser, alice, acr="phr")
         self.machine = Machine()
         self.device = self.machine.enrolled_by(alice.user)
@@ -84,6 +87,11 @@ GUARDED = {
     "accounts_grouprole": "*",
     "accounts_rolepermission": "*",
     "accounts_resource": "*",
+    "access_entitlement": "*",
+    "access_entitlementrole": "*",
+    "access_stage": "*",
+    "access_stageapprover": "*",
+    "access_eligibility": "*",
     "accounts_user_groups": "*",
     "accounts_user_user_permissions": "*",
     "idp_client": "*",
@@ -121,7 +129,7 @@ def guarded(*, but: tuple[str, ...] = ()) -> dict[str, Any]:
                     f"SELECT count(*) FROM {table} WHERE organisation_id IN"
                     " (SELECT id FROM accounts_organisation WHERE slug = 'globex')"
                 )
-            if "user_id" in names:
+            if "user_id" in names and table not in but:
                 found[f"{table} of bob"] = rows(
                     f"SELECT count(*) FROM {table} WHERE user_id IN"
                     " (SELECT id FROM accounts_user WHERE email = 'bob@acme.example')"
@@ -142,6 +150,7 @@ class Form(NamedTuple):
     path: Callable[[World], str] | None = None
     is_json: bool = False
     signed_in: bool = True
+    by: str = "alice"
     done: tuple[int, ...] = (302,)
     but: tuple[str, ...] = ()
 
@@ -237,7 +246,68 @@ def mail_path(world: World) -> str:
     return reverse("risk:was_it_you", args=[links.token_of(sign_in_of(world))])
 
 
+def offered(world: World, **terms: Any) -> Entitlement:
+    """What alice may ask for and bob may give."""
+    acme = world.alice.user.organisation
+    return access.entitlement(acme, by=[world.bob], eligible=[world.alice], **terms)
+
+
+def form_path(name: str, **terms: Any) -> Callable[[World], str]:
+    def path(world: World) -> str:
+        return f"{reverse(name)}?entitlement={offered(world, **terms).name}"
+
+    return path
+
+
+def grant_path(name: str, state: str) -> Callable[[World], str]:
+    """Of a request of alice's, brought into this state by those who may."""
+
+    def path(world: World) -> str:
+        if state == "emergency":
+            role = access.role(world.alice.user.organisation, "db-admin")
+            made = offered(world, break_glass_duration=access.HOUR, break_glass_roles=[role])
+            grant = break_glass(
+                entitlement=made, requester=world.alice.user, session_id=world.session.pk,
+                reason="fire", now=clock.now(),
+            )  # fmt: skip
+            return reverse(name, args=[grant.pk])
+        grant = access.ask(offered(world), world.alice, world.session)
+        if state in {"scheduled", "active"}:
+            access.approve(grant, world.bob)
+        if state == "active":
+            access.activate(grant, world.alice, world.session)
+        return reverse(name, args=[grant.pk])
+
+    return path
+
+
+EMERGENCY = {"break_glass_duration": access.HOUR}
+WISH = says(minutes="30", reason="to mend it", step="ask")
 FORMS: dict[str, Form] = {
+    "access:ask": Form(WISH, form_path("access:ask")),
+    "access:emergency": Form(
+        WISH, form_path("access:emergency", **EMERGENCY), but=("accounts_roleassignment",)
+    ),
+    "access:extend": Form(WISH, grant_path("access:extend", "active")),
+    "access:activate": Form(
+        # What it hangs on are the rights of whoever approved it.
+        nothing, grant_path("access:activate", "scheduled"),
+        but=("accounts_roleassignment", "accounts_assignmentcondition"),
+    ),
+    "access:drop": Form(
+        nothing, grant_path("access:drop", "active"), but=("accounts_roleassignment",)
+    ),
+    "access:cancel": Form(nothing, grant_path("access:cancel", "waiting")),
+    "access:answer": Form(
+        says(decision="approve", reason="fine"), grant_path("access:answer", "waiting"), by="bob"
+    ),
+    "access:revoke": Form(
+        says(reason="no longer"), grant_path("access:revoke", "active"), by="bob",
+        but=("accounts_roleassignment",),
+    ),
+    "access:review": Form(
+        says(verdict="justified"), grant_path("access:review", "emergency"), by="bob"
+    ),
     "account_login": Form(says(login="alice@acme.example", password=PASSWORD), signed_in=False),
     "account_signup": Form(says(email="new-sue@acme.example", password1=BETTER), signed_in=False),
     "account_logout": Form(nothing),
@@ -279,6 +349,7 @@ FORMS: dict[str, Form] = {
 }  # fmt: skip
 # Pages that are only read, that lead elsewhere, or whose POST is the second half of one above.
 WITHOUT = {
+    "access:mine", "access:history", "access:inbox", "access:grant",
     "account_inactive", "account_email_verification_sent", "account_reset_password_done",
     "account_reset_password_from_key_done", "account_reauthenticate", "account_set_password",
     "accounts:locked", "console:home", "console:security", "console:activity",
@@ -318,7 +389,8 @@ def test_what_takes_no_form_writes_nothing_of_one(world: World, name: str) -> No
 def test_what_a_form_does_not_show_is_not_written(world: World, name: str, form: Form) -> None:
     path = form.path(world) if form.path else reverse(name)
     said = form.said(world)
-    browser = world.browser if form.signed_in else Browser()
+    whose = {"alice": world.browser, "bob": world.bobs}[form.by]
+    browser = whose if form.signed_in else Browser()
     before = guarded(but=form.but)
 
     sent = world.planted() | said
@@ -334,6 +406,25 @@ def test_what_a_form_does_not_show_is_not_written(world: World, name: str, form:
     for made in User.unscoped.filter(email__startswith="new-"):
         assert (made.organisation.slug, made.is_staff, made.is_superuser) == ("acme", False, False)
     assert not EmailAddress.objects.filter(email="new-alice@acme.example", verified=True).exists()
+
+
+def test_a_request_is_whoevers_asks_and_decides_nothing(world: World) -> None:
+    path = form_path("access:ask")(world)
+    planted = world.planted() | {
+        "requester": str(world.bob.user.pk), "beneficiary": str(world.bob.user.pk),
+        "state": "active", "entitlement": "vault", "duration": "999999", "terms": "{}",
+        "is_break_glass": "on", "activated_at": "2020-01-01", "session_id": str(world.bob.user.pk),
+        "pending_until": "2038-01-01", "stage": "9",
+    }  # fmt: skip
+
+    world.browser.post(path, planted | {"minutes": "30", "reason": "to mend it", "step": "ask"})
+
+    made = Grant.unscoped.get()
+    assert made.requester == world.alice.user
+    assert (made.state, made.stage, made.is_break_glass) == ("approval_awaited", 0, False)
+    assert made.approved_at is made.activated_at is made.ends_at is made.session_id is None
+    assert made.duration.total_seconds() == 1800
+    assert made.pending_until == made.requested_at + made.entitlement.max_pending
 
 
 def test_a_report_says_what_it_may_say(world: World) -> None:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from config.children import PROJECT
-from tests.browser import machines, sign_ins
+from tests.browser import grants, machines, sign_ins
 from tests.browser.applications import HTML, application
 from tests.browser.authenticators import NO_AUTOFILL, Authenticator
 from tests.browser.conftest import Mailbox, Watch
@@ -399,6 +399,50 @@ def demo_trouble(visit: Visitor) -> Page:
     return visit.stranger(f"{visit.demo}/callback?state=unknown")
 
 
+def access_page(visit: Visitor, path: str = "/access/", *states: str) -> Page:
+    """A page of somebody's who has what these states say; `{}` is the last of them."""
+    who, boss = visit.pool.take("strong"), visit.pool.take("strong")
+    made = [
+        grants.run(visit.instance, f"made({who.email!r}, {boss.email!r}, {state!r})")
+        for state in states
+    ]
+    name = grants.run(visit.instance, f"offered({who.email!r}, {boss.email!r})")
+    page = visit.open_browser(signed_in=who)
+    page.goto(path.replace("{name}", name).replace("{}", made[-1] if made else ""))
+    return page
+
+
+def ask_page(visit: Visitor, button: str, **typed: str) -> Page:
+    visit.expect("status of 400")
+    page = access_page(visit, "/access/request/?entitlement={name}&duration=45")
+    for label, words in typed.items():
+        field(page, label).fill(words)
+    page.get_by_role("button", name=button, exact=True).click()
+    expect(page.locator("#ahead, .form .callout").first).to_be_visible()
+    return page
+
+
+def asked_in_vain(visit: Visitor) -> Page:
+    visit.expect("status of 404")
+    return visit.inside("/access/request/?entitlement=nothing-of-the-kind")
+
+
+def case_page(visit: Visitor, state: str = "waiting", *, is_inbox: bool = False) -> Page:
+    """What whoever answers sees of a request from an enrolled device, which is not the first."""
+    who, boss = visit.pool.take("strong"), visit.pool.take("strong")
+    device = machines.run(visit.instance, f"trusted({who.email!r})")
+    with visit.instance.connect() as connection:
+        connection.execute(
+            "UPDATE devices_browser SET device_id = %s WHERE user_id = "
+            "(SELECT id FROM accounts_user WHERE email = %s)",
+            [device, who.email],
+        )
+    made = grants.run(visit.instance, f"made({who.email!r}, {boss.email!r}, {state!r})")
+    page = visit.open_browser(signed_in=boss)
+    page.goto("/access/inbox/" if is_inbox else f"/access/grants/{made}/")
+    return page
+
+
 Visit = Callable[[Visitor], Page]
 
 
@@ -436,6 +480,40 @@ GALLERY: dict[str, Visit] = {
     "429.html": too_many_attempts,
     "500.html": lambda visit: template(visit, "500.html"),
     "503.html": lambda visit: template(visit, "503.html"),
+    "access/ask.html": lambda visit: access_page(
+        visit, "/access/request/?entitlement={name}&duration=45&reason=To+mend+it"
+    ),
+    "access/ask.html what would happen": lambda visit: ask_page(
+        visit, "What would happen?", Reason="To mend it", Ticket="OPS-1402"
+    ),
+    "access/ask.html mistake": lambda visit: ask_page(
+        visit, "Ask", Reason="To mend it", Ticket="another"
+    ),
+    "access/case.html": case_page,
+    "access/case.html active": lambda visit: case_page(visit, "active"),
+    "access/case.html emergency": lambda visit: case_page(visit, "emergency"),
+    "access/emergency.html": lambda visit: access_page(
+        visit, "/access/emergency/?entitlement={name}"
+    ),
+    "access/extend.html": lambda visit: access_page(visit, "/access/grants/{}/extend/", "active"),
+    "access/grant.html waiting": lambda visit: access_page(visit, "/access/grants/{}/", "waiting"),
+    "access/grant.html approved": lambda visit: access_page(
+        visit, "/access/grants/{}/", "scheduled"
+    ),
+    "access/grant.html active": lambda visit: access_page(visit, "/access/grants/{}/", "active"),
+    "access/grant.html suspended": lambda visit: access_page(
+        visit, "/access/grants/{}/", "suspended"
+    ),
+    "access/grant.html denied": lambda visit: access_page(visit, "/access/grants/{}/", "denied"),
+    "access/history.html": lambda visit: access_page(visit, "/access/history/", "over", "denied"),
+    "access/history.html none": lambda visit: visit.inside("/access/history/"),
+    "access/inbox.html": lambda visit: case_page(visit, is_inbox=True),
+    "access/inbox.html none": lambda visit: visit.inside("/access/inbox/"),
+    "access/mine.html": lambda visit: access_page(
+        visit, "/access/", "active", "waiting", "suspended", "over"
+    ),
+    "access/mine.html none": lambda visit: visit.inside("/access/"),
+    "access/unavailable.html": asked_in_vain,
     "account/account_inactive.html": lambda visit: visit.stranger("/accounts/inactive/"),
     "account/email_change.html": waiting_address,
     "account/email_confirm.html": confirm_address,

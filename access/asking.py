@@ -1,0 +1,238 @@
+"""What a person has, and may ask for: each function by a bounded number of statements."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import (
+    Count,
+    Prefetch,
+    Q,
+    QuerySet,
+)
+
+from access.approvers import FOREVER, standing_of
+from access.judging import (
+    acting,
+    condition_holds,
+    facts_of_entitlement,
+    facts_of_requester,
+    left,
+    request_document,
+)
+from access.models import (
+    Eligibility,
+    Entitlement,
+    EntitlementRole,
+    Grant,
+)
+from access.terms import seconds
+from access.words import told
+from accounts.flows import held_roles
+from accounts.models import GroupMember, RoleAssignment, User
+from devices.models import Device
+from policy import engine
+from policy.access import AccessFacts, Action, RequestFacts, Ticket
+from sessions.models import LoginSession
+
+MANY = 100
+HISTORY_OF_A_CASE = 5
+LOOKED_BACK = timedelta(days=90)
+
+
+# --- one's own ------------------------------------------------------------------------------------
+
+
+def live_of(user: User, now: datetime) -> "QuerySet[Grant]":
+    """What a person has by a grant, suspended or not; what ends first comes first."""
+    mine: QuerySet[Grant] = Grant.unscoped.live(now).filter(requester=user)
+    return mine.order_by("ends_at", "pk")
+
+
+def waiting_of(user: User, now: datetime) -> "QuerySet[Grant]":
+    mine: QuerySet[Grant] = Grant.unscoped.waiting(now).filter(requester=user)
+    return mine.order_by("requested_at", "pk")
+
+
+def history_of(user: User, now: datetime) -> "QuerySet[Grant]":
+    """What is over, the latest first, whether or not that is written down yet."""
+    mine = Grant.objects.within_id(user.organisation_id).filter(requester=user)
+    going_on = Grant.unscoped.going_on(now).filter(requester=user)
+    return mine.exclude(pk__in=going_on.values("pk")).order_by("-requested_at", "-pk")
+
+
+def standing_assignments(user: User, now: datetime) -> list[RoleAssignment]:
+    """Roles that no grant made, by name."""
+    return [held for held in held_roles(user=user, now=now) if held.grant_id is None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a grant counts, None where it is bound to none. is_here: in the session that asks."""
+
+    session: LoginSession | None
+    device: Device | None
+    address: str | None
+    is_here: bool
+
+
+def places_of(grants: Iterable[Grant], *, session_id: UUID | None) -> dict[UUID, Place]:
+    """Where each of these grants counts: two statements."""
+    grants = list(grants)
+    if not grants:
+        return {}
+    organisation_id = grants[0].organisation_id
+    sessions = {
+        session.pk: session
+        for session in LoginSession.objects.within_id(organisation_id)
+        .filter(pk__in={grant.session_id for grant in grants if grant.session_id})
+        .select_related("browser")
+    }
+    devices = Device.objects.within_id(organisation_id).in_bulk(
+        {grant.device_id for grant in grants if grant.device_id}
+    )
+    return {
+        grant.pk: Place(
+            session=sessions.get(grant.session_id)
+            if grant.session_id and grant.terms["binds_session"]
+            else None,
+            device=devices.get(grant.device_id)
+            if grant.device_id and grant.terms["binds_device"]
+            else None,
+            address=grant.address if grant.terms["binds_network"] else None,
+            is_here=not grant.terms["binds_session"] or grant.session_id == session_id,
+        )
+        for grant in grants
+    }
+
+
+# --- what may be asked for ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Something that a person is eligible for. against: why not now, in sentences, none if so.
+
+    asks_step_up: nothing but a stronger or fresher sign-in is missing. open: what was asked for
+    already, or is had. starts_at: from when on, where that is ahead.
+    """
+
+    entitlement: Entitlement
+    role_names: Sequence[str]
+    asks_nobody: bool
+    against: Sequence[str]
+    asks_step_up: bool
+    open: Grant | None
+    starts_at: datetime | None
+    ends_at: datetime | None
+
+
+def choices_of(user: User, *, session_id: UUID | None, now: datetime) -> list[Choice]:
+    """What a person may ask for, and why some of it not now; what can be asked for comes first.
+
+    As if for the longest time, with a reason and a good ticket: those are the form's to ask.
+    """
+    lines = _eligibilities(user, now)
+    entitlements = (
+        Entitlement.objects.within_id(user.organisation_id)
+        .filter(pk__in=lines, is_active=True)
+        .annotate(stage_count=Count("stages"))
+        .prefetch_related(_with_roles(user.organisation_id))
+        .order_by("name")[:MANY]
+    )
+    if not entitlements:
+        return []
+    standing, session = standing_of(user, now), acting(user=user, session_id=session_id, now=now)
+    person = facts_of_requester(user, None, now)
+    pending = waiting_of(user, now).filter(extends=None)
+    taken = {grant.entitlement_id: grant for grant in (*pending, *live_of(user, now))}
+    choices = []
+    for entitlement in entitlements:
+        starts_at, ends_at = lines[entitlement.pk]
+        names = [each.role.name for each in entitlement.entitlement_roles.all()]
+        terms: dict[str, Any] = {
+            "reason": "", "ticket": "", "roles": [{"name": name} for name in names],
+            "duration": seconds(entitlement.max_duration),
+        }  # fmt: skip
+        holds = condition_holds(
+            [entitlement.condition], standing=standing, user=user,
+            request=request_document(terms, 0), session=session,
+        )  # fmt: skip
+        verdict = engine.permit(
+            AccessFacts(
+                action=Action.REQUEST,
+                entitlement=facts_of_entitlement(entitlement, condition_holds=holds),
+                requester=replace(
+                    person,
+                    eligible_for=0 if starts_at > now else left((ends_at or now + FOREVER) - now),
+                ),
+                session=session.facts,
+                request=RequestFacts(
+                    duration=terms["duration"],
+                    has_reason=True,
+                    ticket=Ticket.GOOD,
+                    has_open=entitlement.pk in taken,
+                ),
+            )
+        )
+        choices.append(
+            Choice(
+                entitlement=entitlement,
+                role_names=names,
+                asks_nobody=not entitlement.stage_count,
+                against=[told(reason, passed=False) for reason in verdict.reasons],
+                asks_step_up=verdict.asks_step_up,
+                open=taken.get(entitlement.pk),
+                starts_at=starts_at if starts_at > now else None,
+                ends_at=ends_at,
+            )
+        )
+    return sorted(
+        choices,
+        key=lambda each: (
+            each.open is not None,
+            each.starts_at is not None,
+            bool(each.against) and not each.asks_step_up,
+        ),
+    )
+
+
+def _eligibilities(user: User, now: datetime) -> dict[UUID, tuple[datetime, datetime | None]]:
+    """By entitlement: from when until when, of the line that begins first and lasts longest."""
+    groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
+    lines = (
+        Eligibility.objects.within_id(user.organisation_id)
+        .filter(Q(user=user) | Q(group_id__in=groups.values("group_id")))
+        .filter(Q(ends_at=None) | Q(ends_at__gt=now), ended_at=None)
+    )
+    found: dict[UUID, tuple[datetime, datetime | None]] = {}
+    worst_first = sorted(
+        lines,
+        key=lambda line: (line.starts_at <= now, line.ends_at is None, line.ends_at or now),
+    )
+    for line in worst_first:
+        found[line.entitlement_id] = (line.starts_at, line.ends_at)
+    return found
+
+
+def _with_roles(organisation_id: UUID) -> "Prefetch[Any]":
+    rows = EntitlementRole.objects.within_id(organisation_id).select_related("role")
+    return Prefetch("entitlement_roles", queryset=rows.order_by("role__name"))
+
+
+def find_entitlement(user: User, name: str, now: datetime) -> Entitlement | None:
+    """One that this person may ask for by now, by its name; any other does not exist."""
+    groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
+    mine = Eligibility.unscoped.live(now).filter(
+        Q(user=user) | Q(group_id__in=groups.values("group_id")),
+        organisation_id=user.organisation_id,
+    )
+    found: Entitlement | None = (
+        Entitlement.objects.within_id(user.organisation_id)
+        .filter(name=name, is_active=True, pk__in=mine.values("entitlement_id"))
+        .prefetch_related(_with_roles(user.organisation_id))
+        .first()
+    )
+    return found

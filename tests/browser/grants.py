@@ -1,0 +1,85 @@
+"""Access for browser tests, made inside the instance's own database (`manage.py shell`)."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from tests.support.instance import Instance
+
+
+def run(instance: Instance, call: str) -> Any:
+    """What a function of this module answers when the instance runs it."""
+    said = instance.manage(
+        "shell", "--no-imports", "-c",
+        f"import json; from tests.browser import grants; print(json.dumps(grants.{call}))",
+    )  # fmt: skip
+    return json.loads(said.splitlines()[-1])
+
+
+def offered(email: str, boss: str, *, name: str = "", **terms: Any) -> str:
+    """The name of an entitlement that one person may ask for and another may give."""
+    from access import flows
+    from access.offers import ApproverLine, Offer, StageLine
+    from accounts import flows as accounts
+    from accounts.models import Role, User
+    from core import clock
+    from core.ids import new_id
+
+    now, people = clock.now(), User.unscoped
+    user, approver = people.get(email=email), people.get(email=boss)
+    acme = user.organisation
+    name = name or f"keeper-{new_id().hex[-12:]}"
+    role = Role.objects.within(acme).filter(name=name).first() or accounts.create_role(
+        organisation=acme, name=name, description="Looks after the crew's database", now=now
+    )
+    values: dict[str, Any] = {
+        "roles": [role], "description": "Look after the crew's database of all harbours",
+        "stages": [StageLine([ApproverLine(user=approver)])], "max_duration": timedelta(hours=2),
+        "ticket_pattern": "OPS-[0-9]+", "break_glass_duration": timedelta(minutes=30),
+        "break_glass_roles": [role],
+    }  # fmt: skip
+    entitlement = flows.create_entitlement(
+        organisation=acme, name=name, offer=Offer(**(values | terms)), now=now
+    )
+    flows.add_eligibility(entitlement=entitlement, user=user, now=now)
+    return name
+
+
+def made(email: str, boss: str, state: str = "waiting", **terms: Any) -> str:
+    """The id of a request, brought by these two into a state: waiting, scheduled, active, …"""
+    from access import flows
+    from access.models import Entitlement
+    from accounts.models import User
+    from core import clock
+    from sessions.models import LoginSession
+
+    name, now, people = offered(email, boss, **terms), clock.now(), User.unscoped
+    user, approver = people.get(email=email), people.get(email=boss)
+    entitlement = Entitlement.objects.within(user.organisation).get(name=name)
+    sessions = LoginSession.unscoped.live(now)
+    mine, theirs = (sessions.filter(user=who).first().pk for who in (user, approver))
+    if state == "emergency":
+        taken = flows.break_glass(
+            entitlement=entitlement, requester=user, session_id=mine, now=now,
+            reason="Nobody answers, and the harbour is closed",
+        )  # fmt: skip
+        return str(taken.pk)
+    grant = flows.request_grant(
+        entitlement=entitlement, requester=user, session_id=mine, now=now, ticket="OPS-1402",
+        duration=timedelta(minutes=30),
+        reason="The index of the berths table has to be built anew before tonight",
+    )  # fmt: skip
+    said = {"grant": grant, "approver": approver, "session_id": theirs, "now": now}
+    if state == "denied":
+        flows.deny_grant(**said, reason="Please wait until the ships have left")
+    if state in {"scheduled", "active", "suspended", "over"}:
+        flows.approve_grant(**said, reason="As we said on the phone")
+    if state in {"active", "suspended", "over"}:
+        grant = flows.activate_grant(grant=grant, requester=user, session_id=mine, now=now)
+    if state == "over":
+        flows.drop_grant(grant=grant, requester=user, now=now)
+    if state == "suspended":
+        people.filter(pk=approver.pk).update(is_staff=True)
+        flows.suspend_grant(grant=grant, actor=people.get(pk=approver.pk), now=now)
+        people.filter(pk=approver.pk).update(is_staff=False)
+    return str(grant.pk)
