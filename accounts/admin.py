@@ -326,12 +326,20 @@ class LockAdmin(ScopedAdmin):
         ), "lifted")  # fmt: skip
 
 
+class _RoleFilter(admin.RelatedFieldListFilter):
+    """Roles of the administrator's organisation: the list beside the table tells names as well."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:  # noqa: ARG002
+        roles = _within_reach(Role.unscoped.order_by("name"), request)
+        return [(role.pk, str(role)) for role in roles]
+
+
 @admin.register(RoleAssignment)
 class RoleAssignmentAdmin(ScopedAdmin):
     list_display = (
         "user", "role", "organisation", "starts_at", "ends_at", "ended_at", "grant_id",
     )  # fmt: skip
-    list_filter = ("role", ("grant_id", admin.EmptyFieldListFilter))
+    list_filter = (("role", _RoleFilter), ("grant_id", admin.EmptyFieldListFilter))
     search_fields = ("user__email", "role__name")
     ordering = ("-starts_at",)
     fields = ("user", "role", "starts_at", "ends_at")
