@@ -26,7 +26,16 @@ from access.models import (
     State,
 )
 from accounts.flows import held_roles
-from accounts.models import Group, GroupMember, GroupRole, Role, RoleAssignment, User
+from accounts.models import (
+    ANY,
+    Group,
+    GroupMember,
+    GroupRole,
+    Role,
+    RoleAssignment,
+    RolePermission,
+    User,
+)
 from audit.events import Event
 from audit.models import AuditEvent
 from devices.models import Device
@@ -88,6 +97,21 @@ def my_access(*, user: User, now: datetime) -> MyAccess:
         waiting=[grant for grant in opened if not grant.is_live(now)],
         past=list(mine.exclude(state__in=OPEN).order_by("-ended_at")[:RECENT]),
     )
+
+
+def offers_for(*, user: User, resource_type: str, action: str, now: datetime) -> list[Entitlement]:
+    """What this person may ask for that would let them do this to resources of the type.
+
+    For whoever was refused: by name, with the roles that it gives.
+    """
+    permitting = RolePermission.objects.within_id(user.organisation_id).filter(
+        resource_type__in=[resource_type, ANY], action__in=[action, ANY]
+    )
+    giving = EntitlementRole.objects.within_id(user.organisation_id).filter(
+        role_id__in=permitting.values("role_id")
+    )
+    helping = set(giving.values_list("entitlement_id", flat=True))
+    return [entitlement for entitlement, _ in _eligible(user, now) if entitlement.pk in helping]
 
 
 def is_over(grant: Grant, now: datetime) -> bool:

@@ -10,7 +10,14 @@ from access import flows
 from access.alerts import OFTEN, Kind, alerts_of
 from access.models import State
 from access.offers import StageLine
-from access.reading import count_inbox, history, inbox_of, my_access, who_has_what
+from access.reading import (
+    count_inbox,
+    history,
+    inbox_of,
+    my_access,
+    offers_for,
+    who_has_what,
+)
 from accounts import flows as accounts
 from core import clock
 from tests import cast
@@ -73,6 +80,39 @@ class TestMine:
         few = statements(lambda: my_access(user=employee.user, now=clock.now()))
         offer(5)
         assert statements(lambda: my_access(user=employee.user, now=clock.now())) == few <= 10
+
+
+class TestWhatWouldHelp:
+    """Somebody was refused: what of that which they may ask for would let them do it?"""
+
+    @pytest.fixture
+    def _permitted(self, acme, entitlement):
+        accounts.give_permission(
+            role=access.role(acme, "db-admin"), resource_type="database", action="write",
+            now=clock.now(),
+        )  # fmt: skip
+
+    def found(self, who, resource_type="database", action="write"):
+        return offers_for(
+            user=who.user, resource_type=resource_type, action=action, now=clock.now()
+        )
+
+    @pytest.mark.usefixtures("_permitted")
+    def test_what_gives_a_role_that_may(self, entitlement, employee):
+        assert self.found(employee) == [entitlement]
+        assert self.found(employee, action="drop") == []
+        assert self.found(employee, resource_type="mailbox") == []
+
+    @pytest.mark.usefixtures("_permitted")
+    def test_nothing_that_one_may_not_ask_for(self, newcomer, outsider):
+        assert self.found(newcomer) == []
+        assert self.found(outsider) == []
+
+    def test_a_role_that_may_do_anything(self, acme, entitlement, employee):
+        accounts.give_permission(
+            role=access.role(acme, "db-admin"), resource_type="*", action="*", now=clock.now()
+        )
+        assert self.found(employee, "anything", "whatever") == [entitlement]
 
 
 class TestInbox:
