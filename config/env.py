@@ -118,6 +118,19 @@ class Policy(BaseModel):
     )
 
 
+class Pdp(BaseModel):
+    """Another decision point (AuthZEN) that fills claims which clients have mapped to policy.
+
+    search_url: of its search for resources; empty: our own policy answers.
+    """
+
+    search_url: str = ""
+    token: SecretStr = SecretStr("")
+    timeout: timedelta = Field(
+        default=timedelta(seconds=1), gt=timedelta(0), le=timedelta(seconds=3)
+    )
+
+
 class Devices(BaseModel):
     """Machines that people enrol.
 
@@ -176,6 +189,7 @@ class Environment(BaseSettings):
     mtls: Mtls = Mtls()
     policy_dir: Path = Path("policies")
     policy: Policy = Policy()
+    pdp: Pdp = Pdp()
     geo_database: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -239,6 +253,8 @@ class Environment(BaseSettings):
             faults.append(f"{PREFIX}BASE_URL must have no path and no trailing slash")
         faults += self._alias_faults()
         faults += self._opa_faults()
+        if self.pdp.search_url and urlsplit(self.pdp.search_url).scheme != "https":
+            faults.append(f"{PREFIX}PDP__SEARCH_URL must be an https address")
         faults += _key_faults(self.key_encryption_keys.get_secret_value(), self.is_production)
         for name, schemes in URL_SCHEMES.items():
             value = getattr(self, name).get_secret_value()

@@ -30,6 +30,8 @@ if ENV.environment == "test":
 OUTBOUND_ALLOWED_NETWORKS = ENV.outbound.allowed_networks
 OUTBOUND_CA = ENV.outbound.ca
 OUTBOUND_PLAIN_HTTP = not IS_PRODUCTION  # to loopback, where that is an allowed network
+PDP_SEARCH_URL, PDP_TIMEOUT = ENV.pdp.search_url, ENV.pdp.timeout
+PDP_TOKEN = ENV.pdp.token.get_secret_value()
 AUTHORIZATION_DETAILS_TYPES = ENV.authorization_details_types
 MTLS_HEADER, MTLS_VERIFY_HEADER = ENV.mtls.header, ENV.mtls.verify_header
 MTLS_PROXIES = ENV.mtls.proxies

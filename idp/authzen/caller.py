@@ -7,13 +7,13 @@ judged with the facts, by the same statement.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 
 from core.errors import Refusal
 from core.prepared import Row
 from idp.authzen import names
+from idp.authzen.asker import Asker
 from idp.clients import authentication
 from idp.endpoints import presented
 from idp.endpoints.presented import Presented
@@ -26,13 +26,9 @@ CHALLENGE = f'Bearer scope="{AUTHZEN}"'
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """client_id: its name; stem: its row. form: how it knows people (`names.py`)."""
+class Caller(Asker):
+    """A client that asks by HTTP: with what it has shown."""
 
-    client_id: str
-    stem: UUID
-    jti: str
-    form: str
     token_claims: Mapping[str, Any]
     shown: Presented
 

@@ -7,20 +7,16 @@ from django.utils.crypto import salted_hmac
 
 from core import clock, strict_json
 from core.errors import Refusal
-from core.prepared import Row
 from idp.authzen import caller as callers
-from idp.authzen import knowledge
+from idp.authzen import knowledge, searching
 from idp.authzen.caller import Caller
 from idp.machine.wire import Answer, Request, json_answer
 from idp.tokens import dpop
-from policy import engine
 from policy.authzen import deciding, paging, reading
 from policy.authzen.deciding import Verdict
 from policy.authzen.model import Malformed, Question, Search, Wanted
 from policy.authzen.paging import Place
 
-SCAN = 500  # candidates that one request looks at
-SLICE = 100  # of them asked about at a time
 MAX_REQUEST_ID_LENGTH = 256
 
 
@@ -67,14 +63,7 @@ def _single(request: Request, caller: Caller, question: Question) -> Answer:
 
 def _decide(request: Request, caller: Caller, questions: Sequence[Question]) -> list[Verdict]:
     row = callers.check(request, caller, knowledge.collect(caller, questions))
-    return _ask(caller, questions, row)
-
-
-def _ask(caller: Caller, questions: Sequence[Question], row: Row) -> list[Verdict]:
-    if not questions:
-        return []
-    known = knowledge.document(caller, questions, row)
-    return deciding.decide(questions, known, engine.evaluate)
+    return searching.ask(caller, questions, row)
 
 
 def _search(request: Request, wanted: Wanted) -> Answer:
@@ -86,11 +75,13 @@ def _search(request: Request, wanted: Wanted) -> Answer:
         place = paging.open_place(search, key=key, caller=caller.client_id, now=now)
     except Malformed as fault:
         raise Refusal.invalid_request(str(fault)) from fault
-    most = min(SCAN, max(place.limit, SLICE)) + 1
+    most = min(searching.SCAN, max(place.limit, searching.SLICE)) + 1
     row = knowledge.collect_candidates(caller, search, after=place.after, most=most)
     row = callers.check(request, caller, row)
     names = knowledge.candidates(search, row, after=place.after, most=most)
-    found, last = _permitted(caller, search, row, names[: most - 1], place)
+    found, last = searching.permitted(
+        caller, search, row, names[: most - 1], after=place.after, limit=place.limit
+    )
     is_over = last == (names[-1] if names else place.after) and len(names) < most
     answer: dict[str, Any] = {"results": [search.result(name) for name in found]}
     if search.is_paged or not is_over:
@@ -98,24 +89,6 @@ def _search(request: Request, wanted: Wanted) -> Answer:
         token = paging.seal_place(next_place, search, key=key, caller=caller.client_id, now=now)
         answer["page"] = {"next_token": "" if is_over else token, "count": len(found)}
     return _told(request, answer)
-
-
-def _permitted(
-    caller: Caller, search: Search, row: Row, names: Sequence[str], place: Place
-) -> tuple[list[str], str]:
-    """Those of the candidates that policy says yes to, and the last one that was looked at."""
-    found: list[str] = []
-    last = place.after
-    for begin in range(0, len(names), SLICE):
-        some = names[begin : begin + SLICE]
-        questions = [search.with_candidate(name) for name in some]
-        for name, verdict in zip(some, _ask(caller, questions, row), strict=True):
-            if verdict.decision and len(found) == place.limit:
-                return found, last
-            if verdict.decision:
-                found.append(name)
-            last = name
-    return found, last
 
 
 def _read(request: Request) -> tuple[Caller, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What policy gets to know beside the questions: facts of the caller's organisation, and no other.
+"""What policy gets to know beside the questions: facts of the asker's organisation, and no other.
 
 One statement for a whole batch or a page of candidates, and one more where questions name sessions.
 """
@@ -11,7 +11,7 @@ from core import clock
 from core.assurance import Level
 from core.prepared import Row
 from idp.authzen import names
-from idp.authzen.caller import Caller
+from idp.authzen.asker import Asker
 from idp.storage import authzen as storage
 from idp.storage import database
 from policy.authzen.model import Question, Search, Wanted
@@ -30,25 +30,25 @@ FIND_PEOPLE = {
 }
 
 
-def collect(caller: Caller, questions: Sequence[Question]) -> Row | None:
+def collect(asker: Asker, questions: Sequence[Question]) -> Row | None:
     """The row with the facts about all that the questions name; None for a client that is gone."""
-    return database.one(storage.FACTS, _params(caller, questions))
+    return database.one(storage.FACTS, _params(asker, questions))
 
 
-def collect_candidates(caller: Caller, search: Search, *, after: str, most: int) -> Row | None:
+def collect_candidates(asker: Asker, search: Search, *, after: str, most: int) -> Row | None:
     """The same, for the next candidates of a search.
 
     Actions are candidates by the permissions for the resource's type; nothing else looks for them.
     """
     asked = search.question
-    params = _params(caller, [asked]) | {"after": after, "most": most, "type": asked.resource.type}
+    params = _params(asker, [asked]) | {"after": after, "most": most, "type": asked.resource.type}
     if search.wanted is Wanted.RESOURCE:
         return database.one(storage.FIND_RESOURCES, params)
     if search.wanted is Wanted.SUBJECT and asked.subject.type == CLIENT:
         return database.one(storage.FIND_WORKLOADS, params)
     if search.wanted is Wanted.SUBJECT and asked.subject.type == USER:
-        params["after"] = after or FIRST.get(caller.form, "")
-        return database.one(FIND_PEOPLE[caller.form], params)
+        params["after"] = after or FIRST.get(asker.form, "")
+        return database.one(FIND_PEOPLE[asker.form], params)
     return database.one(storage.FACTS, params)
 
 
@@ -65,14 +65,14 @@ def candidates(search: Search, row: Row, *, after: str, most: int) -> list[str]:
     return sorted({name for name in found if name > after})[:most]
 
 
-def document(caller: Caller, questions: Sequence[Question], row: Row) -> dict[str, Any]:
+def document(asker: Asker, questions: Sequence[Question], row: Row) -> dict[str, Any]:
     """The facts as policy sees them, by the very names that the questions use."""
     users, workloads = row["users"] or {}, row["clients"] or {}
     subjects: dict[str, dict[str, Any]] = {USER: {}, CLIENT: {}}
     for question in questions:
         kind, name = question.subject.type, question.subject.id
         if kind == USER:
-            known = names.stored(name, caller.form)
+            known = names.stored(name, asker.form)
             facts = None if known is None else users.get(known[1])
         else:
             facts = workloads.get(name) if kind == CLIENT else None
@@ -82,7 +82,7 @@ def document(caller: Caller, questions: Sequence[Question], row: Row) -> dict[st
     for thing in row["resources"] or ():
         resources.setdefault(thing["type"], {})[thing["name"]] = thing
     return {
-        "client": caller.client_id,
+        "client": asker.client_id,
         "organisation_is_active": row["organisation_is_active"],
         "subjects": subjects,
         "resources": resources,
@@ -91,14 +91,14 @@ def document(caller: Caller, questions: Sequence[Question], row: Row) -> dict[st
     }
 
 
-def _params(caller: Caller, questions: Sequence[Question]) -> dict[str, Any]:
+def _params(asker: Asker, questions: Sequence[Question]) -> dict[str, Any]:
     people = _subjects(questions, USER)
-    by_form = names.sort(people, caller.form)
+    by_form = names.sort(people, asker.form)
     things = sorted({(asked.resource.type, asked.resource.id) for asked in questions})
     types = sorted({type_ for type_, _ in things})
     return {
-        "client": caller.stem,
-        "jti": caller.jti,
+        "client": asker.stem,
+        "jti": asker.jti,
         "clock_offset": clock.offset(),
         "ids": by_form[names.SUB],
         "emails": by_form[names.EMAIL],

@@ -20,7 +20,7 @@ from idp.registration.metadata import ClientMetadata
 # Ours, and none of an application's own business.
 KEPT_FROM_CLIENTS = {
     "require_pkce", "security_profile", "resources", "access_token_status_list",
-    "may_sign_people_out", "authzen_subject_id",
+    "may_sign_people_out", "authzen_subject_id", "claim_mappings",
 }  # fmt: skip
 # Rules that a client may bring upon itself and never shake off, whoever brought them upon it: so
 # none that an administrator has set is gone with the client's next PUT.

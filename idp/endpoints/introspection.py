@@ -11,7 +11,7 @@ from idp.endpoints.standing import judge, row_behind
 from idp.machine.wire import NO_STORE, Answer, Request, json_answer
 from idp.storage import database
 from idp.storage.tokens import FIND_TOKEN
-from idp.tokens import introspection_answer, refresh_token, verify
+from idp.tokens import introspection_answer, mapped_claims, refresh_token, verify
 from idp.tokens.introspection_answer import INACTIVE
 from idp.tokens.mint import token_type
 from idp.tokens.subject import subject_of
@@ -55,8 +55,9 @@ def _of_access_token(client: MachineClient, text: str) -> Mapping[str, Any]:
     same_client(client, row["caller_changed_at"])
     told = {"active": True, "token_type": token_type(token_claims.get("cnf")), **token_claims}
     told["scope"] = decision.scope_of(token_claims["scope"])
+    live = _live_roles(token_claims, row, decision)
+    told = mapped_claims.told_now(told, row["claim_mappings"], live)
     if "roles" in token_claims:
-        live = _live_roles(token_claims, row, decision)
         told["roles"] = [role for role in token_claims["roles"] if role in live]
     if "sid" in token_claims:
         told["username"] = row["email"]

@@ -14,6 +14,7 @@ from idp.grants import wanted
 from idp.machine.server import Refused, TokenRequest
 from idp.storage import database
 from idp.storage.clients import ISSUE_TO_CLIENT
+from idp.tokens import mapped_claims
 from idp.tokens.claims import Authorization
 from idp.tokens.mint import mint
 
@@ -48,9 +49,11 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
         if row is None:  # switched off or changed since it was cached: look again
             same_client(client, None)
             raise Refused(Refusal.invalid_client())
-        carried = tuple(row["roles"] or ()) if "roles" in self.request.scope.split() else None
+        held = tuple(row["roles"] or ())
+        mapped = mapped_claims.of_workload(client, held)
+        carried = held if "roles" in self.request.scope.split() else None
         end = row["now"] + settings.ACCESS_TOKEN_LIFETIME
-        if carried:
+        if carried or mapped.rests_on_roles:
             end = min(end, row["roles_end_at"] or end)
         return mint(
             Authorization(
@@ -61,6 +64,7 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
                 now=row["now"],
                 ends_at=end,
                 roles=carried,
+                mapped=mapped.access,
                 stem=client.id,
                 subject=client.client_id,
                 resource=asked.resource,

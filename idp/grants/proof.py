@@ -15,7 +15,7 @@ from idp.models.token import RevokeReason
 from idp.storage import database
 from idp.storage.families import REVOKE_FAMILY
 from idp.storage.tokens import FIND_PROFILE
-from idp.tokens import standard_claims
+from idp.tokens import mapped_claims, standard_claims
 from idp.tokens.claims import Authorization, acr_of, resource_of, session_end
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.subject import subject_of
@@ -63,7 +63,8 @@ def authorize(
     scopes, held = scope.split(), rights_of(row).without(decision.withheld_roles)
     carried = held if "roles" in scopes else Rights()
     person = _person(row, held.roles)
-    if "roles" in (person or ()):
+    mapped = mapped_claims.of_person(client, row, held.roles)
+    if "roles" in (person or ()) or mapped.rests_on_roles:
         carried = held
     end = session_end(row)
     return Authorization(
@@ -87,7 +88,8 @@ def authorize(
         resource=wanted.resource,
         authorization_details=wanted.authorization_details,
         cnf=cnf,
-        person=person,
+        person={**mapped.identity, **(person or {})} if mapped.identity else person,
+        mapped=mapped.access,
         is_listed=client.metadata.access_token_status_list,
     )
 

@@ -28,6 +28,7 @@ class ClientMetadata:
     signed in to (`idp.endpoints.global_revocation`).
     authzen_subject_id: ours; how questions to policy name people: `sub`, `email` or
     `preferred_username`.
+    claim_mappings: ours; further claims of its tokens (`idp.registration.claim_mappings`).
     jwks: public keys by value, a JWK Set; jwks_uri: by reference. Never both.
     tls_client_auth_*: at most one, the name that the client's certificate must carry (RFC 8705 §2).
     """
@@ -87,6 +88,7 @@ class ClientMetadata:
     resources: tuple[str, ...] = ()
     access_token_status_list: bool = False
     authzen_subject_id: str = "sub"
+    claim_mappings: dict[str, Any] | None = None
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:

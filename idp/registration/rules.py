@@ -26,6 +26,7 @@ from idp.registration import (
     addresses,
     authorization_requests,
     backchannel,
+    claim_mappings,
     credentials,
     metadata,
     responses,
@@ -188,6 +189,7 @@ def check_metadata(values: Any) -> dict[str, Any]:
     addresses.check(kept)
     authorization_requests.check(kept)
     backchannel.check(kept)
+    claim_mappings.check(kept.claim_mappings)
     if kept.authzen_subject_id not in names.FORMS:
         words = ", ".join(names.FORMS)
         raise Refusal("invalid_client_metadata", f"authzen_subject_id is one of {words}.")

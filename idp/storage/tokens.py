@@ -16,6 +16,12 @@ FIND_PROFILE = f"""
 SELECT {PROFILE_COLUMNS} FROM accounts_user u {PROFILE_JOIN} WHERE u.id = %(user)s
 """
 
+FIND_GROUPS = """
+SELECT ARRAY(
+  SELECT g.name FROM accounts_groupmember gm JOIN accounts_group g ON g.id = gm.group_id
+   WHERE gm.user_id = %(user)s ORDER BY g.name) AS groups
+"""
+
 # What the authorization endpoint's own tokens stand on: as if a family of this id were there.
 FIND_SESSION = f"""
 WITH a AS (
@@ -32,6 +38,7 @@ FIND_TOKEN = FAMILY.format(
     joins=f"{AUTHORIZED_JOINS} {PROFILE_JOIN}",
     more=f""",
   {PROFILE_COLUMNS}, c.metadata ->> 'security_profile' AS security_profile,
+  c.metadata -> 'claim_mappings' AS claim_mappings,
   c.metadata ?| ARRAY['userinfo_signed_response_alg', 'userinfo_encrypted_response_alg']
     AS userinfo_is_jwt,
   EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
@@ -41,6 +48,7 @@ FIND_TOKEN = FAMILY.format(
 FIND_MACHINE_TOKEN = f"""
 SELECT c.client_id AS client_name, {STANDS} AS client_is_active,
        c.organisation_id, held.roles AS client_roles,
+       c.metadata -> 'claim_mappings' AS claim_mappings,
        EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
        {CALLER}
   FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id {HELD}

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -34,6 +34,7 @@ class Authorization:
     cnf: what the access token is bound to (RFC 7800): {"jkt": …} or {"x5t#S256": …}.
     act: who acts for the subject (RFC 8693 §4.1).
     person: claims about the user that go into the ID token; never over a registered one.
+    mapped: further claims of the access token, neither.
     is_listed: whether the access token gets a place in a status list (`idp.tokens.status`).
     recipient: whom the ID token is encrypted to, if it is.
     grants: the ids of those that elevated any of the roles; grants_end_at: the first end of them.
@@ -64,6 +65,7 @@ class Authorization:
     recipient: Recipient | None = None
     person: Mapping[str, Any] | None = None
     is_listed: bool = False
+    mapped: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def scopes(self) -> list[str]:
@@ -121,7 +123,7 @@ def access_token(authorization: Authorization) -> dict[str, Any]:
         claims["cnf"] = authorization.cnf
     if authorization.act is not None:
         claims["act"] = authorization.act
-    return claims | _authentication(authorization)
+    return {**authorization.mapped} | claims | _authentication(authorization)
 
 
 def id_token(

@@ -64,3 +64,4 @@ _READERS: dict[str, Callable[[Row], Any]] = {
     "organisation": lambda row: row["organisation"],
     "updated_at": lambda row: int(row["profile_changed_at"].timestamp()),
 }
+READABLE = frozenset(_READERS)  # of a person, each by itself

@@ -5,8 +5,9 @@ import pytest
 from accounts import flows
 from accounts.models import Organisation, Role
 from core import clock
-from idp.authzen import endpoints
+from idp.authzen import searching
 from idp.models import Client
+from policy.authzen import paging
 from tests import cast
 from tests.support import authzen
 from tests.support.authzen import Asker
@@ -162,7 +163,7 @@ class TestPages:
 
     def test_a_search_of_many_is_parted_though_nobody_asked(self, by_address, reader, monkeypatch):
         people = readers(reader, 5)
-        monkeypatch.setattr(endpoints.paging, "DEFAULT_LIMIT", 2)
+        monkeypatch.setattr(paging, "DEFAULT_LIMIT", 2)
 
         first = who_reads(by_address)
         assert ids(first) == people[:2]
@@ -170,8 +171,8 @@ class TestPages:
 
     def test_few_among_many_are_found_page_by_page(self, by_address, acme, reader, monkeypatch):
         """Most candidates are denied: pages are short, and lead on until all were looked at."""
-        monkeypatch.setattr(endpoints, "SLICE", 4)
-        monkeypatch.setattr(endpoints, "SCAN", 4)
+        monkeypatch.setattr(searching, "SLICE", 4)
+        monkeypatch.setattr(searching, "SCAN", 4)
         for n in range(10):
             cast.person(f"a{n}@acme.example", acme)
         people = readers(reader, 2)

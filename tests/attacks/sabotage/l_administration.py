@@ -223,6 +223,25 @@ POSTURE = "attacks/test_a154_posture.py"
 TAKEN_BACK = "attacks/test_a152_grant_taken_back.py"
 CONNECTORS = "attacks/test_a154_connectors.py"
 
+
+class Unsealed:
+    """Writes down what it should seal, and reads back whatever it is given."""
+
+    def __init__(self, _: bytes) -> None:
+        pass
+
+    def encrypt(self, _: bytes, text: bytes, about: bytes) -> bytes:
+        return about + text
+
+    def decrypt(self, _: bytes, text: bytes, about: bytes) -> bytes:
+        from cryptography.exceptions import InvalidTag
+
+        start = text.find(b"{")
+        if start < 0 or text[:start] not in {about, b""}:
+            raise InvalidTag
+        return text[start:]
+
+
 DEFENCES = {
     "A141": Defence(
         "whoever is not signed in goes to the sign-in page",
@@ -461,5 +480,15 @@ DEFENCES = {
     "A159-parameters": Defence(
         "a parameter that an operation does not take is refused",
         replace("console.api.door:_check_shape", lambda _: None),
+    ),
+    "A159-pages": Defence(
+        "a token of a page is for one client and one search",
+        replace("policy.authzen.paging:_bound_to", lambda *_: b""),
+        "attacks/test_a159_page_tokens.py",
+    ),
+    "A159-sealed": Defence(
+        "a token of a page is sealed by a key of this installation",
+        lambda patch: patch.setattr("policy.authzen.paging.AESGCM", Unsealed),
+        "attacks/test_a159_page_tokens.py",
     ),
 }
