@@ -390,19 +390,23 @@ def tell_in_full(grant: Grant, caller: Caller) -> dict[str, Any]:
         "terms": grant.terms,
         "terms_digest": bytes(grant.terms_digest).hex(),
         "answers": [
-            {
-                "approver": each.approver.email,
-                "verdict": each.verdict,
-                "stage": each.stage,
-                "reason": each.reason,
-                "at": each.at,
-            }
-            for each in answers.select_related("approver").order_by("at", "id")
+            show_answer(each) for each in answers.select_related("approver").order_by("at", "id")
         ],
         "timeline": [
             {"at": each.at, "kind": each.kind, "actor": each.actor, "facts": each.facts}
             for each in events.order_by("id")
         ],
+    }
+
+
+def show_answer(approval: Approval) -> dict[str, Any]:
+    """The approval comes with its approver."""
+    return {
+        "approver": approval.approver.email,
+        "verdict": approval.verdict,
+        "stage": approval.stage,
+        "reason": approval.reason,
+        "at": approval.at,
     }
 
 

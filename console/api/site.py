@@ -11,7 +11,7 @@ from ninja.errors import HttpError, ValidationError
 from ninja.operation import Operation
 from ninja.parser import Parser
 
-from console.api import door, grants, me, offers, problems
+from console.api import door, grants, inbox, me, offers, problems
 from core import strict_json
 from core.errors import Refusal
 from idp.machine.protected_resource import API
@@ -46,6 +46,7 @@ api = Api(
 api.add_decorator(door.knowing_what_is_asked, mode="view")
 api.add_router("/me", me.router, tags=["me"])
 api.add_router("/access", offers.router, tags=["access"])
+api.add_router("/access/inbox", inbox.router, tags=["access"])
 api.add_router("/access/grants", grants.router, tags=["access"])
 
 

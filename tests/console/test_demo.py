@@ -55,7 +55,7 @@ def test_loading_it_again_changes_nothing(var) -> None:
     written_at = (var / "demo.json").stat().st_mtime_ns
     assert load(var) == first
     assert (var / "demo.json").stat().st_mtime_ns == written_at
-    assert (User.unscoped.count(), Client.unscoped.count()) == (3, 3)
+    assert (User.unscoped.count(), Client.unscoped.count()) == (3, 4)
 
 
 def test_another_port_moves_the_demo_application_and_keeps_the_secrets(var, settings) -> None:
@@ -66,6 +66,8 @@ def test_another_port_moves_the_demo_application_and_keeps_the_secrets(var, sett
     assert second["base_url"] == "http://localhost:8123"
     assert second["clients"][0]["redirect_uris"] == ["http://localhost:8133/callback"]
     assert second["users"] == first["users"]
+    line = Client.unscoped.get(client_id=second["command_line"]["client_id"])
+    assert line.audience == "http://localhost:8123/api/v1"
     client = Client.unscoped.get(client_id=second["clients"][0]["client_id"])
     assert client.redirect_uris == ["http://localhost:8133/callback"]
     assert client.has_secret(first["clients"][0]["client_secret"])

@@ -47,14 +47,14 @@ class Visitor:
                 request = self.http.build_request("GET", address)
                 continue
             form = (
-                next(filter(_asks, _forms(answer.text)), None) if answer.status_code == OK else None
+                next(filter(_asks, forms(answer.text)), None) if answer.status_code == OK else None
             )
             if form is None:
                 return answer
-            request = self._fill_in(answer, form)
+            request = self.fill_in(answer, form)
         raise AssertionError(f"no end: {[str(each.url) for each in self.visited]}")
 
-    def _fill_in(self, page: httpx.Response, form: "Form") -> httpx.Request:
+    def fill_in(self, page: httpx.Response, form: "Form") -> httpx.Request:
         fields = dict(form.fields)
         known = {"login": self.person.email, "password": self.person.password}
         fields |= {name: value for name, value in known.items() if name in fields}
@@ -91,7 +91,7 @@ class _Reader(HTMLParser):
                 self.forms[-1].fields[has["name"]] = has.get("value", "")
 
 
-def _forms(html: str) -> list[Form]:
+def forms(html: str) -> list[Form]:
     reader = _Reader()
     reader.feed(html)
     return reader.forms

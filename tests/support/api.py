@@ -20,7 +20,7 @@ SCOPES = ["access", "admin", "offline_access"]
 PUBLISHED = {"api:document"}
 NOTHING = {"api:root", "api:nothing"}
 PEOPLE = {
-    "api:read_me", "api:list_offers", "api:explain_offer", "api:request_access",
+    "api:read_me", "api:list_offers", "api:read_inbox", "api:explain_offer", "api:request_access",
     "api:break_glass", "api:list_grants", "api:read_grant", "api:activate", "api:extend",
     "api:cancel", "api:drop", "api:approve", "api:deny", "api:revoke", "api:review",
 }  # fmt: skip

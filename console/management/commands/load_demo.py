@@ -24,7 +24,9 @@ from accounts.models import Organisation, Role, RoleAssignment, User
 from core import clock
 from core.ids import new_token
 from idp.flows import register_client, update_client
+from idp.machine import protected_resource
 from idp.models import Client
+from idp.models.client import ACCESS, DEVICE_CODE
 from mfa.models import TotpFactor
 
 FILE_NAME = "demo.json"
@@ -120,6 +122,7 @@ class Command(BaseCommand):
                 "base_url": settings.ISSUER,
                 "users": [_user(user, organisations, known, now) for user in USERS],
                 "clients": [_client(client, organisations, known, now) for client in CLIENTS],
+                "command_line": _command_line(organisations["acme"], known, now),
             }
         if demo != known:
             _write(path, demo)
@@ -244,6 +247,31 @@ def _client(
         "organisation": demo.organisation,
         "post_logout_redirect_uris": post_logout_redirect_uris,
     }
+
+
+def _command_line(
+    organisation: Organisation, known: dict[str, Any], now: datetime
+) -> dict[str, Any]:
+    """The client of `sallyport`, the command line: public, for the API at the address of now."""
+    client = (
+        Client.objects.within(organisation)
+        .filter(client_id=known.get("command_line", {}).get("client_id", ""), is_active=True)
+        .first()
+    )
+    if client is None:
+        client = register_client(
+            organisation=organisation,
+            name="Sallyport command line",
+            kind=Client.Kind.PUBLIC,
+            grant_types=(DEVICE_CODE, "refresh_token"),
+            scopes=(ACCESS,),
+            audience=protected_resource.api(),
+            is_first_party=True,
+            now=now,
+        ).client
+    elif client.audience != protected_resource.api():
+        update_client(client=client, audience=protected_resource.api(), now=now)
+    return {"client_id": client.client_id, "organisation": organisation.slug}
 
 
 def _entry(known: dict[str, Any], kind: str, key: str, value: str) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""What waits for an answer of whoever calls."""
+
+from typing import Any
+
+from ninja import Router, Schema
+
+from access.reading import Waiting, inbox_of
+from console.api.door import Caller, Own, Request
+from console.api.grants import Answer, Told, show_answer, tell
+
+MOST = 200
+router = Router(auth=Own())
+
+
+class Waits(Schema):
+    """needed: approvals that this stage still needs, 0 where thresholds decide.
+
+    risk: of whoever asks, 0 to 4. device, tier: that they asked from, "" and 0 for none that is
+    known. earlier: how often they have asked for this before, by what became of it.
+    """
+
+    grant: Told
+    answers: list[Answer]
+    is_escalated: bool
+    needed: int
+    risk: int
+    device: str
+    tier: int
+    earlier: dict[str, int]
+
+
+class Inbox(Schema):
+    """total: of all that wait; the most urgent are listed."""
+
+    items: list[Waits]
+    total: int
+
+
+@router.get("", response=Inbox)
+def read_inbox(request: Request) -> dict[str, Any]:
+    """Every request that the caller may answer now, the most urgent first."""
+    caller = request.auth
+    waiting = inbox_of(approver=caller.user, now=caller.now)
+    return {"items": [_show(each, caller) for each in waiting[:MOST]], "total": len(waiting)}
+
+
+def _show(waiting: Waiting, caller: Caller) -> dict[str, Any]:
+    return {
+        "grant": tell(waiting.grant, caller),
+        "answers": [show_answer(each) for each in waiting.approvals],
+        "is_escalated": waiting.is_escalated,
+        "needed": waiting.needed,
+        "risk": int(waiting.risk),
+        "device": "" if waiting.device is None else waiting.device.name,
+        "tier": waiting.tier,
+        "earlier": waiting.earlier,
+    }

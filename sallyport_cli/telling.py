@@ -1,0 +1,101 @@
+"""Answers as lines for people. Nothing that others have written steers the terminal."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+STATES = {
+    "approval_awaited": "waits for approval",
+    "scheduled": "approved, not begun",
+    "active": "active",
+    "suspended": "suspended",
+    "ended": "over",
+    "denied": "denied",
+    "expired": "not used in time",
+    "cancelled": "withdrawn",
+    "revoked": "taken away",
+    "activation_failed": "could not begin",
+}
+MINUTE = 60
+
+
+def plain(value: Any) -> str:
+    """Printable, on one line: no escape sequence, no change of direction."""
+    return "".join(each if each.isprintable() else "?" for each in str(value))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, nothing: str) -> str:
+    lines = [[plain(each) for each in row] for row in rows]
+    if not lines:
+        return nothing
+    widths = [max(len(line[at]) for line in [list(head), *lines]) for at in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in [[each.upper() for each in head], *lines]
+    )
+
+
+def grants(items: Iterable[dict[str, Any]], *, nothing: str, with_people: bool = False) -> str:
+    head = ["id", "access", "state", "until", "reason"]
+    if with_people:
+        head.insert(1, "who")
+    return table(head, [_row(each, with_people=with_people) for each in items], nothing=nothing)
+
+
+def grant(told: dict[str, Any]) -> str:
+    """One request in a line."""
+    state = STATES.get(told["state"], told["state"])
+    until = f", until {instant(told['until'])}" if told.get("until") else ""
+    return plain(f"{told['entitlement']}: {state}{until}")
+
+
+def offers(items: Iterable[dict[str, Any]]) -> str:
+    return table(
+        ["access", "roles", "at most", "description"],
+        [
+            (
+                each["name"],
+                ", ".join(each["roles"]),
+                f"{each['max_duration'] // MINUTE} min",
+                each["description"],
+            )
+            for each in items
+        ],
+        nothing="There is nothing that you may ask for.",
+    )
+
+
+def roles(items: Iterable[dict[str, Any]]) -> str:
+    return table(
+        ["role", "until"],
+        [(each["name"], instant(each["until"]) if each["until"] else "") for each in items],
+        nothing="You hold no role.",
+    )
+
+
+def in_full(told: dict[str, Any]) -> str:
+    """A request with its answers and its timeline."""
+    asked = told["requester"]
+    lines = [
+        f"{told['id']}",
+        grant(told),
+        plain(f"for {asked['name'] or asked['email']} <{asked['email']}>"),
+        plain(f"roles: {', '.join(told['roles'])}; {told['duration'] // MINUTE} minutes"),
+        plain(f"reason: {told['reason'] or '-'}; ticket: {told['ticket'] or '-'}"),
+    ]
+    for each in told["timeline"]:
+        said = each["facts"].get("verdict", "")
+        lines.append(plain(f"  {instant(each['at'])}  {each['kind']} {said}".rstrip()))
+    return "\n".join(lines)
+
+
+def instant(text: str) -> str:
+    """In the time of this terminal, to the minute."""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _row(told: dict[str, Any], *, with_people: bool) -> list[Any]:
+    until = instant(told["until"]) if told.get("until") else ""
+    state = STATES.get(told["state"], told["state"])
+    who = [told["requester"]["email"]] if with_people else []
+    return [told["id"], *who, told["entitlement"], state, until, told["reason"]]

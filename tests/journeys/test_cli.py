@@ -1,0 +1,244 @@
+"""The command line against a running product: somebody asks, somebody answers, and it begins."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+
+from tests.browser.people import Person
+from tests.interop.visitor import Visitor, forms
+from tests.support.instance import PROJECT, Instance
+
+pytestmark = pytest.mark.instance
+
+OFFER = """
+from accounts.models import Organisation, User
+from access import flows
+from access.offers import ApproverLine, Offer, StageLine
+from accounts.flows import create_role
+from core import clock
+now = clock.now()
+acme = Organisation.objects.get(slug="acme")
+alice = User.unscoped.get(email="alice@acme.example")
+bob = User.unscoped.get(email="bob@acme.example")
+role = create_role(organisation=acme, name="db-admin", now=now)
+offered = flows.create_entitlement(organisation=acme, name="db-admin", now=now, offer=Offer(
+    roles=[role], stages=[StageLine([ApproverLine(user=bob)])], description="The database"))
+flows.add_eligibility(entitlement=offered, user=alice, now=now)
+"""
+PEOPLE: dict[tuple[str, str], Person] = {}
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[Instance]:
+    with Instance(with_demo=True) as running:
+        running.manage("shell", "-c", OFFER)
+        yield running
+
+
+class Terminal:
+    """Somebody's terminal, with a folder of their own, and their browser beside it."""
+
+    def __init__(self, instance: Instance, email: str, home: Path) -> None:
+        (told,) = (each for each in instance.demo["users"] if each["email"] == email)
+        self.instance, self.home = instance, home
+        # One authenticator app for all terminals of a person: it shows each code once.
+        person = Person(told["email"], told["password"], told["totp_secret"], session="")
+        self.visitor = Visitor(PEOPLE.setdefault((instance.mark, email), person))
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "sallyport_cli", *words],
+            cwd=PROJECT,
+            env={"PATH": os.environ["PATH"], "SALLYPORT_HOME": str(self.home)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        process = self.start(*words)
+        out, error = process.communicate(timeout=60)
+        return process.returncode, out, error
+
+    def told(self, *words: str) -> Any:
+        code, out, error = self.run("--json", *words)
+        assert code == 0, error
+        return json.loads(out)
+
+    def login(self) -> str:
+        """Sign in as a person does: by the page that the command names."""
+        client_id = self.instance.demo["command_line"]["client_id"]
+        process = self.start("login", self.instance.base_url, "--client-id", client_id)
+        assert process.stderr is not None
+        address = re.search(r"http\S+", process.stderr.readline())
+        assert address is not None
+        self.allow(address.group())
+        out, error = process.communicate(timeout=60)
+        assert process.returncode == 0, error
+        return out
+
+    def allow(self, address: str) -> None:
+        page = self.visitor.visit(address)
+        (form,) = (each for each in forms(page.text) if "user_code" in each.fields)
+        sent = self.visitor.http.send(self.visitor.fill_in(page, form))
+        done = self.visitor.visit(urljoin(self.instance.base_url, sent.headers["Location"]))
+        assert "You are connected" in done.text, done.text[-2000:]
+
+
+@pytest.fixture(scope="module")
+def alice(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    terminal = Terminal(instance, "alice@acme.example", tmp_path_factory.mktemp("alice"))
+    assert "alice@acme.example of acme" in terminal.login()
+    return terminal
+
+
+@pytest.fixture(scope="module")
+def bob(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    terminal = Terminal(instance, "bob@acme.example", tmp_path_factory.mktemp("bob"))
+    terminal.login()
+    return terminal
+
+
+def test_before_anybody_has_signed_in(instance: Instance, tmp_path: Path) -> None:
+    stranger = Terminal(instance, "alice@acme.example", tmp_path / "nobody")
+
+    code, out, error = stranger.run("list")
+
+    assert (code, out) == (3, "")
+    assert "Sign in first" in error
+
+
+def test_tokens_are_kept_from_others(alice: Terminal) -> None:
+    kept = alice.home / "session.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    token = json.loads(kept.read_text())["access_token"]
+    _, out, error = alice.run("whoami")
+    assert token not in out + error
+
+
+def test_from_the_request_to_the_end(alice: Terminal, bob: Terminal) -> None:
+    offered = alice.told("list")
+    assert [each["name"] for each in offered["entitlements"]] == ["db-admin"]
+
+    code, out, _ = alice.run("request", "db-admin", "--minutes", "30", "--reason", "x", "--dry-run")
+    assert code == 0
+    assert "waits for approval" in out
+    assert alice.told("history") == []
+
+    waits = alice.start(
+        "--json", "request", "db-admin", "--minutes", "30", "--reason", "to mend it", "--wait"
+    )
+    try:
+        grant = _until(lambda: bob.told("inbox"))[0]["grant"]
+        assert (grant["requester"]["email"], grant["reason"]) == (
+            "alice@acme.example",
+            "to mend it",
+        )
+        assert "to mend it" in bob.run("inbox")[1]
+        code, out, error = bob.run("approve", grant["id"], "--reason", "fine")
+        assert (code, "approved" in out) == (0, True), error
+        answered, error = waits.communicate(timeout=60)
+    finally:
+        waits.kill()
+    assert waits.returncode == 0, error
+    assert json.loads(answered)["state"] == "scheduled"
+
+    with stepping_up(alice):
+        begun = alice.told("activate", grant["id"], "--wait")
+    assert (begun["state"], begun["is_here"]) == ("active", True)
+    assert "db-admin" in [role["name"] for role in alice.told("whoami")["roles"]]
+    assert "activated" in alice.run("show", grant["id"])[1]
+
+    assert alice.told("drop", grant["id"])["did"] is True
+    assert "db-admin" not in [role["name"] for role in alice.told("whoami")["roles"]]
+    assert [each["state"] for each in alice.told("history")] == ["ended"]
+
+
+def test_a_refusal_has_an_exit_code_and_says_why(alice: Terminal) -> None:
+    code, out, error = alice.run("request", "no-such-thing", "--reason", "x")
+    assert (code, out) == (1, "")
+    assert "There is nothing here." in error
+
+    code, _, error = alice.run("request", "db-admin")
+    assert code == 1
+    assert "Please give a reason." in error
+
+    assert alice.run("nonsense")[0] == 2
+
+
+def test_a_request_is_withdrawn(alice: Terminal) -> None:
+    grant = alice.told("request", "db-admin", "--reason", "by mistake")
+    assert alice.told("cancel", grant["id"])["did"] is True
+    assert alice.told("cancel", grant["id"])["did"] is False
+
+
+def test_tokens_are_renewed_and_rotated(alice: Terminal) -> None:
+    kept = alice.home / "session.json"
+    before = json.loads(kept.read_text())
+    kept.write_text(json.dumps(before | {"expires_at": 0}))
+
+    several = [alice.start("--json", "whoami") for _ in range(3)]
+    for process in several:
+        out, error = process.communicate(timeout=60)
+        assert process.returncode == 0, error
+        assert json.loads(out)["email"] == "alice@acme.example"
+
+    after = json.loads(kept.read_text())
+    assert after["refresh_token"] != before["refresh_token"]
+
+
+def test_signing_out_gives_the_tokens_back(instance: Instance, tmp_path: Path) -> None:
+    terminal = Terminal(instance, "bob@acme.example", tmp_path / "again")
+    terminal.login()
+    kept = (terminal.home / "session.json").read_text()
+
+    assert terminal.run("logout")[0] == 0
+    assert not (terminal.home / "session.json").exists()
+
+    (terminal.home / "session.json").touch(mode=0o600)
+    (terminal.home / "session.json").write_text(kept)
+    code, _, error = terminal.run("whoami")
+    assert code == 3
+    assert "signed out" in error
+
+
+def test_a_server_that_does_not_answer(alice: Terminal, tmp_path: Path) -> None:
+    terminal = Terminal(alice.instance, "alice@acme.example", tmp_path)
+    told = json.loads((alice.home / "session.json").read_text())
+    path = tmp_path / "session.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(told | {"issuer": "http://localhost:9"}))
+
+    code, _, error = terminal.run("whoami")
+
+    assert code == 5
+    assert "does not answer" in error
+
+
+@contextmanager
+def stepping_up(terminal: Terminal) -> Iterator[None]:
+    """Prove it again in the browser meanwhile, as the page of the command asks."""
+    address = f"{terminal.instance.base_url}/step-up/?acr=aal2&max_age=0&next=/"
+    thread = Thread(target=terminal.visitor.visit, args=[address])
+    thread.start()
+    yield
+    thread.join(30)
+
+
+def _until(answer: Any) -> Any:
+    for _ in range(30):
+        found = answer()
+        if found:
+            return found
+    raise AssertionError("nothing came")
