@@ -64,7 +64,7 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "extends_live": (
         "What is extended is still active.",
-        "What would be extended is over.",
+        "What would be extended is over, or suspended.",
     ),
     "break_glass_allowed": (
         "It may be taken in an emergency.",

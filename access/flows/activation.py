@@ -197,10 +197,15 @@ def _roles(grant: Grant) -> list[Role]:
 
 
 def _end_extended(grant: Grant, now: datetime) -> None:
-    """What a grant extends ends as it begins, so that nothing counts twice."""
+    """What a grant extends ends as it begins, so that nothing counts twice.
+
+    Refuses conflict while that is suspended: an extension is no way round it.
+    """
     if grant.extends is None:
         return
     former = lock(grant.extends, now).grant
+    if former.state == State.SUSPENDED:
+        raise Refusal.conflict("What it extends is suspended.")
     if former.state in LIVE:
         move(former, State.ENDED, now=now, end_cause="extended")
         tell(former, EventKind.ENDED, now=now, actor=grant.requester, cause="extended")

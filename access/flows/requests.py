@@ -192,7 +192,8 @@ def judge_request(
             has_reason=bool(terms["reason"]),
             ticket=ticket,
             has_open=others.exists(),
-            extends_live=extends is not None and mine.filter(pk=extends.pk).live(now).exists(),
+            extends_live=extends is not None
+            and mine.filter(pk=extends.pk, state=State.ACTIVE).exists(),
         ),
     )
     return engine.permit(facts)
@@ -272,7 +273,10 @@ def schedule(
 def reusable(
     entitlement: Entitlement, requester: User, terms: Terms, now: datetime
 ) -> Grant | None:
-    """What was approved lately and is over by itself, for the same and for as long at least."""
+    """What was approved lately and is over by itself, for the same and for as long at least.
+
+    Not what was suspended when it was given back: whoever did that would be got round.
+    """
     if not terms["stages"] or not entitlement.approval_window:
         return None
     approved: Grant | None = (
@@ -287,6 +291,7 @@ def reusable(
             is_break_glass=False,
             reused_from=None,
             extends=None,
+            suspended_because="",
         )
         .order_by("-approved_at")
         .first()

@@ -142,6 +142,20 @@ class TestWhatIsAnswered:
         assert access.deny(request_, approver).state == State.DENIED
 
 
+def test_what_audit_cannot_write_does_not_happen(request_, approver, monkeypatch):
+    mine = access.session_of(approver)
+
+    def fail(*_, **__):
+        raise OSError("no room left")
+
+    monkeypatch.setattr("access.flows.timeline.record", fail)
+    with pytest.raises(OSError, match="no room"):
+        access.approve(request_, approver, mine)
+
+    assert not Approval.unscoped.exists()
+    assert access.fresh(request_).state == State.APPROVAL_AWAITED
+
+
 class TestStages:
     @pytest.fixture
     def boss(self, acme):

@@ -291,6 +291,16 @@ class TestAnApprovalCountsAgain:
         with pytest.raises(Refusal, match="could not do so any more"):
             access.activate(again, employee, session)
 
+    def test_not_what_was_suspended_when_it_was_given_back(
+        self, offered, employee, approver, session
+    ):
+        grant = access.approve(access.ask(offered, employee, session), approver)
+        access.activate(grant, employee, session)
+        flows.suspend_grant(grant=grant, actor=approver.user, now=clock.now())
+        flows.drop_grant(grant=grant, requester=employee.user, now=clock.now())
+
+        assert access.ask(offered, employee, session).reused_from is None
+
     def test_not_where_the_entitlement_has_no_window(self, active, entitlement, employee, session):
         flows.drop_grant(grant=active, requester=employee.user, now=clock.now())
 
@@ -333,6 +343,19 @@ class TestExtension:
 
         with pytest.raises(Refusal, match="is over"):
             self.extend(active, employee, session)
+
+    def test_not_of_what_is_suspended_nor_to_get_round_that(
+        self, active, employee, approver, session
+    ):
+        longer = access.approve(self.extend(active, employee, session), approver)
+        flows.suspend_grant(grant=active, actor=approver.user, now=clock.now())
+
+        with pytest.raises(Refusal, match="suspended"):
+            access.activate(longer, employee, session)
+        flows.cancel_grant(grant=longer, requester=employee.user, now=clock.now())
+        with pytest.raises(Refusal, match="is over"):
+            self.extend(active, employee, session)
+        assert access.roles_in(session) == []
 
     def test_only_of_ones_own(self, active, approver):
         with pytest.raises(Refusal) as error:
