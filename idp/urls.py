@@ -51,6 +51,7 @@ own = [
         authentication_requests.answer,
         name="authentication_request",
     ),
+    path("policy/bundle.tar.gz", machine.dispatch, name="policy_bundle"),
     # AuthZEN Authorization API 1.0 §12.1
     path("access/v1/evaluation", machine.dispatch, name="authzen_evaluation"),
     path("access/v1/evaluations", machine.dispatch, name="authzen_evaluations"),

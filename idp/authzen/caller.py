@@ -22,8 +22,6 @@ from idp.models.client import AUTHZEN
 from idp.registration.metadata import FAPI2
 from idp.tokens import claims, dpop, verify
 
-CHALLENGE = f'Bearer scope="{AUTHZEN}"'
-
 
 @dataclass(frozen=True, slots=True)
 class Caller(Asker):
@@ -33,11 +31,11 @@ class Caller(Asker):
     shown: Presented
 
 
-def read(request: Request) -> Caller:
+def read(request: Request, scope: str = AUTHZEN) -> Caller:
     """The caller by its token alone; refuses invalid_token (401) and insufficient_scope (403)."""
     scheme, _, text = request.authorization.partition(" ")
     if scheme.lower() not in {presented.BEARER, presented.DPOP} or not text.strip():
-        headers = {"WWW-Authenticate": f"{CHALLENGE}, {dpop.challenge()}"}
+        headers = {"WWW-Authenticate": f'Bearer scope="{scope}", {dpop.challenge()}'}
         raise Refusal("invalid_token", "An access token is needed.", 401, headers)
     shown = presented.read(request)
     token_claims = verify.access_token(shown.text)
@@ -46,8 +44,8 @@ def read(request: Request) -> Caller:
     is_for_us = settings.ISSUER in (audience if isinstance(audience, list) else [audience])
     if stem is None or not is_for_us or "sid" in token_claims or "act" in token_claims:
         raise Refusal.invalid_token("This needs an access token of the client's own, for us.")
-    if AUTHZEN not in str(token_claims["scope"]).split():
-        raise Refusal.insufficient_scope(AUTHZEN)
+    if scope not in str(token_claims["scope"]).split():
+        raise Refusal.insufficient_scope(scope)
     client = authentication.find_client(token_claims["client_id"])
     form = names.SUB if client is None else client.metadata.authzen_subject_id
     return Caller(token_claims["client_id"], stem, token_claims["jti"], form, token_claims, shown)

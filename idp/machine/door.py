@@ -25,6 +25,7 @@ from idp.authzen import endpoints as authzen
 from idp.authzen import metadata as authzen_metadata
 from idp.clients.authentication import StaleClient
 from idp.clients.certificates import certificate_of
+from idp.endpoints import policy_bundle
 from idp.endpoints.backchannel import authenticate_backchannel
 from idp.endpoints.client_logo import client_logo
 from idp.endpoints.device_authorization import authorize_device
@@ -98,6 +99,7 @@ ROUTES: Mapping[str, tuple[frozenset[str], Endpoint]] = {
     authzen_metadata.SEARCHES["subject"]: (frozenset({"POST"}), authzen.search_subject),
     authzen_metadata.SEARCHES["resource"]: (frozenset({"POST"}), authzen.search_resource),
     authzen_metadata.SEARCHES["action"]: (frozenset({"POST"}), authzen.search_action),
+    policy_bundle.PATH: (frozenset({"GET", "HEAD"}), policy_bundle.bundle),
     authzen_metadata.PATH: (frozenset({"GET", "HEAD"}), authzen_metadata.configuration),
     **{
         protected_resource.WELL_KNOWN + path: (frozenset({"GET", "HEAD"}), _resource_metadata)

@@ -17,7 +17,8 @@ GRANT_TYPES = [
 ]  # fmt: skip
 SECRET_METHODS = ["client_secret_basic", "client_secret_post", "client_secret_jwt"]
 KEY_METHODS = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
-AUTHZEN = "authzen"  # ours, for clients that ask our policy; nobody gives it to itself
+# Ours, for clients that ask our policy or follow it; nobody gives them to itself.
+AUTHZEN, POLICY_READ = "authzen", "policy:read"
 ACCESS, ADMIN = "access", "admin"  # ours, of the API for people: nor these
 SCOPES = ["openid", "profile", "email", "address", "phone", "roles", "offline_access"]
 

@@ -15,12 +15,12 @@ from core.assurance import Level
 from core.ids import new_token
 from core.prepared import Row
 from idp.algorithms import ED25519
-from idp.models.client import AUTHZEN
+from idp.models.client import AUTHZEN, POLICY_READ
 from idp.tokens import standard_claims
 from idp.tokens.encryption import Recipient
 from sessions.evaluation import Resource
 
-OURS = frozenset({"openid", AUTHZEN})  # scopes of resources that are ours
+OURS = frozenset({"openid", AUTHZEN, POLICY_READ})  # scopes of resources that are ours
 BASIC_ACR = frozenset({"aal1", "aal2"})
 JTI_ID_SIZE, JTI_RANDOM_SIZE = 16, 8
 LOGOUT_TOKEN_LIFETIME = timedelta(minutes=2)

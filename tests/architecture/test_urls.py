@@ -34,6 +34,7 @@ OPEN = {
     "idp:global_token_revocation",
     "idp:authzen_evaluation", "idp:authzen_evaluations", "idp:authzen_search_subject",
     "idp:authzen_search_resource", "idp:authzen_search_action", "idp:authzen_metadata",
+    "idp:policy_bundle",
     "devices:api_enrolments", "devices:api_enrolment", "devices:api_nonce", "devices:api_reports",
     "devices:api_connector",
     "sessions:binding_challenge", "sessions:binding_registration", "sessions:binding_proof",

@@ -58,7 +58,7 @@ WHO: dict[str, set[str]] = {
         "idp:device_authorization", "idp:backchannel_authentication", "idp:register",
         "idp:registered_client", "idp:global_token_revocation",
         "idp:authzen_evaluation", "idp:authzen_evaluations", "idp:authzen_search_subject",
-        "idp:authzen_search_resource", "idp:authzen_search_action",
+        "idp:authzen_search_resource", "idp:authzen_search_action", "idp:policy_bundle",
         "devices:api_enrolments", "devices:api_enrolment", "devices:api_nonce",
         "devices:api_reports", "devices:api_connector",
         *api.NOTHING, *api.PEOPLE, *api.ADMINISTRATORS,

@@ -18,6 +18,7 @@ from accounts.models import LockTarget, User
 from core import clock
 from idp.models import Client
 from policy import engine
+from policy import flows as policy
 from sessions.models import LoginSession
 from tests import cast
 from tests.cast import Person
@@ -104,6 +105,29 @@ def test_another_policy_decides_from_its_first_moment(
         assert not is_in(client)
     finally:
         engine.configure(ROOT / "policies")
+
+
+def test_a_published_policy_decides_from_its_transaction_on(
+    client: Browser, acme_web: Client, tokens: dict[str, Any], approver: Person, employee: Person
+) -> None:
+    """In a process that has just decided by the one before, for pages and for tokens; and back."""
+    bearer = f"Bearer {tokens['access_token']}"
+    modules = {path.name: path.read_text() for path in (ROOT / "policies").glob("*.rego")}
+    modules["session.rego"] += 'reasons contains "closed" if input.session.level < 9\n'
+    modules["session_test.rego"] = "package sallyport_test\n"
+    version = policy.write_version(
+        author=approver.user, modules=modules, note="Closed", now=clock.now()
+    )
+    assert is_in(client)
+
+    policy.publish_version(version=version, publisher=employee.user, now=clock.now())
+
+    assert oauth.send("GET", "/oauth/userinfo", authorization=bearer).status in {401, 403}
+    assert not is_in(client)
+
+    policy.roll_back(publisher=employee.user, now=clock.now())
+
+    assert oauth.send("GET", "/oauth/userinfo", authorization=bearer).status == 200
 
 
 def test_names_that_look_like_two_are_one(

@@ -108,7 +108,7 @@ class Opa:
         self._process = subprocess.Popen(
             [
                 *(binary(), "run", "--server", "--addr", f"127.0.0.1:{self.port}"),
-                *("--log-level", "info", "--disable-telemetry", "--config-file", configuration),
+                *("--log-level", "info", "--skip-version-check", "--config-file", configuration),
                 *self._arguments,
                 *self._files,
             ],
@@ -133,6 +133,12 @@ class Opa:
     def log(self) -> str:
         self._log.flush()
         return Path(self._log.name).read_text()
+
+    def revision(self, bundle: str) -> str:
+        """Which revision of this bundle the server holds, "" for none."""
+        asked = httpx.post(f"{self.url}/v1/data/x?provenance=true", json={"input": {}}).json()
+        held = asked["provenance"].get("bundles", {}).get(bundle, {})
+        return str(held.get("revision", ""))
 
     def _answers(self) -> bool:
         try:

@@ -70,6 +70,11 @@ def counted_without(condition: str, new: str = "") -> Callable[[Patch], None]:
 
 
 _answers: dict[str, Any] = {}
+_revisions: dict[str, str] = {}
+
+
+def the_first_revision(original: Any, known: Any) -> Any:
+    return _revisions.setdefault("", original(known))
 
 
 def read_leniently(kind: Any, answer: Any, revision: str) -> Any:
@@ -306,6 +311,15 @@ DEFENCES = {
     "A146-revision": Defence(
         "an answer by another revision than the active one does not count",
         replace("policy.opa:_revision", the_active_one),
+    ),
+    "A145-signature": Defence(
+        "a published policy is verified before it counts",
+        replace("policy.signing:verify", lambda *_: None),
+        files="policy/test_versions.py",
+    ),
+    "A147-revision": Defence(
+        "which policy counts is looked up at each use",
+        wrap("policy.engine:_active", the_first_revision),
     ),
     "A147": Defence("each use is decided anew", wrap("policy.engine:decide", the_first_answer)),
     "A148": Defence(
