@@ -27,7 +27,7 @@ verdict(asked) := answer if {
 		"stronger_authentication_needed": origin.level < demand.level,
 		"device_trusted_too_little": origin.tier < demand.tier,
 	}
-	answer := told(against, origin, demand)
+	answer := told(asked, subject, against, origin, demand)
 } else := denied({"subject_unknown"}, {}) if {
 	not subject_of(asked)
 } else := denied({"policy_undefined"}, {})
@@ -110,9 +110,9 @@ demands := {
 
 # --- the answer ---------------------------------------------------------------------------------
 
-told(against, origin, demand) := {"decision": true, "reasons": [], "context": {}} if {
+told(asked, subject, against, origin, demand) := {"decision": true, "reasons": [], "context": {}} if {
 	not true in against
-} else := denied(reasons, hints(reasons, origin, demand)) if {
+} else := denied(reasons, hints(asked, subject, reasons, origin, demand)) if {
 	reasons := {named | some reason, true in against; named := reason_for(reason, origin)}
 }
 
@@ -124,13 +124,25 @@ reason_for(reason, origin) := instead if {
 
 acr := ["", "aal1", "aal2", "phr", "phrh"]
 
-hints(reasons, origin, demand) := object.union_n([hint | some hint in found]) if {
+# One that the subject may ask for, and that gives a role with the permission.
+helpful_entitlement(asked, subject) := min({entitlement |
+	some role, entitlement in subject.may_ask
+	some type in [asked.resource.type, "*"]
+	some action in [asked.action.name, "*"]
+	action in object.get(object.get(input.roles, role, {}), type, [])
+})
+
+hints(asked, subject, reasons, origin, demand) := object.union_n([hint | some hint in found]) if {
 	found := {hint |
 		"stronger_authentication_needed" in reasons
 		hint := {"acr_values": acr[demand.level]}
 	} | {hint |
 		"device_trusted_too_little" in reasons
 		hint := {"required_tier": demand.tier}
+	} | {hint |
+		"permission_missing" in reasons
+		entitlement := helpful_entitlement(asked, subject)
+		hint := {"access_request": concat("", [input.request_url, entitlement])}
 	} | {hint |
 		"session_refused" in reasons
 		origin.outcome == "step_up"

@@ -12,12 +12,15 @@ asked := {
 
 known := {
 	"organisation_is_active": true,
+	"request_url": "https://id.example/access/request/?entitlement=",
 	"subjects": {
 		"user": {"alice@acme.example": {
 			"id": "u-1", "is_active": true, "locks": [], "risk_level": 0, "roles": ["reader"],
+			"may_ask": {"writer": "all-night", "reader": "reading"},
 		}},
 		"client": {"nightly": {
 			"id": "c-1", "is_active": true, "locks": [], "risk_level": 0, "roles": ["reader"],
+			"may_ask": {},
 		}},
 	},
 	"sessions": {"s-1": {
@@ -162,4 +165,16 @@ test_a_missing_fact_of_a_session_is_denied if {
 		d := on([session], [{"op": "remove", "path": sprintf("/sessions/s-1/%s", [path])}])
 		d.decision == false
 	}
+}
+
+test_a_denial_leads_to_what_would_help if {
+	d := answer([action("write")])
+	d.context == {"access_request": "https://id.example/access/request/?entitlement=all-night"}
+}
+
+test_a_denial_leads_nowhere_where_nothing_helps if {
+	d := on([action("write")], [set_to(sprintf("%s/may_ask", [alice]), {"reader": "reading"})])
+	d.context == {}
+	e := on([resource("r-2")], [])
+	e.context == {}
 }

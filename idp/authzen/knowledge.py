@@ -5,7 +5,10 @@ One statement for a whole batch or a page of candidates, and one more where ques
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
+
+from django.conf import settings
 
 from core import clock
 from core.assurance import Level
@@ -83,12 +86,19 @@ def document(asker: Asker, questions: Sequence[Question], row: Row) -> dict[str,
         resources.setdefault(thing["type"], {})[thing["name"]] = thing
     return {
         "client": asker.client_id,
+        "request_url": _request_url(asker),
         "organisation_is_active": row["organisation_is_active"],
         "subjects": subjects,
         "resources": resources,
         "sessions": _sessions(questions, row["organisation_id"]),
         "roles": row["roles"] or {},
     }
+
+
+def _request_url(asker: Asker) -> str:
+    """Where somebody asks for an entitlement, its name left to be put at the end."""
+    named = urlencode({"client_id": asker.client_id})
+    return f"{settings.ISSUER}/access/request/?{named}&entitlement="
 
 
 def _params(asker: Asker, questions: Sequence[Question]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Questions put to policy with the facts that belong to them, and searches as many of them."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from core.prepared import Row
 from idp.authzen import knowledge
@@ -9,6 +10,7 @@ from policy import engine
 from policy.authzen import deciding
 from policy.authzen.deciding import Verdict
 from policy.authzen.model import Question, Search
+from policy.journal import About
 
 SCAN = 500  # candidates that one search looks at
 SLICE = 100  # of them asked about at a time
@@ -19,7 +21,10 @@ def ask(asker: Asker, questions: Sequence[Question], row: Row) -> list[Verdict]:
     if not questions:
         return []
     known = knowledge.document(asker, questions, row)
-    return deciding.decide(questions, known, engine.evaluate)
+    evaluate = partial(
+        engine.evaluate, active=row["policy_revision"], about=About(client=asker.client_id)
+    )
+    return deciding.decide(questions, known, evaluate)
 
 
 def permitted(

@@ -8,6 +8,7 @@ from accounts.locks import is_locked
 from accounts.models import LockTarget
 from core.clock import SQL_NOW as NOW
 from idp.storage.parts import HELD, STANDS
+from policy.versions import ACTIVE_REVISION as _ACTIVE_REVISION
 from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
 
 _USER_LOCKED = is_locked(LockTarget.USER, "CAST(u.id AS text)", organisation="u.organisation_id")
@@ -27,6 +28,18 @@ _ROLES = f"""ARRAY(
 _GROUPS = """ARRAY(
   SELECT g.name FROM accounts_groupmember gm JOIN accounts_group g ON g.id = gm.group_id
    WHERE gm.user_id = u.id ORDER BY g.name)"""
+# Roles that somebody may ask for, each with an entitlement that gives it.
+_MAY_ASK = f"""COALESCE((
+  SELECT jsonb_object_agg(r.name, e.name)
+    FROM access_eligibility el
+    JOIN access_entitlement e ON e.id = el.entitlement_id AND e.is_active
+    JOIN access_entitlementrole er ON er.entitlement_id = e.id
+    JOIN accounts_role r ON r.id = er.role_id
+   WHERE el.organisation_id = u.organisation_id AND el.ended_at IS NULL AND el.starts_at <= {NOW}
+     AND (el.ends_at IS NULL OR el.ends_at > {NOW})
+     AND (el.user_id = u.id OR el.group_id IN (
+       SELECT gm.group_id FROM accounts_groupmember gm WHERE gm.user_id = u.id))),
+  CAST('{{}}' AS jsonb))"""
 _WORKLOAD_ROLES = f"""COALESCE((
   SELECT held.roles FROM (SELECT w.id) c {HELD}), CAST('{{}}' AS text[]))"""
 
@@ -66,9 +79,10 @@ WITH c AS (
 named AS ({named}),
 workloads AS ({workloads}),
 things AS ({things})
-SELECT c.*, {NOW} AS now,
+SELECT c.*, {NOW} AS now, {_ACTIVE_REVISION} AS policy_revision,
   (SELECT jsonb_object_agg(n.name, jsonb_build_object(
             'id', u.id, 'is_active', u.is_active, 'roles', {_ROLES}, 'groups', {_GROUPS},
+            'may_ask', {_MAY_ASK},
             'locks', CASE WHEN {_USER_LOCKED} THEN ARRAY['user'] ELSE CAST('{{}}' AS text[]) END,
             'risk_level', COALESCE((
               SELECT k.level FROM risk_userrisk k
@@ -76,7 +90,7 @@ SELECT c.*, {NOW} AS now,
      FROM named n JOIN accounts_user u ON u.id = n.id) AS users,
   (SELECT jsonb_object_agg(w.client_id, jsonb_build_object(
             'id', w.id, 'is_active', w.is_active, 'roles', {_WORKLOAD_ROLES},
-            'groups', CAST('{{}}' AS text[]), 'risk_level', 0,
+            'groups', CAST('{{}}' AS text[]), 'may_ask', CAST('{{}}' AS jsonb), 'risk_level', 0,
             'locks', CASE WHEN {_WORKLOAD_LOCKED} THEN ARRAY['client']
                           ELSE CAST('{{}}' AS text[]) END))
      FROM workloads w) AS clients,

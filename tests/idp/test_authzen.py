@@ -12,11 +12,12 @@ from core.ids import new_id
 from devices.models import Browser as Browsers
 from devices.models import Device, State
 from idp.models import Client
+from policy import engine
 from risk.models import UserRisk
 from sessions.models import LoginSession
 from tests import cast
 from tests.cast import Person
-from tests.support import authzen, dpop, oauth
+from tests.support import access, authzen, dpop, oauth
 from tests.support.authzen import EVALUATION, EVALUATIONS, Asker, question, reasons_of
 
 pytestmark = pytest.mark.django_db
@@ -490,3 +491,77 @@ class TestBatches:
 
         assert [one["decision"] for one in reply.json["evaluations"]] == [True] * 10
         assert len(statements) == 2
+
+
+class TestJustInTime:
+    """What may be asked for helps a denial; what was granted counts until it is over."""
+
+    @pytest.fixture
+    def entitlement(self, acme, approver, employee):
+        made = access.entitlement(acme, by=[approver], eligible=[employee])
+        role = Role.objects.within(acme).get(name="db-admin")
+        flows.give_permission(role=role, resource_type="db", action="*", now=clock.now())
+        return made
+
+    def test_a_denial_leads_to_the_form(self, asker, entitlement, employee, newcomer, settings):
+        told = asker.ask(employee.email, "drop", "db main")
+
+        link = told["context"]["access_request"]
+        assert link == (
+            f"{settings.ISSUER}/access/request/?client_id=acme-gateway&entitlement=db-admin"
+        )
+        assert "access_request" not in asker.ask(newcomer.email, "drop", "db main")["context"]
+        assert "access_request" not in asker.ask(employee.email, "read", "report q3")["context"]
+
+    def test_the_form_opens(self, client, asker, entitlement, employee, settings):
+        link = asker.ask(employee.email, "drop", "db main")["context"]["access_request"]
+        cast.sign_in(client, employee)
+
+        page = client.get(link.removeprefix(settings.ISSUER))
+        assert page.status_code == 200
+        assert b"db-admin" in page.content
+
+    def test_by_a_group(self, acme, asker, approver, newcomer):
+        made = access.entitlement(acme, by=[approver])
+        role = Role.objects.within(acme).get(name="db-admin")
+        flows.give_permission(role=role, resource_type="db", action="drop", now=clock.now())
+        group = flows.create_group(organisation=acme, name="oncall", now=clock.now())
+        flows.add_group_member(group=group, user=newcomer.user, now=clock.now())
+        access.flows.add_eligibility(entitlement=made, group=group, now=clock.now())
+
+        assert "access_request" in asker.ask(newcomer.email, "drop", "db main")["context"]
+
+    def test_a_grant_counts_in_its_session_until_it_is_revoked(
+        self, client, asker, entitlement, employee, approver
+    ):
+        session = cast.sign_in(client, employee)
+        asked = access.ask(entitlement, employee, session)
+        sid = str(session.pk)
+        assert not asker.may(employee.email, "drop", "db main", sid=sid)
+        grant = access.activate(access.approve(asked, approver), employee, session)
+        assert asker.may(employee.email, "drop", "db main", sid=sid)
+
+        access.flows.revoke_grant(
+            grant=grant, actor=approver.user, reason="enough", now=clock.now()
+        )
+        assert not asker.may(employee.email, "drop", "db main", sid=sid)
+
+
+class TestWhichPolicy:
+    def test_it_is_pulled_with_the_facts_and_not_asked_for_again(
+        self, asker, reader, employee, django_assert_num_queries
+    ):
+        asked = question(employee.email, "read", "report q3")
+        asker.may(employee.email, "read", "report q3")
+
+        with django_assert_num_queries(0):  # of Django's own cursor; the endpoints have theirs
+            assert asker.send(EVALUATIONS, {"evaluations": [asked] * 150}).status == 200
+
+    def test_decisions_are_logged_for_the_client(self, asker, reader, employee, monkeypatch):
+        noted = []
+        monkeypatch.setattr(engine, "_note", lambda *told: noted.append(told))
+
+        assert asker.may(employee.email, "read", "report q3")
+
+        ((_, asked, about),) = noted
+        assert (asked.path, about.client) == ("sallyport/authzen/decisions", "acme-gateway")
