@@ -153,6 +153,20 @@ def locked_users(organisation_id: UUID, user_ids: Iterable[UUID], now: datetime)
     return {UUID(target) for target in locks.values_list("target", flat=True)}
 
 
+def lines_naming(user: User, now: datetime) -> "QuerySet[StageApprover]":
+    """The lines that name a person, or a group, or a role that they hold by standing."""
+    of = user.organisation_id
+    groups = GroupMember.objects.within_id(of).filter(user=user).values("group_id")
+    own = RoleAssignment.unscoped.live(now).standing().filter(user=user, organisation_id=of)
+    by_group = GroupRole.objects.within_id(of).filter(group_id__in=groups)
+    return StageApprover.objects.within_id(of).filter(
+        Q(user=user)
+        | Q(group_id__in=groups)
+        | Q(role_id__in=own.values("role_id"))
+        | Q(role_id__in=by_group.values("role_id"))
+    )
+
+
 def approvers_in(
     stage: Stage, *, requester: User, is_escalated: bool, now: datetime
 ) -> "QuerySet[User]":

@@ -6,17 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import (
-    DurationField,
-    Exists,
-    ExpressionWrapper,
-    OuterRef,
-    Q,
-    QuerySet,
-    Value,
-)
-
-from access.approvers import standing_of
+from access.approvers import lines_naming, standing_of
 from access.deciding import Answer, Outcome, Rules, decide
 from access.flows.answers import answers_of
 from access.models import (
@@ -24,11 +14,9 @@ from access.models import (
     Grant,
     GrantEvent,
     Stage,
-    StageApprover,
-    State,
     Verdict,
 )
-from accounts.models import GroupMember, GroupRole, RoleAssignment, User
+from accounts.models import User
 from audit.recorder import ref
 from devices.models import Device
 from risk.geo import locate
@@ -43,36 +31,11 @@ LOOKED_BACK = timedelta(days=90)
 # --- those who answer -----------------------------------------------------------------------------
 
 
-def inbox_of(user: User, now: datetime) -> "QuerySet[Grant]":
-    """Requests that wait for this person's answer, the oldest first: one statement.
-
-    until: when it is too late to answer.
-    """
-    waited = ExpressionWrapper(Value(now) - OuterRef("stage_since"), DurationField())
-    naming = _lines_naming(user, now).filter(
-        Q(is_escalation=False) | Q(stage__escalate_after__lte=waited),
-        Q(stage__auto_deny_after=None) | Q(stage__auto_deny_after__gt=waited),
-        stage__entitlement=OuterRef("entitlement"),
-        stage__position=OuterRef("stage"),
-    )
-    answers = Approval.objects.within_id(user.organisation_id)
-    answered = answers.filter(grant=OuterRef("pk"), approver_person=user.person_id)
-    return (
-        Grant.objects.within_id(user.organisation_id)
-        .filter(
-            Exists(naming), ~Exists(answered), state=State.APPROVAL_AWAITED, pending_until__gt=now
-        )
-        .exclude(requester__person_id=user.person_id)
-        .select_related("entitlement", "requester")
-        .order_by("requested_at", "pk")
-    )
-
-
 def is_approver_of(user: User, grant: Grant, now: datetime) -> bool:
     """Whether this person is named at any stage of what was asked for, not being who asks."""
     if user.organisation_id != grant.organisation_id or user.pk == grant.requester_id:
         return False
-    return _lines_naming(user, now).filter(stage__entitlement=grant.entitlement_id).exists()
+    return lines_naming(user, now).filter(stage__entitlement=grant.entitlement_id).exists()
 
 
 def answers_by(grants: Iterable[Grant]) -> dict[UUID, datetime]:
@@ -95,20 +58,6 @@ def answers_by(grants: Iterable[Grant]) -> dict[UUID, datetime]:
         ends = [grant.pending_until] + ([] if after is None else [grant.stage_since + after])
         found[grant.pk] = min(ends)
     return found
-
-
-def _lines_naming(user: User, now: datetime) -> "QuerySet[StageApprover]":
-    """Lines of stages that name a person, or a group, or a role that they hold by standing."""
-    of = user.organisation_id
-    groups = GroupMember.objects.within_id(of).filter(user=user).values("group_id")
-    own = RoleAssignment.unscoped.live(now).standing().filter(user=user, organisation_id=of)
-    by_group = GroupRole.objects.within_id(of).filter(group_id__in=groups)
-    return StageApprover.objects.within_id(of).filter(
-        Q(user=user)
-        | Q(group_id__in=groups)
-        | Q(role_id__in=own.values("role_id"))
-        | Q(role_id__in=by_group.values("role_id"))
-    )
 
 
 # --- one grant ------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from access.cases import inbox_of
+from access.reading import count_inbox
 from accounts.models import User
 from core import clock
 
@@ -17,4 +17,4 @@ def access_inbox(request: HttpRequest) -> dict[str, Any]:
 
 def _count(request: HttpRequest) -> int:
     user = getattr(request, "user", None)
-    return inbox_of(user, clock.now()).count() if isinstance(user, User) else 0
+    return count_inbox(approver=user, now=clock.now()) if isinstance(user, User) else 0

@@ -9,9 +9,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import (
+    Count,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Value,
+)
 
-from access.approvers import has_escalated, standing_of
+from access.approvers import has_escalated, lines_naming
 from access.deciding import Rules
 from access.models import (
     OPEN,
@@ -22,7 +33,6 @@ from access.models import (
     Grant,
     GrantEvent,
     Stage,
-    StageApprover,
     State,
 )
 from accounts.flows import held_roles
@@ -164,7 +174,7 @@ class Waiting:
 def inbox_of(*, approver: User, now: datetime) -> list[Waiting]:
     """Every request that this person may answer now, the most urgent first."""
     grants = list(
-        _answerable(approver, now)
+        answerable(approver, now)
         .select_related("entitlement", "requester")
         .prefetch_related(
             Prefetch("approvals", Approval.unscoped.select_related("approver").order_by("at")),
@@ -187,19 +197,17 @@ def inbox_of(*, approver: User, now: datetime) -> list[Waiting]:
 
 def count_inbox(*, approver: User, now: datetime) -> int:
     """How many requests this person may answer now."""
-    return _answerable(approver, now).count()
+    return answerable(approver, now).count()
 
 
-def _answerable(approver: User, now: datetime) -> "QuerySet[Grant]":
-    standing = standing_of(approver, now)
-    naming = StageApprover.objects.within_id(approver.organisation_id).filter(
-        Q(user=approver) | Q(group_id__in=standing.groups) | Q(role_id__in=standing.roles),
+def answerable(approver: User, now: datetime) -> "QuerySet[Grant]":
+    """Requests that this person may answer now: one statement."""
+    waited = ExpressionWrapper(Value(now) - OuterRef("stage_since"), DurationField())
+    naming = lines_naming(approver, now).filter(
+        Q(is_escalation=False) | Q(stage__escalate_after__lte=waited),
+        Q(stage__auto_deny_after=None) | Q(stage__auto_deny_after__gt=waited),
         stage__entitlement=OuterRef("entitlement"),
         stage__position=OuterRef("stage"),
-    )
-    at_once = naming.filter(is_escalation=False)
-    escalated = naming.filter(
-        is_escalation=True, stage__escalate_after__lte=now - OuterRef("stage_since")
     )
     answered = Approval.objects.within_id(approver.organisation_id).filter(
         grant=OuterRef("pk"), approver_person=approver.person_id
@@ -207,7 +215,7 @@ def _answerable(approver: User, now: datetime) -> "QuerySet[Grant]":
     return (
         Grant.objects.within_id(approver.organisation_id)
         .filter(
-            Exists(at_once) | Exists(escalated),
+            Exists(naming),
             ~Exists(answered),
             state=State.APPROVAL_AWAITED,
             pending_until__gt=now,

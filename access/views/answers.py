@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from access import cases, flows, shown
 from access.forms import AnswerForm, ReasonForm, ReviewForm
 from access.models import Grant, State
+from access.reading import answerable
 from access.views.grants import find, say_no
 from access.views.proofs import (
     asks_step_up,
@@ -33,7 +34,7 @@ MOST = 100
 def inbox(request: HttpRequest) -> HttpResponse:
     """What waits for my answer, the oldest first."""
     now = clock.now()
-    waiting = list(cases.inbox_of(person(request), now)[:MOST])
+    waiting = list(answerable(person(request), now).order_by("requested_at", "pk")[:MOST])
     until = cases.answers_by(waiting)
     grants = [shown.show(grant, now=now, answer_by=until[grant.pk]) for grant in waiting]
     return render(request, "access/inbox.html", {"grants": grants})

@@ -238,6 +238,7 @@ def _show(
         "explained": explained,
         "rules": rules,
         "against": shown.stands_against(rules),
+        "proof_url": _proof_of_the_sign_in(request, rules),
         "demands": shown.demands_of(entitlement),
         "longest": shown.lasting(entitlement.max_duration),
         "ahead": shown.ahead(
@@ -245,6 +246,14 @@ def _show(
         ) if outcome is not None else [],
     }  # fmt: skip
     return render(request, "access/ask.html", context, status=status)
+
+
+def _proof_of_the_sign_in(request: HttpRequest, rules: list[shown.ShownRule]) -> str:
+    """Where a sign-in that policy doubts may be proven anew; "" where it does not."""
+    if not any(rule.name == "session_allowed" and rule.mark == "bad" for rule in rules):
+        return ""
+    query = {"next": request.get_full_path(), "max_age": "0"}
+    return f"{reverse('sessions:step_up')}?{urlencode(query)}"
 
 
 def _explain(request: HttpRequest, entitlement: Entitlement, form: RequestForm) -> Explanation:

@@ -18,7 +18,6 @@ UNSCOPED = {
     "access/alerts.py": "assignments and eligibilities of the organisation at hand",
     "access/asking.py": "grants and eligibilities of the user at hand",
     "access/approvers.py": "assignments, locks and eligibilities of the organisation at hand",
-    "access/cases.py": "standing roles of the user at hand",
     "access/explaining.py": "open grants of the user at hand",
     "access/flows/emergency.py": "grants of the user at hand",
     "access/flows/entitlements.py": "lines and grants of the entitlement at hand",

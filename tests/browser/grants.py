@@ -83,3 +83,16 @@ def made(email: str, boss: str, state: str = "waiting", **terms: Any) -> str:
         flows.suspend_grant(grant=grant, actor=people.get(pk=approver.pk), now=now)
         people.filter(pk=approver.pk).update(is_staff=False)
     return str(grant.pk)
+
+
+def crew(email: str, boss: str) -> None:
+    """Let one person ask for the demo's db-admin, and another answer."""
+    from accounts import flows
+    from accounts.models import Group, Role, User
+    from core import clock
+
+    now, people = clock.now(), User.unscoped
+    user, approver = people.get(email=email), people.get(email=boss)
+    acme = user.organisation
+    flows.add_group_member(group=Group.objects.within(acme).get(name="crew"), user=user, now=now)
+    flows.assign_role(user=approver, role=Role.objects.within(acme).get(name="admin"), now=now)

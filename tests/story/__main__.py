@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import tests.support.environment  # noqa: F401 - gives this process the suite's servers
-from tests.story import copied_cookies, elsewhere, joining, posture, tokens
+from tests.story import (
+    copied_cookies,
+    elsewhere,
+    joining,
+    on_its_second,
+    posture,
+    privilege,
+    tokens,
+)
 from tests.story.stage import Stage, open_stage
 
 
@@ -22,9 +30,13 @@ class Step:
 STEPS = (
     Step(1, "An employee joins by invitation, adds a passkey, enrols her laptop", joining.join),
     Step(2, "She signs in to an application by passkey", tokens.sign_in_to_the_application),
-    Step(3, "The application asks for step-up; she asks for a role for 30 minutes"),
-    Step(4, "A second person approves; she activates it"),
-    Step(5, "Policy permits; the decision is logged"),
+    Step(
+        3,
+        "The application asks for a role; she asks for 30 minutes of it",
+        privilege.ask_for_the_role,
+    ),
+    Step(4, "A second person approves; she activates it", privilege.approve_and_begin),
+    Step(5, "Policy permits; the decision is logged", privilege.permit),
     Step(6, "Her disk encryption goes off", posture.lose_disk_encryption),
     Step(7, "Her cookies, copied to another browser, are refused", copied_cookies.copy_cookies),
     Step(
@@ -32,7 +44,11 @@ STEPS = (
         "A sign-in from another continent is challenged, and she is told",
         elsewhere.sign_in_from_afar,
     ),
-    Step(9, "With every worker stopped, the grant still ends on its second"),
+    Step(
+        9,
+        "With every worker stopped, the grant still ends on its second",
+        on_its_second.end_without_workers,
+    ),
     Step(10, "An auditor verifies that hour offline"),
     Step(11, "The customer disables its key"),
 )

@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.steps import heading
 from tests.story import laptop
+from tests.story.privilege import ROLE
 from tests.story.stage import Stage
 from tests.support import laptops
 
@@ -39,6 +40,17 @@ def lose_disk_encryption(stage: Stage) -> None:
         "WHERE d.name = 'emma-laptop' ORDER BY s.ended_at DESC LIMIT 1"
     )
     stage.check(tier < 2, f"score {score}, tier {tier}; her session ended: {reason}")
+    lines = stage.ask(
+        "SELECT array_agg(kind || coalesce(' (' || (facts->>'cause') || ')', '') ORDER BY id) "
+        "FROM access_grantevent WHERE grant_id = %s",
+        stage.grant,
+    )[0]
+    stage.check(
+        "suspended (posture)" in lines and lines[-1].startswith("ended"),
+        f"her grant: {', '.join(lines)}",
+    )
+    told = stage.gateway.introspect(stage.tokens)
+    stage.check(ROLE not in told.get("roles", []), f"her token, introspected: {told}")
     (causes, events) = stage.ask(
         "SELECT count(DISTINCT transaction_id), count(*) FROM audit_auditevent WHERE event IN "
         "('devices.device.tier_changed', 'sessions.response.taken', 'sessions.session.ended') "

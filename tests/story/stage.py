@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.authenticators import NO_AUTOFILL, Authenticator
 from tests.browser.conftest import DemoClient, Mailbox
+from tests.browser.people import Person
 from tests.support.instance import Instance
 
 HOME = "85.214.0.1"  # Berlin, by the offline data
@@ -30,6 +31,11 @@ class Stage:
     page: Page = field(init=False)
     authenticator: Authenticator = field(init=False)
     evidence: list[str] = field(default_factory=list)
+    # What steps leave to later ones: the grant, the gateway that asks, and its tokens of her.
+    grant: str = ""
+    gateway: Any = None
+    tokens: dict[str, Any] = field(default_factory=dict)
+    _approver: Person | None = None
 
     def __post_init__(self) -> None:
         self.page = self.open_browser(HOME).new_page()
@@ -48,9 +54,25 @@ class Stage:
         context.add_init_script(NO_AUTOFILL)
         return context
 
+    def open_page(self) -> Page:
+        """Another tab of her browser."""
+        return self.page.context.new_page()
+
+    def approver(self) -> Person:
+        """Bob, who administers Acme: somebody else."""
+        if self._approver is None:
+            (told,) = (each for each in self.instance.demo["users"] if "admin" in each["roles"])
+            self._approver = Person(told["email"], told["password"], told["totp_secret"], "")
+        return self._approver
+
     def show(self, what: str) -> None:
         """Add a line of evidence to the step that runs."""
         self.evidence.append(what)
+
+    def demand(self, is_so: object, what: str) -> None:
+        """What must hold and is no news when it does. Raises StoryError."""
+        if not is_so:
+            raise StoryError(what)
 
     def check(self, is_so: object, what: str) -> None:
         """What must hold; shown when it does. Raises StoryError."""

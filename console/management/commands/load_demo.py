@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from access.flows import add_eligibility, create_entitlement
+from access.models import Entitlement
+from access.offers import ApproverLine, Offer, StageLine
 from accounts import flows
-from accounts.models import Organisation, Role, RoleAssignment, User
+from accounts.models import Group, Organisation, Role, RoleAssignment, User
 from core import clock
 from core.ids import new_token
 from idp.flows import register_client, update_client
@@ -63,7 +66,11 @@ class DemoClient:
 
 ORGANISATIONS = {"acme": "Acme", "globex": "Globex"}
 ROLES = {
-    "acme": {"employee": ("Works here", ""), "admin": ("Administers Acme", "aal2")},
+    "acme": {
+        "employee": ("Works here", ""),
+        "admin": ("Administers Acme", "aal2"),
+        "db-admin": ("Looks after the crew's database", "aal2"),
+    },
     "globex": {"employee": ("Works here", "")},
 }
 USERS = (
@@ -71,6 +78,8 @@ USERS = (
     DemoUser("bob@acme.example", "Bob Baker", "acme", ("employee", "admin"), is_staff=True),
     DemoUser("carol@globex.example", "Carol Cole", "globex", ("employee",), has_totp=False),
 )
+# Nobody holds it: whoever is in the crew asks, and an administrator answers.
+CREW = ("alice@acme.example",)
 SIGN_IN = ("authorization_code", "refresh_token")
 # Every standard claim of one person (OpenID Connect Core 1.0 §5.1), so that clients see them all.
 PROFILES = {
@@ -124,6 +133,7 @@ class Command(BaseCommand):
                 "clients": [_client(client, organisations, known, now) for client in CLIENTS],
                 "command_line": _command_line(organisations["acme"], known, now),
             }
+            _offer_the_database(organisations["acme"], now)
         if demo != known:
             _write(path, demo)
         self.stdout.write(f"The demo is ready: sign in with what {path} says.")
@@ -144,6 +154,35 @@ def _make_roles(slug: str, organisation: Organisation, now: datetime) -> None:
                 required_acr=required_acr,
                 now=now,
             )
+
+
+def _offer_the_database(acme: Organisation, now: datetime) -> None:
+    """What the demo application's page for db-admin leads to."""
+    if Entitlement.objects.within(acme).filter(name="db-admin").exists():
+        return
+    crew = Group.objects.within(acme).filter(name="crew").first()
+    if crew is None:
+        crew = flows.create_group(organisation=acme, name="crew", now=now)
+        for user in User.objects.within(acme).filter(email__in=CREW):
+            flows.add_group_member(group=crew, user=user, now=now)
+    roles = Role.objects.within(acme)
+    keeper, admin = roles.get(name="db-admin"), roles.get(name="admin")
+    entitlement = create_entitlement(
+        organisation=acme,
+        name="db-admin",
+        offer=Offer(
+            roles=[keeper],
+            description="Look after the crew's database",
+            stages=[StageLine([ApproverLine(role=admin)])],
+            required_acr="aal2",
+            max_age=timedelta(minutes=15),
+            ticket_pattern="OPS-[0-9]{1,6}",
+            break_glass_duration=timedelta(minutes=30),
+            break_glass_roles=[keeper],
+        ),
+        now=now,
+    )
+    add_eligibility(entitlement=entitlement, group=crew, now=now)
 
 
 def _user(
