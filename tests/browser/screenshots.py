@@ -5,12 +5,14 @@ On whatever servers the test suite would use; about half a minute. Look at them 
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import tests.support.environment  # noqa: F401 - gives this process the suite's servers
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "images"
 LARGEST_BYTES = 150 * 1024
 WIDE = {"width": 1440, "height": 900}
+TALL = {"width": 1440, "height": 1400}
 NARROW = {"width": 360, "height": 780}
 # Without the word "Headless", which the list of sessions would show.
 CHROME = (
@@ -34,22 +36,23 @@ def main() -> int:
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium()) as browser,
     ):
-        told = instance.demo["users"][0]
-        alice = Person(told["email"], told["password"], told["totp_secret"], session="")
-
-        context = browser.new_context(
-            base_url=instance.base_url,
-            viewport=WIDE,
-            locale="en-GB",
-            timezone_id="Europe/Zurich",
-            reduced_motion="reduce",
-            user_agent=CHROME,
+        alice, bob = (
+            Person(told["email"], told["password"], told["totp_secret"], session="")
+            for told in instance.demo["users"][:2]
         )
+
+        options: dict[str, Any] = {
+            "base_url": instance.base_url, "viewport": WIDE, "locale": "en-GB",
+            "timezone_id": "Europe/Zurich", "reduced_motion": "reduce", "user_agent": CHROME,
+        }  # fmt: skip
+        context = browser.new_context(**options)
         context.add_init_script(NO_AUTOFILL)
         page = context.new_page()
 
-        def take(name: str, *, narrow: bool = False, dark: bool = False) -> None:
-            page.set_viewport_size(NARROW if narrow else WIDE)
+        def take(
+            name: str, *, narrow: bool = False, dark: bool = False, tall: bool = False
+        ) -> None:
+            page.set_viewport_size(NARROW if narrow else TALL if tall else WIDE)
             page.emulate_media(color_scheme="dark" if dark else "light")
             page.wait_for_load_state("networkidle")
             file = FOLDER / f"{name}.png"
@@ -76,13 +79,15 @@ def main() -> int:
         page.goto(f"{demo.url}/")  # without the notice of what has just been done
         take("demo-client")
 
-        for name in ("Work laptop", "Phone"):
+        device: Authenticator | None = None
+        for name in ("Phone", "Work laptop"):
+            if device is not None:  # Chromium has but one that is built in at a time
+                device.remove()
             device = Authenticator(page)
             page.goto("/mfa/passkeys/add/")
             field(page, "Name").fill(name)
             page.get_by_role("button", name="Add a passkey").click()
             expect(page.locator(".messages")).to_contain_text("Your passkey was added")
-            device.remove()
         page.goto("/mfa/recovery-codes/")
         page.get_by_role("button", name="Make").click()
         expect(heading(page)).to_have_text("Your recovery codes")
@@ -90,6 +95,35 @@ def main() -> int:
         take("security-home")
         take("security-home-dark", dark=True)
         take("security-home-mobile-dark", narrow=True, dark=True)
+
+        page.goto("/access/request/?entitlement=db-admin&duration=30")
+        field(page, "Reason").fill("The index of berths has to be built anew before tonight")
+        field(page, "Ticket").fill("OPS-1402")
+        page.get_by_role("button", name="What would happen?").click()
+        expect(page.locator("#ahead")).to_be_visible()
+        take("access-request", tall=True)
+        take("access-request-mobile-dark", narrow=True, dark=True)
+        page.get_by_role("button", name="Ask", exact=True).click()
+        expect(page.locator("#state-heading")).to_have_text("Waiting for approval")
+        mine, request = page, page.url
+        page = browser.new_context(**options).new_page()
+        page.goto("/accounts/login/")
+        give_password(page, bob)
+        give_code(page, bob.code())
+        expect(heading(page)).to_have_text("Security")
+        page.goto("/access/inbox/")
+        take("access-inbox")
+        page.get_by_role("link", name="db-admin").click()
+        expect(page.locator("#answer-form")).to_be_visible()
+        take("access-answer", tall=True)
+        page.get_by_role("button", name="Approve").click()
+        expect(page.locator(".messages")).to_contain_text("Approved")
+        page = mine
+        page.goto(request)
+        page.get_by_role("button", name="Begin now").click()
+        expect(page.locator("#state-heading")).to_have_text("Active")
+        page.goto("/access/")
+        take("access-mine")
     return _complain(LARGEST_BYTES)
 
 

@@ -1,12 +1,15 @@
 """Steps 3 to 5: a role for half an hour, asked for by one, given by another, begun by a touch."""
 
+import json
 import re
+import time
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.people import Person
 from tests.browser.steps import callouts, field, give_code, give_password, heading
-from tests.story import arranging
+from tests.story import arranging, laptop
 from tests.story.gateway import claims_of, open_gateway
 from tests.story.stage import Stage, StoryError
 
@@ -110,6 +113,23 @@ def permit(stage: Stage) -> None:
         decision and revision and reasons == "[]",
         f"audit: it began by decision {decision} of policy {revision[:16]}, nothing against it",
     )
+    asked_of_policy = _logged(stage, "authzen")
+    stage.check(
+        asked_of_policy["input"] and asked_of_policy["labels"],
+        f"decision log, as OPA writes it: {asked_of_policy['path']}, decision "
+        f"{asked_of_policy['decision_id']}, with {len(asked_of_policy['input'])} inputs",
+    )
+
+
+def _logged(stage: Stage, path: str) -> dict[str, Any]:
+    """The latest line of the exported decision log about this path; it is written within a second."""
+    until = time.monotonic() + laptop.WAIT_SECONDS
+    while time.monotonic() < until:
+        for line in stage.instance.manage("export_decisions").splitlines():
+            entry: dict[str, Any] = json.loads(line)
+            if path in entry["path"]:
+                return entry
+    raise StoryError(f"no line of {path} in the decision log")
 
 
 # --- what other steps need as well ---------------------------------------------------------------
