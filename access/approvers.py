@@ -171,13 +171,14 @@ def approvers_in(
     stage: Stage, *, requester: User, is_escalated: bool, now: datetime
 ) -> "QuerySet[User]":
     """Everybody who may answer at this stage, the requester in no shape among them."""
+    people = people_named(stage, is_escalated=is_escalated, now=now)
+    return people.exclude(person_id=requester.person_id)
+
+
+def people_named(stage: Stage, *, is_escalated: bool, now: datetime) -> "QuerySet[User]":
+    """Everybody who may answer at this stage, whoever asks."""
     named = [each for each in stage.approvers.all() if is_escalated or not each.is_escalation]
-    return _people_named(named, stage.organisation_id, now).exclude(person_id=requester.person_id)
-
-
-def _people_named(
-    named: Sequence[StageApprover], organisation_id: UUID, now: datetime
-) -> "QuerySet[User]":
+    organisation_id = stage.organisation_id
     groups = [each.group_id for each in named if each.group_id]
     roles = [each.role_id for each in named if each.role_id]
     holders = (

@@ -215,6 +215,10 @@ class Eligibility(ScopedModel):
                 nulls_distinct=False,
             ),
         ]
+        verbose_name_plural = "eligibilities"
+
+    def __str__(self) -> str:
+        return f"{self.user or self.group}: {self.entitlement}"
 
 
 class State(models.TextChoices):

@@ -93,6 +93,14 @@ class ScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return chosen
 
 
+class WithinReachFilter(admin.RelatedFieldListFilter):
+    """Choices of the administrator's organisation: what stands beside a table tells names, too."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:  # noqa: ARG002
+        rows = _within_reach(field.related_model._default_manager.all(), request)  # noqa: SLF001
+        return sorted(((row.pk, str(row)) for row in rows), key=lambda choice: choice[1])
+
+
 @admin.register(Organisation)
 class OrganisationAdmin(ScopedAdmin):
     list_display = ("name", "slug", "is_active", "created_at")
@@ -326,20 +334,12 @@ class LockAdmin(ScopedAdmin):
         ), "lifted")  # fmt: skip
 
 
-class _RoleFilter(admin.RelatedFieldListFilter):
-    """Roles of the administrator's organisation: the list beside the table tells names as well."""
-
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:  # noqa: ARG002
-        roles = _within_reach(Role.unscoped.order_by("name"), request)
-        return [(role.pk, str(role)) for role in roles]
-
-
 @admin.register(RoleAssignment)
 class RoleAssignmentAdmin(ScopedAdmin):
     list_display = (
         "user", "role", "organisation", "starts_at", "ends_at", "ended_at", "grant_id",
     )  # fmt: skip
-    list_filter = (("role", _RoleFilter), ("grant_id", admin.EmptyFieldListFilter))
+    list_filter = (("role", WithinReachFilter), ("grant_id", admin.EmptyFieldListFilter))
     search_fields = ("user__email", "role__name")
     ordering = ("-starts_at",)
     fields = ("user", "role", "starts_at", "ends_at")

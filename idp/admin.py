@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from accounts.admin import ScopedAdmin, act_on_each
+from accounts.admin import ScopedAdmin, WithinReachFilter, act_on_each
 from core import clock
 from core.errors import Refusal
 from idp import flows
@@ -123,7 +123,7 @@ class ClientAdmin(ScopedAdmin):
 @admin.register(ClientRole)
 class ClientRoleAdmin(ScopedAdmin):
     list_display = ("client", "role", "organisation", "starts_at", "ends_at", "ended_at")
-    list_filter = ("role",)
+    list_filter = (("role", WithinReachFilter),)
     list_select_related = ("client", "role", "organisation")
     search_fields = ("client__name", "client__client_id", "role__name")
     ordering = ("-starts_at",)

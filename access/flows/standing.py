@@ -6,6 +6,7 @@ grant away. What may pass (a lock, a risk, a device that is unwell) suspends it 
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.db import models, transaction
 
@@ -41,7 +42,7 @@ def judge_standing(grants: "models.QuerySet[Grant]", *, now: datetime) -> int:
 
 
 @transaction.atomic
-def suspend_grant(*, grant: Grant, actor: User, now: datetime) -> bool:
+def suspend_grant(*, grant: Grant, actor: User, now: datetime, reason: str = "") -> bool:
     """Let active access count no more until it is resumed; returns whether this call did it.
 
     By an administrator; refuses not_allowed for anybody else. Its end does not move.
@@ -52,12 +53,12 @@ def suspend_grant(*, grant: Grant, actor: User, now: datetime) -> bool:
         return False
     if locked.grant.suspended_because == BY_ADMINISTRATOR:
         return False
-    _suspend(locked.grant, BY_ADMINISTRATOR, locked.now, actor=actor)
+    _suspend(locked.grant, BY_ADMINISTRATOR, locked.now, actor=actor, reason=reason)
     return True
 
 
 @transaction.atomic
-def resume_grant(*, grant: Grant, actor: User, now: datetime) -> bool:
+def resume_grant(*, grant: Grant, actor: User, now: datetime, reason: str = "") -> bool:
     """Let suspended access count again; returns whether this call did it.
 
     Refuses not_allowed but for administrators, conflict while something still speaks against it.
@@ -71,7 +72,7 @@ def resume_grant(*, grant: Grant, actor: User, now: datetime) -> bool:
     cause = cause_against(locked.grant, locked.now)
     if cause:
         raise Refusal.conflict(f"It cannot go on now: {CAUSES[cause]}.")
-    _resume(locked.grant, locked.now, actor=actor)
+    _resume(locked.grant, locked.now, actor=actor, reason=reason)
     return True
 
 
@@ -173,18 +174,25 @@ def _is_trusted(grant: Grant, now: datetime) -> bool:
     return device.tier_at(now) >= demanded
 
 
-def _suspend(grant: Grant, cause: str, now: datetime, *, actor: User | None = None) -> None:
+def _suspend(
+    grant: Grant, cause: str, now: datetime, *, actor: User | None = None, reason: str = ""
+) -> None:
     suspend_elevation(grant_id=grant.pk, now=now)
     if grant.state == State.ACTIVE:
         move(grant, State.SUSPENDED, now=now, suspended_because=cause)
     else:
         grant.suspended_because = cause
         grant.save(update_fields=["suspended_because"])
-    tell(grant, EventKind.SUSPENDED, now=now, actor=actor, cause=cause)
+    tell(grant, EventKind.SUSPENDED, now=now, actor=actor, cause=cause, **_said(reason))
     notices.tell_requester(grant, "suspended", now=now)
 
 
-def _resume(grant: Grant, now: datetime, *, actor: User | None = None) -> None:
+def _resume(grant: Grant, now: datetime, *, actor: User | None = None, reason: str = "") -> None:
     resume_elevation(grant_id=grant.pk)
     move(grant, State.ACTIVE, now=now, suspended_because="")
-    tell(grant, EventKind.RESUMED, now=now, actor=actor)
+    tell(grant, EventKind.RESUMED, now=now, actor=actor, **_said(reason))
+
+
+def _said(reason: str) -> dict[str, Any]:
+    words = " ".join(reason.split())[:200]
+    return {"reason": words} if words else {}

@@ -1,3 +1,3 @@
-"""Administration that stands above accounts: of devices, who else speaks of them, and sign-ins."""
+"""Administration that stands above accounts: of devices and sign-ins, of access and of policy."""
 
-from console.admin import connectors, inventory, sign_ins  # noqa: F401 - registers on import
+from console.admin import connectors, entitlements, grants, inventory, sign_ins  # noqa: F401 - registers on import

@@ -37,6 +37,8 @@ UNSCOPED = {
     "accounts/management/commands/unlock_account.py": "a person names an address",
     "accounts/receivers.py": "a failed sign-in knows an address alone",
     "accounts/tasks.py": "tidying over all",
+    "console/admin/entitlements.py": "choices of the organisation at hand, and one's own account",
+    "console/admin/grants.py": "one's own account",
     "console/admin/inventory.py": "the administration of an installation, narrowed for staff of one",
     "console/admin/sign_ins.py": "a person by id, narrowed for staff of one organisation",
     "console/api/offers.py": "eligibilities and open grants of the user at hand",

@@ -92,10 +92,14 @@ WHO: dict[str, set[str]] = {
     "administrators": {
         "admin:index", "admin:autocomplete", "admin:jsi18n", "admin:view_on_site", "admin:app_list",
         "admin:admin/(?P<url>.*)$", "admin:risk_judge", "admin:risk_timeline",
+        "admin:access_matrix", "admin:access_matrix_csv",
     },
 }  # fmt: skip
 # What an administrator may do to rows of the own organisation; nobody deletes anything there.
 ADMINISTRATION: dict[str, set[str]] = {
+    "access_eligibility": {"changelist", "add", "change", "history"},
+    "access_entitlement": {"changelist", "add", "change", "history"},
+    "access_grant": {"changelist", "change", "history"},
     "accounts_group": {"changelist", "add", "change", "history"},
     "accounts_invitation": {"changelist", "add", "change", "history"},
     "accounts_lock": {"changelist", "add", "change", "history"},
@@ -153,14 +157,17 @@ class Acme:
             authentication=Authentication.NONE, actor=alice.user, now=now,
         ).connector  # fmt: skip
         boss = cast.person("boss@acme.example", acme)
+        entitlement = access.entitlement(acme, by=[boss], eligible=[alice])
+        grant = access.ask(entitlement, alice, self.session)
         self.rows: dict[str, Any] = {
+            "access_eligibility": entitlement.eligibilities.get().pk,
+            "access_entitlement": entitlement.pk,
+            "access_grant": grant.pk,
             "sessions": self.session.pk,
             "passkeys": passkeys.register(alice, passkeys.authenticator()).row_id,
             "devices": device.pk,
             "connectors": connector.pk,
-            "grants": access.ask(
-                access.entitlement(acme, by=[boss], eligible=[alice]), alice, self.session
-            ).pk,
+            "grants": grant.pk,
             "requests": BackchannelAuthentication.unscoped.get().pk,
             "clients": client.pk,
             "accounts_user": alice.user.pk,
