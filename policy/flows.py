@@ -1,7 +1,8 @@
 """Writes versions of policy, publishes them, and goes back.
 
-Who publishes is never who wrote. Both are people of the installation: whoever calls these flows has
-made sure that they may. Rights that somebody was granted for a while do not count for that.
+Who publishes is never who wrote, by no account of theirs. Both are people of the installation:
+whoever calls these flows has made sure that they may. Rights that somebody was granted for a while
+do not count for that.
 """
 
 from collections.abc import Mapping
@@ -72,7 +73,7 @@ def publish_version(
 
     Refuses who wrote it, a version whose tests fail, and one that counts already.
     """
-    if publisher.pk == version.author_id:
+    if publisher.person_id == version.author.person_id:
         raise Refusal.not_allowed("Somebody else publishes what you wrote.")
     verdict = checking.check(version.modules)  # by the engine as it is now
     if not verdict.is_good:

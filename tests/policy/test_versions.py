@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.utils import DatabaseError, ProgrammingError
 
+from accounts.flows import link_accounts
 from audit.models import AuditEvent
 from core.errors import Refusal
 from policy import bundle, engine, signing
@@ -168,6 +169,13 @@ class TestPublishing:
             "revision": closed.revision, "former_revision": "",
             "author": f"accounts.User:{closed.author_id}", "approval_id": str(approval),
         }  # fmt: skip
+
+    def test_nor_does_another_account_of_theirs(self, closed, author, publisher, now):
+        link_accounts(user=author, other=publisher, now=now)
+
+        with pytest.raises(Refusal, match="Somebody else"):
+            publish_version(version=PolicyVersion.objects.get(), publisher=publisher, now=now)
+        assert reasons() == ()
 
     def test_who_wrote_it_does_not(self, closed, author, now):
         with pytest.raises(Refusal, match="Somebody else"):
