@@ -12,7 +12,7 @@ from idp.dynamic_registration.flows import MAX_LIFETIME, MAX_USES
 from idp.dynamic_registration.ways import IMPLICIT
 from idp.flows import DEFAULT_GRANT_TYPES, DEFAULT_SCOPES, OURS
 from idp.models import Client, InitialAccessToken
-from idp.models.client import GRANT_TYPES, SCOPES
+from idp.models.client import AUTHZEN, GRANT_TYPES, SCOPES
 from idp.registration import addresses, credentials, rules
 from idp.registration.metadata import ClientMetadata
 
@@ -66,7 +66,8 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
     scopes = WordsField(
         required=False,
         initial=list(DEFAULT_SCOPES),
-        help_text=f"Known to us: {', '.join(SCOPES)}. Others are the application's own.",
+        help_text=f"Known to us: {', '.join(SCOPES)}, and {AUTHZEN} for who asks our policy. "
+        "Others are the application's own.",
     )
     required_acr = forms.ChoiceField(
         choices=REQUIRED_ACR, required=False, label="Required assurance"

@@ -289,6 +289,34 @@ DEFENCES = {
             ),
         ),
     ),
+    "A143-organisation": Defence(
+        "a client asks policy about its own organisation's people",
+        lambda patch: edit(
+            patch,
+            "FACTS",
+            "u.organisation_id = c.organisation_id",
+            "idp.storage.authzen",
+            new="true",
+        ),
+        "idp/test_authzen.py",
+    ),
+    "A143-session": Defence(
+        "a session lends its rights to whose it is",
+        lambda patch: edit(
+            patch,
+            "FIND_SESSIONS",
+            "u.id AS person_id",
+            "idp.storage.authzen",
+            new="(SELECT n.id FROM accounts_user n"
+            " WHERE n.email = 'nina@acme.example') AS person_id",
+        ),
+        "idp/test_authzen.py",
+    ),
+    "A144": Defence(
+        "asking policy is a right of its own",
+        wrap("idp.authzen.caller:read", lambda original, request: original(request, "roles")),
+        "idp/test_authzen.py",
+    ),
     "A145": Defence(
         "a policy that cannot answer denies",
         replace("policy.engine:decide", lambda *_, **__: waved_through()),
