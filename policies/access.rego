@@ -27,7 +27,7 @@ session := {
 # Of where it will be used.
 place := {
 	"device_trusted": input.session.tier >= input.entitlement.required_tier,
-	"network_known": true in {input.entitlement.binds_network == false, input.session.has_address == true},
+	"network_known": either(input.entitlement.binds_network == false, input.session.has_address == true),
 	"condition_holds": input.entitlement.condition_holds == true,
 }
 
@@ -35,7 +35,7 @@ place := {
 request := {
 	"duration_within": is_between(input.request.duration, 1, input.entitlement.max_duration),
 	"start_ahead": is_between(input.request.starts_in, 0, input.entitlement.start_horizon),
-	"reason_given": true in {input.entitlement.reason_required == false, input.request.has_reason == true},
+	"reason_given": either(input.entitlement.reason_required == false, input.request.has_reason == true),
 	"ticket_good": input.request.ticket in {"none", "good"},
 	"nothing_open": input.request.has_open == false,
 }
@@ -65,10 +65,10 @@ approver := {
 	"approver_is_another_person": input.answer.is_same_person == false,
 	"approver_acts_for_nobody": input.answer.acts_for_requester == false,
 	"answered_once": input.answer.has_answered == false,
-	"approver_reason_given": true in {
+	"approver_reason_given": either(
 		input.entitlement.approver_reason_required == false,
 		input.answer.has_reason == true,
-	},
+	),
 	"in_time": input.request.remaining > 0,
 	"stage_in_time": input.request.stage_remaining > 0,
 }
@@ -90,6 +90,9 @@ approver_level := 2
 demanded_level := max([approver_level, input.entitlement.required_level]) if {
 	input.action in {"approve", "deny"}
 } else := input.entitlement.required_level
+
+# Of two facts that are both there: within the braces of a set one that is missing would be passed over.
+either(one, other) := true in {one, other}
 
 is_between(value, least, most) := true in {value >= least} & {value <= most}
 

@@ -44,7 +44,12 @@ test_an_unknown_action_is_undefined if {
 }
 
 test_a_missing_fact_is_undefined if {
-	every path in ["/requester/is_locked", "/session/level", "/request/duration", "/entitlement/max_age"] {
+	every path in [
+		"/requester/is_locked", "/session/level", "/request/duration", "/entitlement/max_age",
+		"/entitlement/reason_required", "/entitlement/approver_reason_required",
+		"/entitlement/binds_network", "/session/has_address", "/request/has_reason",
+		"/answer/has_reason", "/answer/is_own", "/approvals/hold",
+	] {
 		not access.answer with input as json.patch(good, [{"op": "remove", "path": path}])
 	}
 }

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 
 from policy import engine
+from policy.access import Action
 from policy.facts import Trigger
-from tests.policy import test_decisions, test_fail_closed, test_response
+from tests.policy import test_access, test_decisions, test_fail_closed, test_response
 from tests.support import opa
 from tests.support.agreement import NOTHING, Agreement
 from tests.support.opa import Opa
@@ -96,6 +98,33 @@ def test_they_agree_on_facts_that_are_missing_or_of_another_kind(
         place[path[-1]] = wrong
 
     both.on(DECISION, document)
+
+
+@pytest.mark.parametrize("row", test_access.ROWS, ids=lambda row: f"{row[0]}-{row[3]}")
+def test_they_agree_on_every_case_of_access(both: Agreement, row: Any) -> None:
+    action, part, change, rule = row
+    good = replace(test_access.GOOD, action=action)
+    asked = replace(good, **{part: replace(getattr(good, part), **change)})
+
+    assert both.on(engine.ACCESS, good.document())["allowed"] is True
+    assert both.on(engine.ACCESS, asked.document())["checks"][rule] is False
+
+
+@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("wrong", ["missing", None, "true", []], ids=repr)
+def test_they_agree_on_facts_of_access_that_are_missing_or_of_another_kind(
+    both: Agreement, action: Action, wrong: Any
+) -> None:
+    good = plain(replace(test_access.GOOD, action=action).document())
+    for part in ("entitlement", "requester", "session", "request", "answer", "approvals"):
+        for name in good[part]:
+            document = deepcopy(good)
+            if wrong == "missing":
+                del document[part][name]
+            else:
+                document[part][name] = wrong
+
+            both.on(engine.ACCESS, document)
 
 
 # --- made up --------------------------------------------------------------------------------------
