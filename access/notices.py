@@ -52,4 +52,4 @@ def tell_administrators(review: AccessReview, *, now: datetime) -> None:
 
 def link_to(grant: Grant) -> str:
     """The page of a grant, built from the address of this installation alone."""
-    return urljoin(settings.ISSUER, f"/access/grants/{grant.pk}/")
+    return mail.here("access:grant", str(grant.pk))

@@ -91,6 +91,30 @@ def approve_and_begin(stage: Stage) -> None:
     page.get_by_role("button", name="Look again").click()
     expect(heading(page)).to_have_text("The crew's database")
     stage.show("the application's page opens")
+    _prove_anew(stage)
+
+
+def _prove_anew(stage: Stage) -> None:
+    """An hour later the page asks for a proof of her, in the words of RFC 9470, and gets it."""
+    with stage.instance.connect() as connection:
+        connection.execute(
+            "UPDATE idp_sessions_loginsession SET auth_time = auth_time - interval '1 hour' "
+            "WHERE ended_at IS NULL AND user_id = (SELECT id FROM accounts_user WHERE email = %s)",
+            [stage.email],
+        )
+    page = stage.page
+    with page.expect_navigation() as looked:
+        page.get_by_role("button", name="Look again").click()
+    challenge = looked.value.headers.get("www-authenticate", "")
+    stage.check(
+        looked.value.status == 403 and "insufficient_user_authentication" in challenge,
+        f"an hour after her proof it answers {looked.value.status}: {challenge}",
+    )
+    page.get_by_role("button", name="Go on").click()
+    expect(heading(page)).to_have_text("Confirm it is you")
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(heading(page)).to_have_text("The crew's database")
+    stage.show("she touches her passkey, and the page opens again")
 
 
 def permit(stage: Stage) -> None:
