@@ -24,6 +24,7 @@ import orjson
 import structlog
 from django.db import Error as DatabaseError
 from django.db import connection
+from django.utils.crypto import salted_hmac
 
 from core import clock
 from policy.engine import DECISION
@@ -35,7 +36,7 @@ MAX_WAITING, MAX_BATCH = 50_000, 5_000
 PAUSE_SECONDS = 0.5
 KEPT_OPEN_SECONDS = 60
 LEVEL = 1  # of zlib: a tenth of the size already
-# Members whose values are masked wherever they stand, as is every text with an "@".
+# Members whose values are masked wherever they stand, as is every text or name with an "@".
 MASKED = frozenset({"email", "name", "address", "ip", "ip_address", "phone", "reason", "ticket"})
 MASK = "**"
 
@@ -87,7 +88,8 @@ class DecisionLog:
         """No daemon: a process that ends waits for what is not written yet."""
         with self._starting:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="decision-log")
+                # Said, since it would take after the thread of the request, which may be one.
+                thread = threading.Thread(target=self._run, name="decision-log", daemon=False)
                 try:
                     thread.start()
                 except RuntimeError:  # the process is ending, or has no thread to spare
@@ -155,16 +157,26 @@ def mask(text: bytes) -> tuple[bytes, list[str]]:
 
 def _masked(value: Any, name: str, pointer: str, found: list[str]) -> Any:
     if isinstance(value, dict):
-        return {
-            key: _masked(each, key, f"{pointer}/{_escaped(key)}", found)
-            for key, each in value.items()
-        }
+        masked = {}
+        for key, each in value.items():
+            shown = veil(key) if "@" in key else key
+            inside = f"{pointer}/{_escaped(shown)}"
+            if shown != key:
+                found.append(f"/input{inside}")
+            masked[shown] = _masked(each, key, inside, found)
+        return masked
     if isinstance(value, list):
         return [_masked(each, name, f"{pointer}/{i}", found) for i, each in enumerate(value)]
     if isinstance(value, str) and value and (name in MASKED or "@" in value):
         found.append(f"/input{pointer}")
-        return MASK
+        return veil(value)
     return value
+
+
+def veil(text: str) -> str:
+    """What stands for a text: the same for the same text, so that rules still find it."""
+    digest = salted_hmac("policy.decision_log", text, algorithm="sha256").hexdigest()
+    return f"{MASK}{digest[:12]}"
 
 
 def _escaped(key: str) -> str:

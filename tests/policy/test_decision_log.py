@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from django.db import OperationalError
 
 from core import clock
 from policy import decision_log, engine, tasks
-from policy.decision_log import DecisionLog, find, logged, mask
+from policy.decision_log import DecisionLog, find, logged, mask, veil
 from policy.evaluator import UNDEFINED
 from policy.journal import About
 from policy.models import DecisionBatch
@@ -165,20 +166,23 @@ class TestMasks:
             },
             "context": {"ip": "203.0.113.7", "time": "noon"},
             "evaluations": [{"reason": "My knee hurts"}, {"a/b": "bob@acme.example"}],
+            "known": {"alice@acme.example": {"is_active": True}},
         }
 
         engine.evaluate("sallyport/nowhere", asked)
         log.flush()
 
         (one,) = everything()
+        alice = veil("alice@acme.example")
         assert one.input == {
-            "subject": {"type": "user", "id": "**", "properties": {"name": "**"}},
-            "context": {"ip": "**", "time": "noon"},
-            "evaluations": [{"reason": "**"}, {"a/b": "**"}],
+            "subject": {"type": "user", "id": alice, "properties": {"name": veil("Alice")}},
+            "context": {"ip": veil("203.0.113.7"), "time": "noon"},
+            "evaluations": [{"reason": veil("My knee hurts")}, {"a/b": veil("bob@acme.example")}],
+            "known": {alice: {"is_active": True}},
         }
         assert one.masked == (
             "/input/subject/id", "/input/subject/properties/name", "/input/context/ip",
-            "/input/evaluations/0/reason", "/input/evaluations/1/a~1b",
+            "/input/evaluations/0/reason", "/input/evaluations/1/a~1b", f"/input/known/{alice}",
         )  # fmt: skip
         body = decision_log.zlib.decompress(bytes(DecisionBatch.objects.get().body))
         assert not any(word in body for word in (b"alice", b"Alice", b"203.0", b"knee", b"bob"))
@@ -188,7 +192,14 @@ class TestMasks:
 
         log.flush()
 
-        assert everything()[0].input["session"]["methods"] == ["**"]
+        assert everything()[0].input["session"]["methods"] == [veil("x@y")]
+
+    def test_what_stands_for_a_text_tells_nothing_without_the_key(self, settings):
+        before = veil("alice@acme.example")
+        settings.SECRET_KEY = "another" * 10
+
+        assert veil("alice@acme.example") != before
+        assert re.fullmatch(r"\*\*[0-9a-f]{12}", before)
 
     def test_nothing_to_mask_is_left_as_it_is(self):
         assert mask(b'{"name":"","a":[1,null,{"name":2}]}') == (
