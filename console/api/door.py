@@ -42,7 +42,7 @@ from policy.facts import Trigger
 from protection.keyring import KeyUnavailable
 from sessions.current import current_session_id
 
-MAX_BODY_SIZE_BYTES = 65_536
+MAX_BODY_SIZE_BYTES = 262_144  # as settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 READS = frozenset({"GET"})
 JSON = "application/json"
 MISSING_PARTS = (
@@ -135,6 +135,17 @@ class Administrator(Token):
         if not may_administer(caller.user, caller.organisation_id, now=caller.now):
             raise Refusal.not_allowed("This is for administrators.")
         caller.demand(Level.AAL2, ADMINISTERING)
+
+
+class Everywhere(Administrator):
+    """For administrators of every organisation: about what counts for the whole installation."""
+
+    openapi_description = f"scope: {ADMIN}, as an administrator of every organisation"
+
+    def judge(self, caller: Caller) -> None:
+        super().judge(caller)
+        if not caller.user.is_superuser:
+            raise Refusal.not_allowed("This is for administrators of every organisation.")
 
 
 def knowing_what_is_asked(run: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,20 +15,20 @@ from console.api import door
 from console.api.door import Caller, Own, Request
 from console.api.offers import find_offer
 from console.api.paging import Listing, Place
-from console.api.shapes import Flag, Instant, Line, Name, Seconds, Sent, duration, seconds
+from console.api.shapes import Flag, Instant, Line, Name, Reason, Seconds, Sent, duration, seconds
 from core.errors import Refusal
 
 router = Router(auth=Own())
 PERSONALLY = Own(personally=True)
 
 
-class Person(Schema):
+class Requester(Schema):
     id: UUID
     email: str
     name: str
 
 
-class Told(Schema):
+class GrantTold(Schema):
     """A request, or what became of it. id: none where it was only tried (`dry_run`).
 
     until: the next end of it: for answers, for its beginning, or of the access itself.
@@ -38,7 +38,7 @@ class Told(Schema):
     id: UUID | None
     entitlement: str
     roles: list[str]
-    requester: Person
+    requester: Requester
     state: str
     reason: str
     ticket: str
@@ -73,7 +73,7 @@ class Happened(Schema):
     facts: dict[str, Any]
 
 
-class InFull(Told):
+class GrantInFull(GrantTold):
     """terms: all of what is asked for, under terms_digest (SHA-256, hex)."""
 
     terms: dict[str, Any]
@@ -82,12 +82,12 @@ class InFull(Told):
     timeline: list[Happened]
 
 
-class Page(Schema):
-    items: list[Told]
+class GrantPage(Schema):
+    items: list[GrantTold]
     next: str | None
 
 
-class Wish(Sent):
+class GrantWish(Sent):
     """duration: whole seconds from the activation on, the longest if left out. starts_at: now."""
 
     entitlement: Name
@@ -110,28 +110,24 @@ class Longer(Sent):
     ticket: Line = ""
 
 
-class Reason(Sent):
-    reason: Line = ""
-
-
-class Review(Sent):
+class Justified(Sent):
     is_justified: Flag
     reason: Line = ""
 
 
-class Did(Schema):
+class GrantDid(Schema):
     """did: whether this call did it; it was so already otherwise."""
 
     did: bool
-    grant: Told
+    grant: GrantTold
 
 
-class Narrowed(Place):
+class WhichGrants(Place):
     which: Literal["all", "open", "past"] = "all"
 
 
-@router.post("", response={200: Told, 201: Told})
-def request_access(request: Request, wish: Wish) -> Status[Any]:
+@router.post("", response={200: GrantTold, 201: GrantTold})
+def request_access(request: Request, wish: GrantWish) -> Status[Any]:
     """Ask for access. With `dry_run` nothing is asked: the answer says what would become of it."""
     caller = request.auth
     grant = flows.request_grant(
@@ -150,7 +146,7 @@ def request_access(request: Request, wish: Wish) -> Status[Any]:
     return Status(201, tell(grant, caller))
 
 
-@router.post("/break-glass", response={201: Told}, auth=PERSONALLY)
+@router.post("/break-glass", response={201: GrantTold}, auth=PERSONALLY)
 def break_glass(request: Request, wish: Emergency) -> Status[Any]:
     """Take access without approval, in an emergency. Everybody who was not asked is told."""
     caller = request.auth
@@ -166,8 +162,8 @@ def break_glass(request: Request, wish: Emergency) -> Status[Any]:
     return Status(201, tell(grant, caller))
 
 
-@router.get("", response=Page)
-def list_grants(request: Request, narrowed: Query[Narrowed]) -> dict[str, Any]:
+@router.get("", response=GrantPage)
+def list_grants(request: Request, narrowed: Query[WhichGrants]) -> dict[str, Any]:
     """What the caller has asked for, the latest first."""
     caller = request.auth
     rows = Grant.objects.within_id(caller.organisation_id).filter(requester=caller.user)
@@ -179,13 +175,13 @@ def list_grants(request: Request, narrowed: Query[Narrowed]) -> dict[str, Any]:
     return listing.page(rows.select_related("requester"), lambda grant: tell(grant, caller))
 
 
-@router.get("/{uuid:grant_id}", response=InFull)
+@router.get("/{uuid:grant_id}", response=GrantInFull)
 def read_grant(request: Request, grant_id: UUID) -> dict[str, Any]:
     """A request in full, with what happened to it: one's own, or one that one may answer."""
     return tell_in_full(find(request.auth, grant_id), request.auth)
 
 
-@router.post("/{uuid:grant_id}/activate", response=Told, auth=PERSONALLY)
+@router.post("/{uuid:grant_id}/activate", response=GrantTold, auth=PERSONALLY)
 def activate(request: Request, grant_id: UUID) -> dict[str, Any]:
     """Begin. It counts in the sign-in that the token is of, which has to be proven just now."""
     caller = request.auth
@@ -197,7 +193,7 @@ def activate(request: Request, grant_id: UUID) -> dict[str, Any]:
     return tell(active, caller)
 
 
-@router.post("/{uuid:grant_id}/extend", response={201: Told})
+@router.post("/{uuid:grant_id}/extend", response={201: GrantTold})
 def extend(request: Request, grant_id: UUID, wish: Longer) -> Status[Any]:
     """Ask to have it for longer: another request, which is approved as the first one was."""
     caller = request.auth
@@ -213,7 +209,7 @@ def extend(request: Request, grant_id: UUID, wish: Longer) -> Status[Any]:
     return Status(201, tell(grant, caller))
 
 
-@router.post("/{uuid:grant_id}/cancel", response=Did)
+@router.post("/{uuid:grant_id}/cancel", response=GrantDid)
 def cancel(request: Request, grant_id: UUID) -> dict[str, Any]:
     """Withdraw a request that has not begun."""
     caller = request.auth
@@ -224,7 +220,7 @@ def cancel(request: Request, grant_id: UUID) -> dict[str, Any]:
     return _did(caller, grant, did=did)
 
 
-@router.post("/{uuid:grant_id}/drop", response=Did)
+@router.post("/{uuid:grant_id}/drop", response=GrantDid)
 def drop(request: Request, grant_id: UUID) -> dict[str, Any]:
     """Give active access back early."""
     caller = request.auth
@@ -235,7 +231,7 @@ def drop(request: Request, grant_id: UUID) -> dict[str, Any]:
     return _did(caller, grant, did=did)
 
 
-@router.post("/{uuid:grant_id}/approve", response=Told, auth=PERSONALLY)
+@router.post("/{uuid:grant_id}/approve", response=GrantTold, auth=PERSONALLY)
 def approve(request: Request, grant_id: UUID, said: Reason) -> dict[str, Any]:
     """Say yes to a request. Never by an application, and to none of one's own."""
     caller = request.auth
@@ -252,7 +248,7 @@ def approve(request: Request, grant_id: UUID, said: Reason) -> dict[str, Any]:
     )
 
 
-@router.post("/{uuid:grant_id}/deny", response=Told, auth=PERSONALLY)
+@router.post("/{uuid:grant_id}/deny", response=GrantTold, auth=PERSONALLY)
 def deny(request: Request, grant_id: UUID, said: Reason) -> dict[str, Any]:
     """Say no to a request."""
     caller = request.auth
@@ -269,7 +265,7 @@ def deny(request: Request, grant_id: UUID, said: Reason) -> dict[str, Any]:
     )
 
 
-@router.post("/{uuid:grant_id}/revoke", response=Did, auth=PERSONALLY)
+@router.post("/{uuid:grant_id}/revoke", response=GrantDid, auth=PERSONALLY)
 def revoke(request: Request, grant_id: UUID, said: Reason) -> dict[str, Any]:
     """Take away what was approved. For those who may approve it, and for administrators."""
     caller = request.auth
@@ -284,8 +280,8 @@ def revoke(request: Request, grant_id: UUID, said: Reason) -> dict[str, Any]:
     return _did(caller, grant, did=did)
 
 
-@router.post("/{uuid:grant_id}/review", response=Did, auth=PERSONALLY)
-def review(request: Request, grant_id: UUID, said: Review) -> dict[str, Any]:
+@router.post("/{uuid:grant_id}/review", response=GrantDid, auth=PERSONALLY)
+def review(request: Request, grant_id: UUID, said: Justified) -> dict[str, Any]:
     """Say afterwards whether an emergency was one. What was none ends at once."""
     caller = request.auth
     grant = _anothers(caller, grant_id)

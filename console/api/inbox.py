@@ -6,7 +6,7 @@ from ninja import Router, Schema
 
 from access.reading import Waiting, inbox_of
 from console.api.door import Caller, Own, Request
-from console.api.grants import Answer, Told, show_answer, tell
+from console.api.grants import Answer, GrantTold, show_answer, tell
 
 MOST = 200
 router = Router(auth=Own())
@@ -19,7 +19,7 @@ class Waits(Schema):
     known. earlier: how often they have asked for this before, by what became of it.
     """
 
-    grant: Told
+    grant: GrantTold
     answers: list[Answer]
     is_escalated: bool
     needed: int

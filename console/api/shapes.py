@@ -44,6 +44,16 @@ Name = Annotated[str, Field(min_length=1, max_length=100)]
 Line = Annotated[str, Field(max_length=1000)]
 
 
+class Reason(Sent):
+    reason: Line = ""
+
+
+class Did(Schema):
+    """did: whether this call did it; it was so already otherwise."""
+
+    did: bool
+
+
 def duration(seconds: int | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
 

@@ -11,7 +11,29 @@ from ninja.errors import HttpError, ValidationError
 from ninja.operation import Operation
 from ninja.parser import Parser
 
-from console.api import door, grants, inbox, me, offers, problems
+from console.api import (
+    all_grants,
+    assignments,
+    audit,
+    devices,
+    door,
+    eligibilities,
+    entitlements,
+    grants,
+    groups,
+    holdings,
+    inbox,
+    locks,
+    me,
+    offers,
+    policies,
+    problems,
+    resources,
+    reviews,
+    roles,
+    sessions,
+    users,
+)
 from core import strict_json
 from core.errors import Refusal
 from idp.machine.protected_resource import API
@@ -44,10 +66,28 @@ api = Api(
     parser=StrictParser(),
 )
 api.add_decorator(door.knowing_what_is_asked, mode="view")
-api.add_router("/me", me.router, tags=["me"])
-api.add_router("/access", offers.router, tags=["access"])
-api.add_router("/access/inbox", inbox.router, tags=["access"])
-api.add_router("/access/grants", grants.router, tags=["access"])
+for at, router, tag in (
+    ("/me", me.router, "access"),
+    ("/access", offers.router, "access"),
+    ("/access/inbox", inbox.router, "access"),
+    ("/access/grants", grants.router, "access"),
+    ("/entitlements", entitlements.router, "administration of access"),
+    ("/eligibilities", eligibilities.router, "administration of access"),
+    ("/grants", all_grants.router, "administration of access"),
+    ("/holdings", holdings.router, "administration of access"),
+    ("/reviews", reviews.router, "administration of access"),
+    ("/users", users.router, "people"),
+    ("/roles", roles.router, "people"),
+    ("/assignments", assignments.router, "people"),
+    ("/groups", groups.router, "people"),
+    ("/resources", resources.router, "resources"),
+    ("/devices", devices.router, "devices and sessions"),
+    ("/sessions", sessions.router, "devices and sessions"),
+    ("/locks", locks.router, "devices and sessions"),
+    ("/audit", audit.router, "audit"),
+    ("/policy", policies.router, "policy"),
+):
+    api.add_router(at, router, tags=[tag])
 
 
 @lru_cache(maxsize=1)

@@ -42,6 +42,8 @@ UNSCOPED = {
     "console/admin/inventory.py": "the administration of an installation, narrowed for staff of one",
     "console/admin/sign_ins.py": "a person by id, narrowed for staff of one organisation",
     "console/api/offers.py": "eligibilities and open grants of the user at hand",
+    "console/api/sessions.py": "live sessions, narrowed to the caller's organisation",
+    "console/api/users.py": "live locks, narrowed to the caller's organisation",
     "console/management/commands/load_demo.py": "it makes both organisations of the demo",
     "console/reading.py": "events of the user at hand",
     "devices/connectors/delivery.py": "a call begins by a connector's id alone",

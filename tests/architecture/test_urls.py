@@ -41,6 +41,7 @@ OPEN = {
     "sessions:binding_leave", "sessions:dbsc_register", "sessions:dbsc_refresh",
     "healthz", "readyz",
     *api.PUBLISHED, *api.NOTHING, *api.PEOPLE, *api.ADMINISTRATORS,
+    *api.OF_EVERY_ORGANISATION,
 }  # fmt: skip
 VALUES = {
     "<str:client_id>": "app_made_up", "<str:list_id>": "made-up", "<str:digest>": "00" * 32,

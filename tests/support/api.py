@@ -24,7 +24,28 @@ PEOPLE = {
     "api:break_glass", "api:list_grants", "api:read_grant", "api:activate", "api:extend",
     "api:cancel", "api:drop", "api:approve", "api:deny", "api:revoke", "api:review",
 }  # fmt: skip
-ADMINISTRATORS: set[str] = set()
+ADMINISTRATORS = {
+    "api:list_entitlements", "api:create_entitlement", "api:read_entitlement",
+    "api:update_entitlement", "api:retire_entitlement", "api:list_eligibilities",
+    "api:add_eligibility", "api:end_eligibility", "api:list_all_grants", "api:read_any_grant",
+    "api:suspend_grant", "api:resume_grant", "api:revoke_grant", "api:list_holdings",
+    "api:list_reviews", "api:open_review", "api:list_review_items", "api:decide_review_item",
+    "api:close_review", "api:list_users", "api:read_user", "api:lock_user", "api:unlock_user",
+    "api:deactivate_user", "api:reactivate_user", "api:sign_user_out", "api:link_user",
+    "api:unlink_user", "api:list_roles", "api:create_role", "api:update_role",
+    "api:give_permission", "api:take_permission", "api:list_assignments", "api:assign_role",
+    "api:end_assignment", "api:list_groups", "api:create_group", "api:add_member",
+    "api:remove_member", "api:give_group_role", "api:take_group_role", "api:list_resources",
+    "api:register_resource", "api:update_resource", "api:remove_resource", "api:list_devices",
+    "api:read_device", "api:approve_device", "api:suspend_device", "api:resume_device",
+    "api:revoke_device", "api:retire_device", "api:list_sessions", "api:end_one_session",
+    "api:list_locks", "api:create_lock", "api:lift_one_lock", "api:list_events",
+}  # fmt: skip
+OF_EVERY_ORGANISATION = {
+    "api:list_policy_versions", "api:write_policy_version", "api:read_policy_version",
+    "api:test_policy", "api:simulate_policy", "api:publish_policy", "api:roll_policy_back",
+    "api:list_policy_publications",
+}  # fmt: skip
 
 
 def application(of: Organisation, name: str = "", **fields: Any) -> Client:

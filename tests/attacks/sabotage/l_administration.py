@@ -48,6 +48,15 @@ def as_anybody(original: Any, door: Any, request: Any) -> Any:
         return Caller(user, "app", new_id(), ("access", "admin"), proven, False, now)
 
 
+def in_any_organisation(model: Any, _: Any, pk: Any, *related: str) -> Any:
+    from core.errors import Refusal
+
+    found = model.unscoped.filter(pk=pk).select_related(*related).first()
+    if found is None:
+        raise Refusal.not_found()
+    return found
+
+
 def by_the_person(original: Any, *args: Any) -> Any:
     from dataclasses import replace as changed
 
@@ -266,7 +275,17 @@ DEFENCES = {
     "A141-api": Defence(
         "the API asks for a token",
         wrap("console.api.door:Token.__call__", as_anybody),
-        files="attacks/test_a141_*.py",
+        files="attacks/test_a141_every_path.py",
+    ),
+    "A141-api-administrators": Defence(
+        "the API's administration is for administrators by two factors",
+        replace("console.api.door:Administrator.judge", lambda *_: None),
+        files="attacks/test_a141_api.py",
+    ),
+    "A141-api-organisations": Defence(
+        "an administrator reaches one organisation by the API",
+        replace("console.api.lookup:one", in_any_organisation),
+        files="attacks/test_a141_api.py",
     ),
     "A142": Defence(
         "what a form does not show is not written",

@@ -1,6 +1,7 @@
 """The OpenAPI document: of every operation, the same in docs/, and open to everybody."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from console.api.site import document
-from tests.support.api import ADMINISTRATORS, PEOPLE
+from tests.support.api import ADMINISTRATORS, OF_EVERY_ORGANISATION, PEOPLE
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
+ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
 
 
 def test_docs_have_it_as_it_is(capsys):
@@ -40,7 +42,9 @@ def test_every_operation_is_described_once_and_asks_for_a_token():
     told = [operation for _, _, operation in operations()]
 
     names = [operation["operationId"] for operation in told]
-    assert sorted(f"api:{name}" for name in names) == sorted(PEOPLE | ADMINISTRATORS)
+    assert sorted(f"api:{name}" for name in names) == sorted(
+        PEOPLE | ADMINISTRATORS | OF_EVERY_ORGANISATION
+    )
     assert all(operation["security"] for operation in told)
     assert all(operation["description"] for operation in told)
     assert all("default" in operation["responses"] for operation in told)
@@ -52,9 +56,23 @@ def test_administration_is_told_from_the_rest():
         for _, _, operation in operations()
     }
 
-    for name, schemes in asks.items():
-        is_administration = f"api:{name}" in ADMINISTRATORS
-        assert schemes == ({"Administrator"} if is_administration else {"Own"}), name
+    for names, scheme in (
+        (PEOPLE, "Own"), (ADMINISTRATORS, "Administrator"), (OF_EVERY_ORGANISATION, "Everywhere"),
+    ):  # fmt: skip
+        for name in names:
+            assert asks[name.removeprefix("api:")] == {scheme}, name
+
+
+def test_no_two_schemas_share_a_name():
+    """The document knows them by their names alone."""
+    places = {}
+    for module in (ROOT / "console" / "api").glob("*.py"):
+        for name in re.findall(
+            r"^class (\w+)\((?:Schema|Sent|\w+Terms)\)", module.read_text(), re.MULTILINE
+        ):
+            places.setdefault(name, []).append(module.name)
+
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
 
 
 def test_no_body_takes_what_it_does_not_know():

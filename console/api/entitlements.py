@@ -1,0 +1,227 @@
+"""What may be asked for, and on what terms."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from ninja import Query, Router, Schema
+from ninja.responses import Status
+from pydantic import Field
+
+from access import flows, offers
+from access.approvers import stages_of
+from access.flows.requests import roles_of
+from access.models import Entitlement
+from accounts.models import Group, Role, User
+from console.api.door import Administrator, Caller, Request
+from console.api.lookup import maybe, one
+from console.api.paging import Listing, Place
+from console.api.shapes import Did, Flag, Name, Seconds, Sent, Whole, duration, seconds
+
+router = Router(auth=Administrator())
+
+HOUR = 3600
+DAY = 24 * HOUR
+Text = Annotated[str, Field(max_length=2000)]
+Few = Annotated[list[UUID], Field(max_length=50)]
+
+
+class Approver(Sent):
+    """Exactly one of user, group and role. is_escalation: only once the stage has escalated."""
+
+    user: UUID | None = None
+    group: UUID | None = None
+    role: UUID | None = None
+    is_escalation: Flag = False
+
+
+class StageTerms(Sent):
+    approvers: Annotated[list[Approver], Field(max_length=50)]
+    approvals_needed: Whole = 1
+    escalate_after: Seconds | None = None
+    auto_deny_after: Seconds | None = None
+
+
+class Threshold(Sent):
+    """filter: the body of a Rego rule over `reviewer`, `approval` and `request`."""
+
+    approve: Whole = 1
+    deny: Whole = 1
+    filter: Text = ""
+
+
+class EntitlementTerms(Sent):
+    """All of the terms: what is left out is as for a new entitlement. Durations: whole seconds.
+
+    condition: the body of a Rego rule. ticket_secret is never told: it is made, and kept.
+    """
+
+    roles: Few
+    stages: Annotated[list[StageTerms], Field(max_length=5)] = []
+    description: Annotated[str, Field(max_length=200)] = ""
+    max_duration: Seconds = 8 * HOUR
+    max_pending: Seconds = HOUR
+    activation_window: Seconds = 8 * HOUR
+    start_horizon: Seconds = 7 * DAY
+    approval_window: Seconds = 0
+    required_acr: Literal["", "aal1", "aal2", "phr", "phrh"] = ""
+    max_age: Seconds | None = None
+    required_tier: Whole = 0
+    reason_required: Flag = True
+    approver_reason_required: Flag = False
+    ticket_pattern: Annotated[str, Field(max_length=200)] = ""
+    ticket_webhook: Annotated[str, Field(max_length=500)] = ""
+    binds_session: Flag = True
+    binds_device: Flag = True
+    binds_network: Flag = False
+    condition: Text = ""
+    thresholds: Annotated[list[Threshold], Field(max_length=10)] = []
+    break_glass_duration: Seconds | None = None
+    break_glass_roles: Few = []
+
+
+class NewEntitlement(EntitlementTerms):
+    name: Name
+
+
+class EntitlementTold(NewEntitlement):
+    """version: raised by each edit of the terms."""
+
+    id: UUID
+    is_active: bool
+    version: int
+    created_at: datetime
+    changed_at: datetime
+
+
+class EntitlementPage(Schema):
+    items: list[EntitlementTold]
+    next: str | None
+
+
+@router.get("", response=EntitlementPage)
+def list_entitlements(request: Request, place: Query[Place]) -> dict[str, Any]:
+    """Every entitlement, retired ones too."""
+    caller = request.auth
+    listing = Listing("entitlements", caller.user.pk, place, caller.now, {})
+    return listing.page(Entitlement.objects.within_id(caller.organisation_id), show)
+
+
+@router.post("", response={201: EntitlementTold})
+def create_entitlement(request: Request, wish: NewEntitlement) -> Status[Any]:
+    """Offer roles on terms. Rules that do not compile are refused with their line."""
+    caller = request.auth
+    made = flows.create_entitlement(
+        organisation=caller.user.organisation,
+        name=wish.name,
+        offer=_offer(wish, caller),
+        now=caller.now,
+        actor=caller.user,
+    )
+    return Status(201, show(made))
+
+
+@router.get("/{uuid:entitlement_id}", response=EntitlementTold)
+def read_entitlement(request: Request, entitlement_id: UUID) -> dict[str, Any]:
+    """One entitlement with all of its terms."""
+    return show(one(Entitlement, request.auth, entitlement_id))
+
+
+@router.put("/{uuid:entitlement_id}", response=EntitlementTold)
+def update_entitlement(
+    request: Request, entitlement_id: UUID, wish: EntitlementTerms
+) -> dict[str, Any]:
+    """Set the terms anew, all of them. What waits is withdrawn, what is live is never widened."""
+    caller = request.auth
+    changed = flows.update_entitlement(
+        entitlement=one(Entitlement, caller, entitlement_id),
+        offer=_offer(wish, caller),
+        now=caller.now,
+        actor=caller.user,
+    )
+    return show(changed)
+
+
+@router.post("/{uuid:entitlement_id}/retire", response=Did)
+def retire_entitlement(request: Request, entitlement_id: UUID) -> dict[str, Any]:
+    """Offer it no more, and take away what was given by it."""
+    caller = request.auth
+    entitlement = one(Entitlement, caller, entitlement_id)
+    did = flows.retire_entitlement(entitlement=entitlement, now=caller.now, actor=caller.user)
+    return {"did": did}
+
+
+def show(entitlement: Entitlement) -> dict[str, Any]:
+    lines = roles_of(entitlement)
+    told = {name: getattr(entitlement, name, None) for name in EntitlementTold.model_fields}
+    durations = {
+        name: seconds(getattr(entitlement, name))
+        for name in (
+            "max_duration", "max_pending", "activation_window", "start_horizon",
+            "approval_window", "max_age", "break_glass_duration",
+        )
+    }  # fmt: skip
+    return (
+        told
+        | durations
+        | {
+            "roles": sorted(each.role_id for each in lines),
+            "break_glass_roles": sorted(each.role_id for each in lines if each.in_break_glass),
+            "stages": [
+                {
+                    "approvals_needed": stage.approvals_needed,
+                    "escalate_after": seconds(stage.escalate_after),
+                    "auto_deny_after": seconds(stage.auto_deny_after),
+                    "approvers": [
+                        {
+                            "user": each.user_id,
+                            "group": each.group_id,
+                            "role": each.role_id,
+                            "is_escalation": each.is_escalation,
+                        }
+                        for each in stage.approvers.all()
+                    ],
+                }
+                for stage in stages_of(entitlement)
+            ],
+        }
+    )
+
+
+def _offer(wish: EntitlementTerms, caller: Caller) -> offers.Offer:
+    kept = wish.dict(exclude={"name", "roles", "stages", "thresholds", "break_glass_roles"})
+    for name in (
+        "max_duration", "max_pending", "activation_window", "start_horizon", "approval_window",
+        "max_age", "break_glass_duration",
+    ):  # fmt: skip
+        kept[name] = duration(kept[name])
+    return offers.Offer(
+        roles=[one(Role, caller, each) for each in dict.fromkeys(wish.roles)],
+        break_glass_roles=[
+            one(Role, caller, each) for each in dict.fromkeys(wish.break_glass_roles)
+        ],
+        stages=[_stage(each, caller) for each in wish.stages],
+        thresholds=[each.dict() for each in wish.thresholds],
+        **kept,
+    )
+
+
+def _roles(ids: list[UUID], caller: Caller) -> list[Role]:
+    return [one(Role, caller, each) for each in dict.fromkeys(ids)]
+
+
+def _stage(stage: StageTerms, caller: Caller) -> offers.StageLine:
+    return offers.StageLine(
+        approvers=[
+            offers.ApproverLine(
+                user=maybe(User, caller, each.user),
+                group=maybe(Group, caller, each.group),
+                role=maybe(Role, caller, each.role),
+                is_escalation=each.is_escalation,
+            )
+            for each in stage.approvers
+        ],
+        approvals_needed=stage.approvals_needed,
+        escalate_after=duration(stage.escalate_after),
+        auto_deny_after=duration(stage.auto_deny_after),
+    )

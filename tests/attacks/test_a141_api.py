@@ -1,0 +1,239 @@
+"""A141: every operation of administration in the API, by everybody who may not use it.
+
+`SAID` has what would do something, about rows of acme's. An operation that changes something and
+stands not there fails.
+"""
+
+import json
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.conf import settings
+from django.test import Client as Browser
+
+from access import flows as access_flows
+from access.models import AccessReviewItem
+from accounts import flows as accounts
+from accounts.models import LockTarget
+from console.api import limits
+from console.api.site import document
+from core import clock
+from core.ids import new_id
+from core.limits import Limit
+from tests import cast
+from tests.support import access, exchange, oauth
+from tests.support.api import (
+    ADMINISTRATORS,
+    OF_EVERY_ORGANISATION,
+    ROOT,
+    Api,
+    code_of,
+    token_of,
+)
+from tests.support.machine import Machine
+from tests.support.rows import changed, snapshot
+
+pytestmark = pytest.mark.django_db
+
+
+class Acme:
+    """One row of everything that the API administers, by the name of the part of a path."""
+
+    def __init__(self, alice: cast.Person, bob: cast.Person) -> None:
+        now, acme = clock.now(), alice.user.organisation
+        role = accounts.create_role(organisation=acme, name="auditor", now=now)
+        group = accounts.create_group(organisation=acme, name="keepers", now=now)
+        offered = access.entitlement(acme, by=[bob], eligible=[alice])
+        self.session = access.session_of(alice)
+        grant = access.activate(
+            access.approve(access.ask(offered, alice, self.session), bob), alice, self.session
+        )
+        assignment = accounts.assign_role(user=alice.user, role=role, now=now)
+        review = access_flows.open_review(organisation=acme, now=now)
+        self.ids: dict[str, UUID] = {
+            "user_id": alice.user.pk, "role_id": role.pk, "group_id": group.pk,
+            "permission_id": accounts.give_permission(
+                role=role, resource_type="report", action="read", now=now
+            ).pk,
+            "entitlement_id": offered.pk, "eligibility_id": offered.eligibilities.get().pk,
+            "grant_id": grant.pk, "assignment_id": assignment.pk, "review_id": review.pk,
+            "item_id": AccessReviewItem.unscoped.filter(review=review).first().pk,
+            "resource_id": accounts.register_resource(
+                organisation=acme, type="report", name="q3", now=now
+            ).pk,
+            "device_id": Machine().enrolled_by(alice.user).pk, "session_id": self.session.pk,
+            "lock_id": accounts.place_lock(
+                organisation_id=acme.pk, target_type=LockTarget.ROLE, target=str(role.pk),
+                reason="a test", now=now,
+            ).pk,
+            "version_id": new_id(),
+        }  # fmt: skip
+
+    def path(self, template: str) -> str:
+        return re.sub(r"{(\w+)}", lambda found: str(self.ids[found.group(1)]), template)
+
+    def said(self, name: str) -> Any:
+        """What the operation takes; None for nothing."""
+        ids = {key: str(value) for key, value in self.ids.items()}
+        terms = {"roles": [ids["role_id"]]}
+        said: dict[str, Any] = {
+            "create_entitlement": terms | {"name": "another"}, "update_entitlement": terms,
+            "add_eligibility": {"entitlement": ids["entitlement_id"], "group": ids["group_id"]},
+            "revoke_grant": {}, "open_review": {}, "decide_review_item": {"decision": "remove"},
+            "lock_user": {"reason": "because"}, "link_user": {"other": ids["user_id"]},
+            "create_role": {"name": "boss"}, "update_role": {"description": "changed"},
+            "give_permission": {"resource_type": "*", "action": "*"},
+            "assign_role": {"user": ids["user_id"], "role": ids["role_id"]},
+            "create_group": {"name": "others"},
+            "register_resource": {"type": "report", "name": "q4"},
+            "update_resource": {"classification": "public"}, "suspend_device": {},
+            "revoke_device": {"reason": "because"},
+            "create_lock": {
+                "target_type": "user", "target": ids["user_id"], "reason": "because",
+            },
+            "write_policy_version": {"modules": {"x.rego": "package x"}, "note": "mine"},
+            "test_policy": {"modules": {"x.rego": "package x"}}, "simulate_policy": {},
+        }  # fmt: skip
+        return said.get(name)
+
+
+def operations(names: set[str]) -> list[tuple[str, str, str]]:
+    """Name, method and path below the root, of these."""
+    return [
+        (operation["operationId"], method.upper(), path.removeprefix(ROOT))
+        for path, methods in json.loads(document())["paths"].items()
+        for method, operation in methods.items()
+        if f"api:{operation['operationId']}" in names
+    ]
+
+
+@pytest.fixture
+def theirs(employee, approver) -> Acme:
+    return Acme(employee, approver)
+
+
+def outcomes(api: Api, theirs: Acme, names: set[str]) -> set[tuple[int, str]]:
+    return {
+        code_of(api.send(method, theirs.path(path), theirs.said(name)))
+        for name, method, path in operations(names)
+    }
+
+
+EVERYTHING = ADMINISTRATORS | OF_EVERY_ORGANISATION
+
+
+@pytest.fixture(autouse=True)
+def _as_often_as_it_takes(monkeypatch):
+    for name in ("BY_A_PERSON", "CHANGES_BY_A_PERSON"):
+        monkeypatch.setattr(limits, name, Limit(f"api-{name}", 10**6, timedelta(minutes=1), "-"))
+
+
+def test_nobody_administers_by_a_token_for_access(theirs, approver):
+    bob = Api.of(approver, scope="access")
+    before = snapshot()
+
+    assert outcomes(bob, theirs, EVERYTHING) == {(403, "insufficient_scope")}
+    assert changed(before) == []
+
+
+def test_nobody_administers_who_is_no_administrator(theirs, employee, newcomer):
+    nina = Api.of(newcomer, acr="phr")
+    before = snapshot()
+
+    assert outcomes(nina, theirs, EVERYTHING) == {(403, "not_allowed")}
+    assert changed(before) == []
+
+
+def test_nobody_administers_by_a_role_that_was_won(theirs, acme, employee):
+    admin = access.role(acme, "admin")
+    lent = access.entitlement(acme, name="lent", roles=[admin], eligible=[employee])
+    session = access.session_of(employee, acr="phr")
+    access.activate(access.ask(lent, employee, session), employee, session)
+    alice = Api(token_of(session), session)
+    before = snapshot()
+
+    assert outcomes(alice, theirs, EVERYTHING) == {(403, "not_allowed")}
+    assert changed(before) == []
+
+
+def test_an_administrator_by_one_factor_is_told_to_prove_two(theirs, approver):
+    bob = Api.of(approver, acr="aal1")
+    before = snapshot()
+
+    found = outcomes(bob, theirs, EVERYTHING)
+
+    assert found == {(401, "insufficient_user_authentication")}
+    assert changed(before) == []
+
+
+def test_an_administrator_of_yesterday_is_told_to_prove_it_again(theirs, approver, later):
+    bob = Api.of(approver)
+    later(hours=8, seconds=1)
+    bob = bob.again()
+    before = snapshot()
+
+    found = outcomes(bob, theirs, EVERYTHING)
+
+    assert found == {(401, "insufficient_user_authentication")}
+    assert changed(before) == []
+
+
+def test_nobody_administers_in_anothers_name(theirs, acme, approver):
+    gateway = exchange.api(
+        acme, "acme-gateway", audience=f"{settings.ISSUER}{ROOT}", scopes=["access", "admin"]
+    )
+    caller = cast.client("acme-caller", acme, audience=gateway.client_id, scopes=["admin"])
+    session = cast.sign_in(Browser(), approver)
+    code = oauth.issue_code(caller, session, scope="admin")
+    subject = oauth.redeem(caller, code).json["access_token"]
+    handed = Api(exchange.exchange(gateway, subject).json["access_token"])
+    before = snapshot()
+
+    assert outcomes(handed, theirs, EVERYTHING) == {(403, "not_allowed")}
+    assert changed(before) == []
+
+
+def test_an_administrator_of_one_organisation_reaches_no_other(theirs, outsider):
+    """About rows of acme's there is nothing, and lists are empty of them."""
+    outsider.user.is_staff = True
+    outsider.user.save(update_fields=["is_staff"])
+    carol = Api.of(outsider)
+    acmes = {str(each) for each in theirs.ids.values()} | {"acme.example", "auditor", "keepers"}
+
+    for name, method, path in operations(ADMINISTRATORS):
+        answer = carol.send(method, theirs.path(path), theirs.said(name))
+        told = answer.content.decode()
+        if "{" in path or name in {"add_eligibility", "assign_role", "create_entitlement"}:
+            assert answer.status_code == 404, (name, told)
+        else:
+            assert answer.status_code in {200, 201, 400}, (name, told)
+        assert not [each for each in acmes if each in told and name != "create_lock"], name
+
+
+def test_policy_is_for_administrators_of_every_organisation(theirs, approver):
+    bob = Api.of(approver)
+    before = snapshot()
+
+    assert outcomes(bob, theirs, OF_EVERY_ORGANISATION) == {(403, "not_allowed")}
+    assert changed(before) == []
+
+
+def test_an_administrator_does_all_of_it(theirs, approver):
+    """So that what is refused above is refused for who asks, and not for what was asked."""
+    bob = Api.of(approver)
+    last = {"end_one_session", "deactivate_user", "retire_device", "sign_user_out"}
+    ordered = sorted(
+        operations(ADMINISTRATORS), key=lambda each: (each[0] in last, each[1] == "DELETE")
+    )
+
+    refused = {
+        name: answer.content
+        for name, method, path in ordered
+        if (answer := bob.send(method, theirs.path(path), theirs.said(name))).status_code
+        not in {200, 201, 409}
+    }
+
+    assert refused == {}
