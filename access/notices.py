@@ -5,6 +5,7 @@ from datetime import datetime
 from urllib.parse import urljoin
 
 from django.conf import settings
+from django.urls import reverse
 
 from access.approvers import approvers_in
 from access.models import AccessReview, Grant, Stage
@@ -46,7 +47,9 @@ def tell_administrators(review: AccessReview, *, now: datetime) -> None:
             f"{TEMPLATES}review",
             now=now,
             review=review,
-            link=urljoin(settings.ISSUER, f"/access/reviews/{review.pk}/"),
+            link=urljoin(
+                settings.ISSUER, reverse("admin:access_accessreview_change", args=[review.pk])
+            ),
         )
 
 

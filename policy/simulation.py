@@ -111,7 +111,7 @@ def compare(base: Bundle, draft: Bundle, asked: Iterable[Logged]) -> Report:
     return report
 
 
-class _Settled(NamedTuple):
+class Settled(NamedTuple):
     """An answer in a word, its reasons, and what of it has consequences."""
 
     word: str
@@ -119,12 +119,15 @@ class _Settled(NamedTuple):
     rest: Any
 
 
-def _settle(evaluator: RegoEvaluator, path: str, text: bytes) -> _Settled:
-    """What the asker would have made of the answer."""
+def _settle(evaluator: RegoEvaluator, path: str, text: bytes) -> Settled:
     try:
-        value = evaluator.evaluate(path, text)
+        return settled(path, evaluator.evaluate(path, text))
     except PolicyUnavailable:
-        value = UNDEFINED
+        return settled(path, UNDEFINED)
+
+
+def settled(path: str, value: Any) -> Settled:
+    """What the asker makes of an answer."""
     if path == engine.DECISION:
         made = Decision.from_answer(value, "")
         rest: tuple[Any, ...] = (made.outcome,)
@@ -132,17 +135,17 @@ def _settle(evaluator: RegoEvaluator, path: str, text: bytes) -> _Settled:
             rest += (made.withheld_scopes, made.withheld_roles)
         elif made.outcome is Outcome.STEP_UP:
             rest += (made.required_level, made.max_age)
-        return _Settled(made.outcome.value, made.reasons, rest)
+        return Settled(made.outcome.value, made.reasons, rest)
     if path == engine.RESPONSE:
         actions = Response.from_answer(value, "").actions
-        return _Settled(", ".join(action.act.value for action in actions) or "nothing", (), actions)
+        return Settled(", ".join(action.act.value for action in actions) or "nothing", (), actions)
     if path == engine.ACCESS:
         told = Verdict.from_answer(value, "")
         flags = (told.is_final, told.asks_step_up, told.demanded_level)
         word = "allow" if told.allowed else "refuse"
-        return _Settled(word, told.reasons, (told.allowed, flags))
+        return Settled(word, told.reasons, (told.allowed, flags))
     word = "no answer" if value is UNDEFINED else orjson.dumps(value).decode()[:WORD_LENGTH]
-    return _Settled(word, (), value)
+    return Settled(word, (), value)
 
 
 def _counting() -> Bundle:

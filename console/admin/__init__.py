@@ -1,3 +1,12 @@
 """Administration that stands above accounts: of devices and sign-ins, of access and of policy."""
 
-from console.admin import connectors, entitlements, grants, inventory, sign_ins  # noqa: F401 - registers on import
+from console.admin import (  # noqa: F401 - registers on import
+    connectors,
+    decisions,
+    entitlements,
+    grants,
+    inventory,
+    policies,
+    reviews,
+    sign_ins,
+)

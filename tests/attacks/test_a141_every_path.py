@@ -12,10 +12,12 @@ import pytest
 from django.test import Client as Browser
 from django.urls import NoReverseMatch, reverse
 
+from access.flows import open_review
 from accounts import flows as accounts
 from accounts.models import LockTarget
 from audit.models import AuditEvent
 from core import clock
+from core.ids import new_id
 from devices.connectors import administration
 from devices.connectors.identifiers import Kind
 from devices.connectors.models import Authentication, ConnectorKind
@@ -23,6 +25,7 @@ from devices.models import DeviceIdentifier, PostureReport
 from idp.clients.roles import give_role
 from idp.dynamic_registration.flows import make_initial_access_token
 from idp.models import BackchannelAuthentication, Client
+from policy.models import PolicyVersion
 from risk.models import SignIn
 from sessions.models import LoginSession
 from tests import cast
@@ -92,11 +95,14 @@ WHO: dict[str, set[str]] = {
     "administrators": {
         "admin:index", "admin:autocomplete", "admin:jsi18n", "admin:view_on_site", "admin:app_list",
         "admin:admin/(?P<url>.*)$", "admin:risk_judge", "admin:risk_timeline",
-        "admin:access_matrix", "admin:access_matrix_csv",
+        "admin:access_matrix", "admin:access_matrix_csv", "admin:access_alerts",
+        "admin:access_open_review", "admin:access_decide_item", "admin:policy_decision",
+        "admin:policy_publish", "admin:policy_simulate", "admin:policy_rollback",
     },
 }  # fmt: skip
 # What an administrator may do to rows of the own organisation; nobody deletes anything there.
 ADMINISTRATION: dict[str, set[str]] = {
+    "access_accessreview": {"changelist", "change", "history"},
     "access_eligibility": {"changelist", "add", "change", "history"},
     "access_entitlement": {"changelist", "add", "change", "history"},
     "access_grant": {"changelist", "change", "history"},
@@ -117,6 +123,9 @@ ADMINISTRATION: dict[str, set[str]] = {
     "idp_clientrole": {"changelist", "add", "change", "history"},
     "idp_initialaccesstoken": {"changelist", "add", "change", "history"},
     "idp_sessions_loginsession": {"changelist", "change", "history"},
+    # Of the answers those about one's own people; of the rules, which count for all, nothing.
+    "policy_decisionbatch": {"changelist"},
+    "policy_policyversion": set(),
     "risk_signin": {"changelist", "change", "history"},
 }
 PAGES = ("changelist", "add", "change", "delete", "history")
@@ -160,6 +169,7 @@ class Acme:
         entitlement = access.entitlement(acme, by=[boss], eligible=[alice])
         grant = access.ask(entitlement, alice, self.session)
         self.rows: dict[str, Any] = {
+            "access_accessreview": open_review(organisation=acme, now=now).pk,
             "access_eligibility": entitlement.eligibilities.get().pk,
             "access_entitlement": entitlement.pk,
             "access_grant": grant.pk,
@@ -201,6 +211,11 @@ class Acme:
             ).pk,
             "idp_initialaccesstoken": _initial_access_token(acme),
             "idp_sessions_loginsession": self.session.pk,
+            "policy_decisionbatch": new_id(),  # no page is about a batch
+            "policy_policyversion": PolicyVersion.objects.create(
+                revision="0" * 12, modules={}, note="A draft", author=alice.user,
+                check_result={"faults": [], "tests": []}, created_at=now,
+            ).pk,
             "risk_signin": SignIn.unscoped.get(session_id=self.session.pk).pk,
         }  # fmt: skip
 
