@@ -57,6 +57,16 @@ def in_any_organisation(model: Any, _: Any, pk: Any, *related: str) -> Any:
     return found
 
 
+def what_is_known(original: Any, parser: Any, request: Any) -> Any:
+    """Overlooks members that the operation does not take."""
+    members = original(parser, request)
+    for model in request.operation.models:
+        if model.__ninja_param_source__ == "body":
+            (body,) = model.model_fields.values()
+            members = {k: v for k, v in members.items() if k in body.annotation.model_fields}
+    return members
+
+
 def by_the_person(original: Any, *args: Any) -> Any:
     from dataclasses import replace as changed
 
@@ -290,6 +300,11 @@ DEFENCES = {
     "A142": Defence(
         "what a form does not show is not written",
         wrap("sessions.middleware:_is_activity", writing_what_was_posted),
+    ),
+    "A142-api": Defence(
+        "the API refuses members that it does not know",
+        wrap("console.api.site:StrictParser.parse_body", what_is_known),
+        files="attacks/test_a142_api.py",
     ),
     "A142-registration": Defence(
         "an application decides nothing of ours about itself",
