@@ -17,6 +17,7 @@ APPS = [
     "devices",
     "idp",
     "mfa",
+    "policy",
     "protection",
     "risk",
     "sessions",
@@ -26,7 +27,7 @@ GRAMMAR = re.compile(r"[a-z]+(\.[a-z]+(_[a-z]+)*){2}")
 # Last words that are no past participle in -ed, and are right.
 IRREGULAR = {
     "first_seen", "made", "signed_out", "removed", "role_added", "role_removed", "lost", "forgotten", "taken",
-    "switched_off",
+    "switched_off", "left", "rolled_back", "written",
 }  # fmt: skip
 
 
