@@ -12,9 +12,10 @@ from allauth.account.models import EmailAddress, EmailConfirmation
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group as DjangoGroup
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 
 from accounts import flows
 from accounts.forms import LockForm
@@ -65,6 +66,14 @@ class ScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         excluded = [*(super().get_exclude(request, obj) or [])]
         user: Any = request.user
         return excluded if user.is_superuser and obj is None else [*excluded, "organisation"]
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *where: Any) -> Any:
+        """What is named by no id is none of the rows; Django fails over it."""
+        try:
+            return super().response_action(request, queryset, *where)
+        except ValidationError:
+            self.message_user(request, "There is no such row.", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return _is_administrator(request)

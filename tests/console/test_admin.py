@@ -225,6 +225,25 @@ def test_roles_are_made_changed_given_and_taken_back(
         assert told[event].endswith(str(approver.user.pk))
 
 
+@pytest.mark.parametrize("named", ["5", "nobody"])
+@pytest.mark.parametrize(
+    ("rows", "action"),
+    [("user", "deactivate"), ("roleassignment", "take_back"), ("lock", "lift")],
+)
+def test_an_action_on_what_is_no_row_says_so(
+    client: Browser, approver: Person, rows: str, action: str, named: str
+) -> None:
+    cast.sign_in(client, approver)
+
+    page = client.post(
+        reverse(f"admin:accounts_{rows}_changelist"),
+        {"action": action, "_selected_action": [named]},
+        follow=True,
+    )
+
+    assert "There is no such row." in page.content.decode()
+
+
 def test_groups_get_members_and_roles(
     client: Browser, approver: Person, newcomer: Person, acme: Organisation
 ) -> None:
