@@ -24,6 +24,7 @@ CHROME = (
 def main() -> int:
     from playwright.sync_api import expect, sync_playwright
 
+    from tests.browser import administration
     from tests.browser.authenticators import NO_AUTOFILL, Authenticator
     from tests.browser.conftest import DemoClient, chromium, started_instance
     from tests.browser.people import Person
@@ -124,6 +125,16 @@ def main() -> int:
         expect(page.locator("#state-heading")).to_have_text("Active")
         page.goto("/access/")
         take("access-mine")
+
+        made = administration.of(instance, bob.email, alice.email, mark="")
+        instance.manage("make_administrator", alice.email, "--everywhere")
+        page.goto("/admin/access/grant/matrix/")
+        expect(page.locator("#matrix .held--elevated").first).to_be_visible()
+        take("access-matrix")
+        page.goto(f"/admin/policy/policyversion/{made['version']}/change/")
+        page.get_by_role("button", name="Simulate").click()
+        expect(page.locator("#by-change")).to_be_visible()
+        take("policy-simulation")
     return _complain(LARGEST_BYTES)
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import sign_ins
+from tests.browser import administration, sign_ins
 from tests.browser.bound import wait_for_binding
 from tests.browser.looks import look
-from tests.browser.people import Person
+from tests.browser.people import Person, Pool
 from tests.support.instance import Instance
 
 PAGES = [
@@ -81,3 +82,98 @@ def test_an_administrator_closes_an_account(
 
     theirs.goto("/security/")
     expect(theirs.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+@pytest.fixture
+def administrator(instance: Instance, pool: Pool, open_browser: Callable[..., Page]) -> Page:
+    """Somebody who administers every organisation, bound and inside."""
+    who = pool.take("strong")
+    instance.manage("make_administrator", who.email, "--everywhere")
+    page = open_browser(signed_in=who)
+    page.goto("/")
+    wait_for_binding(instance, who)
+    page.goto("/")  # shows the cookie that the key has earned
+    return page
+
+
+@pytest.fixture
+def made(instance: Instance, pool: Pool) -> dict[str, str]:
+    return administration.of(instance, pool.take("strong").email, pool.take("strong").email)
+
+
+def test_the_pages_of_access_are_for_everybody(
+    administrator: Page, made: dict[str, str], person: Person
+) -> None:
+    page = administrator
+    for path in ("eligibility/", "grant/", "accessreview/", "entitlement/"):
+        page.goto(f"/admin/access/{path}")
+        expect(page.locator("#site-name")).to_be_visible()
+    page.goto(f"/admin/access/entitlement/{made['entitlement']}/change/")
+    page.get_by_label("Lasts at most").fill("soon")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Lasts at most")).to_have_attribute("aria-invalid", "true")
+    look(page)
+    page.get_by_label("Lasts at most").fill("1h 30m")
+    page.get_by_label("Approvers").first.fill(person.email)
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#preview-withdrawn li")).to_have_count(1)
+    expect(page.locator("#preview")).to_contain_text(f"Stage 1: {person.email}.")
+    look(page)
+
+    page.goto("/admin/access/grant/matrix/")
+    expect(page.locator("#matrix .held--elevated").first).to_be_visible()
+    look(page)
+    with page.expect_download() as download:
+        page.locator("#matrix-csv").click()
+    assert download.value.suggested_filename.endswith(".csv")
+
+    page.goto(f"/admin/access/grant/{made['grant']}/change/")
+    look(page)
+    page.get_by_label("Reason").fill("It looks odd")
+    page.get_by_role("button", name="Suspend").click()
+    expect(page.locator(".messagelist")).to_contain_text("1 suspended.")
+
+    page.goto(f"/admin/access/accessreview/{made['review']}/change/")
+    look(page)
+    page.get_by_role("button", name="Keep").first.click()
+    expect(page.locator(".messagelist")).to_contain_text("still needed")
+    page.goto("/admin/access/accessreview/alerts/")
+    look(page)
+
+
+def test_the_pages_of_policy_are_for_everybody(administrator: Page, made: dict[str, str]) -> None:
+    page = administrator
+    page.goto("/admin/policy/policyversion/")
+    look(page)
+    page.goto(f"/admin/policy/policyversion/{made['version']}/change/")
+    look(page)
+    page.get_by_role("button", name="Simulate").click()
+    expect(page.locator("#by-change")).to_contain_text("deny")
+    look(page)
+    page.locator("#samples a").first.click()
+    expect(page.locator("#spoken")).to_be_visible()
+    look(page)
+    page.goto("/admin/policy/decisionbatch/?outcome=allow")
+    expect(page.locator("#decisions tbody tr").first).to_contain_text("allow")
+    look(page)
+
+    page.goto("/admin/policy/policyversion/add/")
+    page.get_by_label("response.rego").fill("package sallyport.response\n\nx := nonsense(1)\n")
+    page.get_by_role("button", name="Check").click()
+    expect(page.locator("#row-note .errorlist")).to_be_visible()
+    page.get_by_label("What changes").fill("Nothing good")
+    page.get_by_role("button", name="Check").click()
+    expect(page.locator(".errorlist")).to_contain_text("response.rego:3: could not find function")
+    look(page)
+
+
+def test_access_is_administered_without_javascript(
+    instance: Instance, pool: Pool, made: dict[str, str], open_browser: Callable[..., Page]
+) -> None:
+    who = pool.take("strong")
+    instance.manage("make_administrator", who.email)
+    page = open_browser(signed_in=who, java_script_enabled=False)
+    page.goto(f"/admin/access/entitlement/{made['entitlement']}/change/")
+    page.get_by_label("Description").fill("Words that a person has typed")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".messagelist")).to_contain_text("is saved as version 2")

@@ -351,6 +351,12 @@ DEFENCES = {
         wrap("idp.authzen.caller:read", lambda original, request: original(request, "roles")),
         "idp/test_authzen.py",
     ),
+    "A144-trying": Defence(
+        "whoever tries rules may set them",
+        replace(
+            "console.admin.policies:_is_of_the_installation", lambda request: request.user.is_staff
+        ),
+    ),
     "A145": Defence(
         "a policy that cannot answer denies",
         replace("policy.engine:decide", lambda *_, **__: waved_through()),
