@@ -35,6 +35,7 @@ from accounts.models import GroupMember, RoleAssignment, User
 from devices.models import Device
 from policy import engine
 from policy.access import AccessFacts, Action, RequestFacts, Ticket
+from policy.journal import About
 from sessions.models import LoginSession
 
 MANY = 100
@@ -148,7 +149,7 @@ def choices_of(user: User, *, session_id: UUID | None, now: datetime) -> list[Ch
     person = facts_of_requester(user, None, now)
     pending = waiting_of(user, now).filter(extends=None)
     taken = {grant.entitlement_id: grant for grant in (*pending, *live_of(user, now))}
-    choices = []
+    choices, active = [], engine.active()
     for entitlement in entitlements:
         starts_at, ends_at = lines[entitlement.pk]
         names = [each.role.name for each in entitlement.entitlement_roles.all()]
@@ -175,7 +176,9 @@ def choices_of(user: User, *, session_id: UUID | None, now: datetime) -> list[Ch
                     ticket=Ticket.GOOD,
                     has_open=entitlement.pk in taken,
                 ),
-            )
+            ),
+            active=active,
+            about=About(user.pk, session.session_id),
         )
         choices.append(
             Choice(

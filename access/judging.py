@@ -63,6 +63,10 @@ class Acting:
     device_id: UUID | None = None
     address: str | None = None
 
+    @property
+    def session_id(self) -> UUID | None:
+        return None if self.session is None else self.session.pk
+
     def describe(self) -> dict[str, Any]:
         """What conditions see of it."""
         session = self.session

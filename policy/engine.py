@@ -144,9 +144,9 @@ def respond(signal: Signal, *, about: About = NOBODY) -> Response:
     return response
 
 
-def permit(facts: AccessFacts, *, about: About = NOBODY) -> Verdict:
-    """May they? No policy, an error or an undefined answer is a no."""
-    asked = _ask(ACCESS, facts.document(), None)
+def permit(facts: AccessFacts, *, active: str | None = None, about: About = NOBODY) -> Verdict:
+    """May they? No policy, an error or an undefined answer is a no. active: as `decide` has it."""
+    asked = _ask(ACCESS, facts.document(), active)
     if asked.failure:
         verdict = Verdict.denied(asked.failure, asked.revision)
     else:
@@ -212,10 +212,13 @@ def _note(decision_id: UUID, asked: _Asked, about: About) -> None:
         )
 
 
-def _active(known: str | None) -> str:
-    if known is not None:
-        return known
+def active() -> str:
+    """The published revision that counts, to ask several questions by; "" for the shipped one."""
     return _Engine.versions.active() if _Engine.versions else ""
+
+
+def _active(known: str | None) -> str:
+    return active() if known is None else known
 
 
 def _evaluator(active: str) -> RegoEvaluator:

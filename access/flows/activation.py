@@ -35,6 +35,7 @@ from core.assurance import Level
 from core.errors import Refusal
 from policy import engine
 from policy.access import AccessFacts, Action, ApprovalsFacts, Ticket, Verdict
+from policy.journal import About
 
 
 def activate_grant(*, grant: Grant, requester: User, session_id: UUID, now: datetime) -> Grant:
@@ -167,7 +168,8 @@ def _judge(
                 ),
                 are_of_others=are_of_others(approvals, grant.requester),
             ),
-        )
+        ),
+        about=About(grant.requester_id, session.session_id),
     )
 
 

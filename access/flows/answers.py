@@ -43,6 +43,7 @@ from core.errors import Refusal
 from policy import access as policy
 from policy import engine
 from policy.access import AccessFacts, Action
+from policy.journal import About
 
 
 def approve_grant(
@@ -220,7 +221,13 @@ def judge_answer(
             reason=reason,
         ),
     )
-    return Judged(engine.permit(facts), named, approver, standing, stages)
+    return Judged(
+        engine.permit(facts, about=About(approver.pk, session_id)),
+        named,
+        approver,
+        standing,
+        stages,
+    )
 
 
 def _follow(

@@ -36,6 +36,7 @@ from accounts.models import User
 from core.errors import Refusal
 from policy import engine
 from policy.access import AccessFacts, Action, RequestFacts
+from policy.journal import About
 
 
 @transaction.atomic
@@ -94,7 +95,8 @@ def break_glass(
                 has_reason=bool(reason),
                 unreviewed=_unreviewed(requester).count(),
             ),
-        )
+        ),
+        about=About(requester.pk, session_id),
     )
     if not verdict.allowed:
         raise refusal_of(verdict, max_age=max_age_of(entitlement))

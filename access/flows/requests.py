@@ -34,6 +34,7 @@ from accounts.models import User
 from core.errors import Refusal
 from policy import engine
 from policy.access import AccessFacts, Action, RequestFacts, Ticket, Verdict
+from policy.journal import About
 
 
 def request_grant(
@@ -196,7 +197,7 @@ def judge_request(
             and mine.filter(pk=extends.pk, state=State.ACTIVE).exists(),
         ),
     )
-    return engine.permit(facts)
+    return engine.permit(facts, about=About(requester.pk, session.session_id))
 
 
 def create_grant(

@@ -174,6 +174,7 @@ def _offer_the_database(acme: Organisation, now: datetime) -> None:
             roles=[keeper],
             description="Look after the crew's database",
             stages=[StageLine([ApproverLine(role=admin)])],
+            max_duration=timedelta(hours=1),
             required_acr="aal2",
             max_age=timedelta(minutes=15),
             ticket_pattern="OPS-[0-9]{1,6}",
