@@ -214,6 +214,9 @@ class Eligibility(ScopedModel):
                 name="access_one_open_eligibility",
                 nulls_distinct=False,
             ),
+            models.UniqueConstraint(
+                fields=["id", "organisation"], name="access_eligibility_organisation"
+            ),
         ]
         verbose_name_plural = "eligibilities"
 

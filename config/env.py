@@ -18,8 +18,6 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from policy.opa import OpaSettings
-
 PREFIX = "SALLYPORT_"
 # Read by the launcher, the clock and the test suite; no field of ours.
 OUTSIDE = {"SALLYPORT_CLOCK_OFFSET_SECONDS", "SALLYPORT_DATABASE_OWNER_URL", "SALLYPORT_TEST_RUN"}
@@ -202,17 +200,17 @@ class Environment(BaseSettings):
         return self.base_url or f"http://localhost:{self.port}"
 
     @property
-    def opa(self) -> OpaSettings | None:
-        """The server that answers questions to policy, if any."""
+    def opa(self) -> dict[str, Any] | None:
+        """The server that answers questions to policy, if any, as `policy.opa.OpaSettings`."""
         if self.policy.engine == "embedded":
             return None
-        return OpaSettings(
-            url=self.policy.opa_url,
-            bundle=self.policy.opa_bundle,
-            token=self.policy.opa_token.get_secret_value(),
-            ca=self.outbound.ca,
-            timeout=self.policy.opa_timeout.total_seconds(),
-        )
+        return {
+            "url": self.policy.opa_url,
+            "bundle": self.policy.opa_bundle,
+            "token": self.policy.opa_token.get_secret_value(),
+            "ca": self.outbound.ca,
+            "timeout": self.policy.opa_timeout.total_seconds(),
+        }
 
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:

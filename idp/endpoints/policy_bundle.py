@@ -6,7 +6,7 @@ from idp.authzen import caller as callers
 from idp.machine.wire import Answer, Request
 from idp.models.client import POLICY_READ
 from idp.storage import database
-from idp.storage.policy import ACTIVE
+from idp.storage.policy import FIND_ACTIVE_POLICY
 from policy import distribution
 from policy.evaluator import PolicyUnavailable
 
@@ -17,7 +17,7 @@ def bundle(request: Request) -> Answer:
     """GET /policy/bundle.tar.gz, by an access token of a client's own with `policy:read`."""
     caller = callers.read(request, POLICY_READ)
     params = {"client": caller.stem, "jti": caller.jti, "clock_offset": clock.offset()}
-    row = callers.check(request, caller, database.one(ACTIVE, params))
+    row = callers.check(request, caller, database.one(FIND_ACTIVE_POLICY, params))
     try:
         archive = distribution.archive(row["policy_revision"], now=clock.now())
     except PolicyUnavailable:

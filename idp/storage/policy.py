@@ -2,13 +2,13 @@
 
 from core.clock import SQL_NOW as NOW
 from idp.storage.parts import STANDS
-from policy.versions import ACTIVE_REVISION
+from policy.versions import ACTIVE_REVISION as _ACTIVE_REVISION
 
-ACTIVE = f"""
+FIND_ACTIVE_POLICY = f"""
 SELECT c.client_id AS client_name, {STANDS} AS client_is_active,
        c.metadata ->> 'security_profile' AS security_profile,
        EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
-       {ACTIVE_REVISION} AS policy_revision, {NOW} AS now
+       {_ACTIVE_REVISION} AS policy_revision, {NOW} AS now
   FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
  WHERE c.id = %(client)s
 """

@@ -215,7 +215,7 @@ def _public_names(patterns: list[object], space: str) -> list[str]:
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             inner = f"{pattern.namespace}:" if pattern.namespace else space
-            if inner not in {"idp:", "console:", "admin:"}:
+            if inner not in {"idp:", "console:", "admin:", "api:"}:  # the API makes no session
                 names += _public_names(pattern.url_patterns, inner)
         elif isinstance(pattern, URLPattern) and pattern.name and not _asks_for_login(pattern):
             names.append(f"{space}{pattern.name}")

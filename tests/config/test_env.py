@@ -329,7 +329,7 @@ class TestRefusals:
         }
 
         if is_safe:
-            assert read(variables).opa.url == url
+            assert read(variables).opa["url"] == url
         else:
             (fault,) = faults(variables)
             assert fault.startswith("sallyport: SALLYPORT_POLICY__OPA_URL must be https")

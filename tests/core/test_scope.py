@@ -21,7 +21,17 @@ BY_WAY_OF_ANOTHER = {
     "devices.Enrolment",  # nobody's until somebody allows it
     "risk.FailedSignIn",  # tried before anybody knows whose it is
 }  # fmt: skip
-OURS = {"accounts", "devices", "risk", "mfa", "idp_sessions", "idp", "audit", "protection"}
+OURS = {
+    "access",
+    "accounts",
+    "devices",
+    "risk",
+    "mfa",
+    "idp_sessions",
+    "idp",
+    "audit",
+    "protection",
+}
 
 
 @pytest.mark.parametrize("model", SCOPED, ids=lambda model: model._meta.label)
