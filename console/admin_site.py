@@ -4,7 +4,6 @@ Django's own admin login would skip every login stage, second factor included. H
 whoever is not signed in goes to the sign-in page, and whoever has proven one factor to step-up.
 """
 
-from datetime import timedelta
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
@@ -16,12 +15,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from console.limits import ADMINISTERING
 from core import clock
 from core.assurance import Assurance, Level
 from core.errors import Refusal
 from core.http import demanded_key
-
-MAX_AGE = timedelta(hours=8)
 
 
 class AdminSite(admin.AdminSite):
@@ -63,7 +61,7 @@ class AdminSite(admin.AdminSite):
         query = {
             "next": target,
             "acr": Level.AAL2.acr,
-            "max_age": int(MAX_AGE.total_seconds()),
+            "max_age": int(ADMINISTERING.total_seconds()),
         }
         return redirect(f"{reverse('sessions:step_up')}?{urlencode(query)}")
 
@@ -76,4 +74,4 @@ class AdminSite(admin.AdminSite):
 
 def _is_strong(request: HttpRequest) -> bool:
     assurance: Assurance = getattr(request, "assurance", Assurance())
-    return assurance.satisfies(Level.AAL2, MAX_AGE, clock.now())
+    return assurance.satisfies(Level.AAL2, ADMINISTERING, clock.now())

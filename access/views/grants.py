@@ -14,9 +14,9 @@ from access import asking, cases, flows, shown
 from access.administering import may_administer
 from access.explaining import explain_answer, who_may_answer
 from access.forms import AnswerForm, ReasonForm, ReviewForm
+from access.limits import TOUCH
 from access.models import Grant, State, Verdict
 from access.views.proofs import (
-    TOUCH,
     asks_step_up,
     by_a_touch,
     person,

@@ -5,7 +5,6 @@ What was typed waits in the cookie session of this browser: one draft, for one p
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,16 +13,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from access.limits import DECIDING, TOUCH
 from accounts.models import User
 from core.errors import Refusal
 from core.http import REACHABLE, require_assurance
 
 DRAFT_KEY = "access_draft"
 CHALLENGE = re.compile(r'(acr_values|max_age)="([^"]*)"')
-# Whoever decides about others, or takes what nobody has approved, has just proven to be there.
-DECIDING = timedelta(minutes=10)
-# A touch for this, and not one that happened to be made before.
-TOUCH = timedelta(minutes=2)
 
 before_deciding = require_assurance(REACHABLE, max_age=DECIDING)
 by_a_touch = require_assurance(REACHABLE, max_age=TOUCH)

@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 from access.administering import may_administer
 from accounts.models import User
 from console.api import limits, problems
+from console.limits import ADMINISTERING
 from core import clock
 from core.assurance import Assurance, Level
 from core.errors import Refusal
@@ -48,10 +49,6 @@ JSON = "application/json"
 MISSING_PARTS = (
     psycopg.OperationalError, OperationalError, InterfaceError, RedisError, KeyUnavailable,
 )  # fmt: skip
-# As much as the pages ask (`console.admin_site`, `access`).
-ADMINISTERING = timedelta(hours=8)
-DECIDING = timedelta(minutes=10)
-TOUCH = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from ninja.responses import Status
 
 from access import flows
 from access.approvers import stages_of, standing_of
+from access.limits import DECIDING, TOUCH
 from access.models import LIVE, OPEN, Approval, Grant, GrantEvent, State
 from accounts.models import User
-from console.api import door
 from console.api.door import Caller, Own, Request
 from console.api.offers import find_offer
 from console.api.paging import Listing, Place
@@ -150,7 +150,7 @@ def request_access(request: Request, wish: GrantWish) -> Status[Any]:
 def break_glass(request: Request, wish: Emergency) -> Status[Any]:
     """Take access without approval, in an emergency. Everybody who was not asked is told."""
     caller = request.auth
-    caller.demand_recent(door.DECIDING)
+    caller.demand_recent(DECIDING)
     grant = flows.break_glass(
         entitlement=find_offer(caller.user, wish.entitlement, caller.now),
         requester=caller.user,
@@ -186,7 +186,7 @@ def activate(request: Request, grant_id: UUID) -> dict[str, Any]:
     """Begin. It counts in the sign-in that the token is of, which has to be proven just now."""
     caller = request.auth
     grant = _own(caller, grant_id)
-    caller.demand_recent(door.TOUCH)
+    caller.demand_recent(TOUCH)
     active = flows.activate_grant(
         grant=grant, requester=caller.user, session_id=caller.session_id, now=caller.now
     )
@@ -333,7 +333,7 @@ def _anothers(caller: Caller, grant_id: UUID) -> Grant:
     grant = find(caller, grant_id)
     if grant.requester_id == caller.user.pk:
         raise Refusal.not_allowed("Nobody answers a request of their own.")
-    caller.demand_recent(door.DECIDING)
+    caller.demand_recent(DECIDING)
     return grant
 
 
