@@ -143,6 +143,7 @@ def confirm_address(visit: Visitor) -> Page:
     page.goto("/accounts/email/")
     field(page, "New email").fill(f"new.{who.email}")
     page.get_by_role("button", name="Send the link").click()
+    expect(page.get_by_role("button", name="Cancel change")).to_be_visible()
     page.goto(visit.mailbox.link(f"new.{who.email}", "/confirm-email/"))
     return page
 
