@@ -1,4 +1,4 @@
-"""What people look at: what is mine, what waits for me, who has what and had it then.
+"""What people look at: what waits for me, what happened, who has what and had it then.
 
 Each answer takes a fixed number of statements, whatever there is to tell.
 """
@@ -25,25 +25,18 @@ from django.db.models import (
 from access.approvers import has_escalated, lines_naming
 from access.deciding import Rules
 from access.models import (
-    OPEN,
     Approval,
-    Eligibility,
-    Entitlement,
-    EntitlementRole,
     Grant,
     GrantEvent,
     Stage,
     State,
 )
-from accounts.flows import held_roles
 from accounts.models import (
-    ANY,
     Group,
     GroupMember,
     GroupRole,
     Role,
     RoleAssignment,
-    RolePermission,
     User,
 )
 from audit.events import Event
@@ -52,101 +45,6 @@ from devices.models import Device
 from risk.levels import RiskLevel
 from risk.models import UserRisk
 from sessions.models import LoginSession
-
-RECENT = 20
-
-# --- mine -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class OnOffer:
-    """Something that may be asked for. until: how long one is eligible, None for always.
-
-    open: what was asked for already, or is had.
-    """
-
-    entitlement: Entitlement
-    roles: Sequence[str]
-    until: datetime | None
-    open: Grant | None
-
-
-@dataclass(frozen=True, slots=True)
-class MyAccess:
-    """held: standing roles and those of groups. live, waiting: grants; past: the latest ones."""
-
-    on_offer: Sequence[OnOffer]
-    held: Sequence[RoleAssignment]
-    live: Sequence[Grant]
-    waiting: Sequence[Grant]
-    past: Sequence[Grant]
-
-
-def my_access(*, user: User, now: datetime) -> MyAccess:
-    """Everything that somebody has and may ask for."""
-    mine = Grant.objects.within_id(user.organisation_id).filter(requester=user)
-    opened = [
-        grant
-        for grant in mine.filter(state__in=OPEN).order_by("-requested_at")
-        if not is_over(grant, now)
-    ]
-    by_entitlement = {grant.entitlement_id: grant for grant in opened if grant.extends_id is None}
-    standing = [each for each in held_roles(user=user, now=now) if each.grant_id is None]
-    return MyAccess(
-        on_offer=[
-            OnOffer(
-                entitlement=entitlement,
-                roles=[each.role.name for each in entitlement.entitlement_roles.all()],
-                until=until,
-                open=by_entitlement.get(entitlement.pk),
-            )
-            for entitlement, until in _eligible(user, now)
-        ],
-        held=standing,
-        live=[grant for grant in opened if grant.is_live(now)],
-        waiting=[grant for grant in opened if not grant.is_live(now)],
-        past=list(mine.exclude(state__in=OPEN).order_by("-ended_at")[:RECENT]),
-    )
-
-
-def offers_for(*, user: User, resource_type: str, action: str, now: datetime) -> list[Entitlement]:
-    """What this person may ask for that would let them do this to resources of the type.
-
-    For whoever was refused: by name, with the roles that it gives.
-    """
-    permitting = RolePermission.objects.within_id(user.organisation_id).filter(
-        resource_type__in=[resource_type, ANY], action__in=[action, ANY]
-    )
-    giving = EntitlementRole.objects.within_id(user.organisation_id).filter(
-        role_id__in=permitting.values("role_id")
-    )
-    helping = set(giving.values_list("entitlement_id", flat=True))
-    return [entitlement for entitlement, _ in _eligible(user, now) if entitlement.pk in helping]
-
-
-def is_over(grant: Grant, now: datetime) -> bool:
-    """Whether time has ended it, though nobody may have written that down."""
-    if grant.state == State.APPROVAL_AWAITED:
-        return now >= grant.pending_until
-    if grant.state == State.SCHEDULED:
-        return grant.activate_by is not None and now >= grant.activate_by
-    return grant.ended_at is not None or (grant.ends_at is not None and now >= grant.ends_at)
-
-
-def _eligible(user: User, now: datetime) -> list[tuple[Entitlement, datetime | None]]:
-    groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
-    lines = (
-        Eligibility.unscoped.live(now)
-        .filter(organisation_id=user.organisation_id, entitlement__is_active=True)
-        .filter(Q(user=user) | Q(group_id__in=groups.values("group_id")))
-    )
-    until: dict[UUID, datetime | None] = {}
-    for entitlement_id, ends_at in lines.values_list("entitlement_id", "ends_at"):
-        known = until.get(entitlement_id, ends_at)
-        until[entitlement_id] = None if known is None or ends_at is None else max(known, ends_at)
-    offered = _with_roles(Entitlement.objects.within_id(user.organisation_id)).filter(pk__in=until)
-    return [(entitlement, until[entitlement.pk]) for entitlement in offered.order_by("name")]
-
 
 # --- what waits for me ----------------------------------------------------------------------------
 
@@ -408,8 +306,3 @@ def _groups_at(organisation_id: UUID, at: datetime) -> tuple[Pairs, Pairs]:
         else:
             pairs[kind].add(pair)
     return pairs["members"], pairs["roles"]
-
-
-def _with_roles(entitlements: "QuerySet[Entitlement]") -> "QuerySet[Entitlement]":
-    rows = EntitlementRole.unscoped.select_related("role").order_by("role__name")
-    return entitlements.prefetch_related(Prefetch("entitlement_roles", rows))

@@ -14,8 +14,6 @@ from access.reading import (
     count_inbox,
     history,
     inbox_of,
-    my_access,
-    offers_for,
     who_has_what,
 )
 from accounts import flows as accounts
@@ -31,88 +29,6 @@ def statements(ask) -> int:
     with CaptureQueriesContext(connection) as seen:
         ask()
     return len(seen)
-
-
-class TestMine:
-    def test_what_may_be_asked_for_and_what_is_had(self, acme, employee, active, entitlement):
-        accounts.assign_role(
-            user=employee.user, role=access.role(acme, "employee"), now=clock.now()
-        )
-        access.entitlement(acme, name="not-mine")
-
-        mine = my_access(user=employee.user, now=clock.now())
-
-        assert [(each.entitlement, each.roles, each.open) for each in mine.on_offer] == [
-            (entitlement, ["db-admin"], active)
-        ]
-        assert [each.role.name for each in mine.held] == ["employee"]
-        assert (list(mine.live), list(mine.waiting), list(mine.past)) == ([active], [], [])
-
-    def test_what_is_over_is_past_though_no_worker_ran(self, employee, active, later):
-        later(hours=1)
-
-        mine = my_access(user=employee.user, now=clock.now())
-        assert not mine.live
-        assert not mine.waiting
-        assert mine.on_offer[0].open is None
-
-    def test_the_longest_eligibility_counts(self, acme, entitlement, employee):
-        group = accounts.create_group(organisation=acme, name="ops", now=clock.now())
-        accounts.add_group_member(group=group, user=employee.user, now=clock.now())
-        flows.add_eligibility(
-            entitlement=entitlement, group=group, now=clock.now(), ends_at=clock.now() + HOUR
-        )
-
-        assert my_access(user=employee.user, now=clock.now()).on_offer[0].until is None
-        flows.end_eligibility(
-            eligibility=entitlement.eligibilities.get(user=employee.user), now=clock.now()
-        )
-        assert my_access(user=employee.user, now=clock.now()).on_offer[0].until is not None
-
-    def test_many_take_as_many_statements_as_few(self, acme, employee, approver, session):
-        def offer(count: int) -> None:
-            for _ in range(count):
-                name = f"e{access.Entitlement.unscoped.count()}"
-                made = access.entitlement(acme, by=[approver], eligible=[employee], name=name)
-                access.ask(made, employee, session)
-
-        offer(1)
-        few = statements(lambda: my_access(user=employee.user, now=clock.now()))
-        offer(5)
-        assert statements(lambda: my_access(user=employee.user, now=clock.now())) == few <= 10
-
-
-class TestWhatWouldHelp:
-    """Somebody was refused: what of that which they may ask for would let them do it?"""
-
-    @pytest.fixture
-    def _permitted(self, acme, entitlement):
-        accounts.give_permission(
-            role=access.role(acme, "db-admin"), resource_type="database", action="write",
-            now=clock.now(),
-        )  # fmt: skip
-
-    def found(self, who, resource_type="database", action="write"):
-        return offers_for(
-            user=who.user, resource_type=resource_type, action=action, now=clock.now()
-        )
-
-    @pytest.mark.usefixtures("_permitted")
-    def test_what_gives_a_role_that_may(self, entitlement, employee):
-        assert self.found(employee) == [entitlement]
-        assert self.found(employee, action="drop") == []
-        assert self.found(employee, resource_type="mailbox") == []
-
-    @pytest.mark.usefixtures("_permitted")
-    def test_nothing_that_one_may_not_ask_for(self, newcomer, outsider):
-        assert self.found(newcomer) == []
-        assert self.found(outsider) == []
-
-    def test_a_role_that_may_do_anything(self, acme, entitlement, employee):
-        accounts.give_permission(
-            role=access.role(acme, "db-admin"), resource_type="*", action="*", now=clock.now()
-        )
-        assert self.found(employee, "anything", "whatever") == [entitlement]
 
 
 class TestInbox:
