@@ -6,17 +6,19 @@ from access.deciding import Answer, Outcome, Rules, decide, is_approved
 from access.judging import EXAMPLE_OF_A_REVIEW
 from policy import bodies
 
-# The four of Teleport's documentation of access requests, in our words: three approvals; or one of a
-# super-approver who says why; or one of anybody who says why, for a request that names a ticket; and
-# a single denial of a super-approver ends it, else it takes two.
+# The example of four thresholds in Teleport's documentation, in our words: "Threshold filters" of
+# docs/pages/identity-governance/access-requests/configuration/reviewing.mdx in gravitational/teleport
+# (135d56ce, 2026). It says there: three have to approve, two if each is a super-approver, one of
+# those if the request has a reason, and anybody alone if it names a ticket and they say why.
 SUPER = '"super-approver" in input.reviewer.roles'
+HAS_A_REASON = 'input.request.reason != ""'
+NAMES_A_TICKET = "regex.match(`^Ticket [0-9]+.*$`, input.request.reason)"
 SAYS_WHY = 'input.approval.reason != ""'
-NAMES_A_TICKET = "regex.match(`^Ticket [0-9]+`, input.request.reason)"
 FOUR = [
-    {"approve": 3, "deny": 2, "filter": ""},
-    {"approve": 1, "deny": 0, "filter": f"{SUPER}\n{SAYS_WHY}"},
-    {"approve": 1, "deny": 0, "filter": f"{NAMES_A_TICKET}\n{SAYS_WHY}"},
-    {"approve": 0, "deny": 1, "filter": SUPER},
+    {"approve": 3, "deny": 1, "filter": ""},
+    {"approve": 2, "deny": 1, "filter": SUPER},
+    {"approve": 1, "deny": 1, "filter": f"{HAS_A_REASON}\n{SUPER}"},
+    {"approve": 1, "deny": 1, "filter": f"{NAMES_A_TICKET}\n{SAYS_WHY}"},
 ]
 YES, NO = "approve", "deny"
 
@@ -32,31 +34,33 @@ def rules(thresholds=(), needed=(0,), reason: str = "please") -> Rules:
 
 S = ("super-approver",)
 TELEPORT = {
-    "nothing said": ([], "please", Outcome.OPEN),
-    "two approvals": ([said(YES)] * 2, "please", Outcome.OPEN),
-    "three approvals": ([said(YES)] * 3, "please", Outcome.APPROVED),
-    "a super-approver without a reason": ([said(YES, roles=S)], "please", Outcome.OPEN),
-    "a super-approver with one": ([said(YES, roles=S, reason="ok")], "please", Outcome.APPROVED),
-    "anybody with a reason, no ticket": ([said(YES, reason="ok")], "please", Outcome.OPEN),
-    "anybody with a reason, for a ticket": (
+    "nothing said": ([], "", Outcome.OPEN),
+    "two of anybody": ([said(YES)] * 2, "", Outcome.OPEN),
+    "three of anybody": ([said(YES)] * 3, "", Outcome.APPROVED),
+    "a super-approver, no reason": ([said(YES, roles=S)], "", Outcome.OPEN),
+    "a super-approver who says why, no reason": (
+        [said(YES, roles=S, reason="ok")], "", Outcome.OPEN,
+    ),
+    "a super-approver and anybody": ([said(YES, roles=S), said(YES)], "", Outcome.OPEN),
+    "two super-approvers": ([said(YES, roles=S)] * 2, "", Outcome.APPROVED),
+    "a super-approver, for a reason": ([said(YES, roles=S)], "please", Outcome.APPROVED),
+    "anybody who says why, for a reason": ([said(YES, reason="ok")], "please", Outcome.OPEN),
+    "anybody who says why, for a ticket": (
         [said(YES, reason="ok")], "Ticket 42 is on fire", Outcome.APPROVED,
     ),
-    "anybody without a reason, for a ticket": ([said(YES)], "Ticket 42", Outcome.OPEN),
+    "anybody who does not, for a ticket": ([said(YES)], "Ticket 42", Outcome.OPEN),
     "a ticket that is no number": ([said(YES, reason="ok")], "Ticket X", Outcome.OPEN),
-    "one denial": ([said(NO)], "please", Outcome.OPEN),
-    "two denials": ([said(NO)] * 2, "please", Outcome.DENIED),
-    "one denial of a super-approver": ([said(NO, roles=S)], "please", Outcome.DENIED),
-    "two approvals and two denials": (
-        [said(YES), said(NO), said(YES), said(NO)], "please", Outcome.DENIED,
-    ),
+    "a ticket in the middle": ([said(YES, reason="ok")], "see Ticket 42", Outcome.OPEN),
+    "a denial of anybody": ([said(NO)], "", Outcome.DENIED),
+    "a denial after two approvals": ([said(YES), said(YES), said(NO)], "", Outcome.DENIED),
     "a denial wins where both are met": (
-        [said(YES, roles=S, reason="ok"), said(NO, roles=S)], "please", Outcome.DENIED,
+        [said(YES, roles=S), said(NO)], "please", Outcome.DENIED,
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TELEPORT)
-def test_the_thresholds_of_teleport(name):
+def test_the_four_thresholds_that_teleport_documents(name):
     answers, reason, outcome = TELEPORT[name]
 
     assert decide(rules(FOUR, reason=reason), answers, stage=0) is outcome
@@ -98,6 +102,17 @@ class TestStages:
         one = [{"approve": 1, "deny": 1, "filter": SUPER}]
 
         assert decide(rules(one, needed=(2,)), [said(NO)], stage=0) is Outcome.OPEN
+
+    def test_a_count_of_nothing_is_never_met(self):
+        """So that one line says who approves and another one who denies."""
+        split = [
+            {"approve": 2, "deny": 0, "filter": ""},
+            {"approve": 0, "deny": 1, "filter": SUPER},
+        ]
+
+        assert decide(rules(split), [said(NO)] * 3, stage=0) is Outcome.OPEN
+        assert decide(rules(split), [said(NO, roles=S)], stage=0) is Outcome.DENIED
+        assert decide(rules(split), [said(YES, roles=S)], stage=0) is Outcome.OPEN
 
     def test_a_stage_that_needs_nobody_by_itself_is_passed_by_nobody(self):
         three = [{"approve": 3, "deny": 1, "filter": ""}]
