@@ -138,19 +138,19 @@ class UserAdmin(ScopedAdmin):
     @admin.action(description="Close accounts: sessions and tokens end now")
     def deactivate(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         act_on_each(self, request, chosen, lambda row: flows.deactivate_user(
-            user=row, now=clock.now(), actor=_actor(request)
+            user=row, now=clock.now(), actor=actor_of(request)
         ), "closed")  # fmt: skip
 
     @admin.action(description="Open accounts again")
     def reactivate(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         act_on_each(self, request, chosen, lambda row: flows.reactivate_user(
-            user=row, now=clock.now(), actor=_actor(request)
+            user=row, now=clock.now(), actor=actor_of(request)
         ), "opened")  # fmt: skip
 
     @admin.action(description="Forget failed sign-ins")
     def unlock(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         act_on_each(self, request, chosen, lambda row: flows.unlock_account(
-            user=row, now=clock.now(), actor=_actor(request)
+            user=row, now=clock.now(), actor=actor_of(request)
         ), "unlocked")  # fmt: skip
 
 
@@ -168,7 +168,7 @@ class InvitationAdmin(ScopedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
         organisation = self.organisation_for(request, obj)
-        actor = _actor(request)
+        actor = actor_of(request)
         is_of_it = actor.organisation_id == organisation.pk
         saved, _ = flows.invite(
             organisation=organisation,
@@ -219,7 +219,7 @@ class RoleAdmin(ScopedAdmin):
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:  # noqa: FBT001, ARG002
         added = formset.save(commit=False)
-        common: dict[str, Any] = {"now": clock.now(), "actor": _actor(request)}
+        common: dict[str, Any] = {"now": clock.now(), "actor": actor_of(request)}
         for row in formset.deleted_objects:
             flows.take_permission(permission=row, **common)
         for row in added:
@@ -235,7 +235,7 @@ class RoleAdmin(ScopedAdmin):
                 required_acr=obj.required_acr,
                 required_tier=obj.required_tier,
                 now=clock.now(),
-                actor=_actor(request),
+                actor=actor_of(request),
             )
             return
         saved = flows.create_role(
@@ -245,7 +245,7 @@ class RoleAdmin(ScopedAdmin):
             required_acr=obj.required_acr,
             required_tier=obj.required_tier,
             now=clock.now(),
-            actor=_actor(request),
+            actor=actor_of(request),
         )
         obj.__dict__.update(saved.__dict__)
 
@@ -274,7 +274,7 @@ class ResourceAdmin(ScopedAdmin):
             "properties": obj.properties,
             "owner": obj.owner,
             "now": clock.now(),
-            "actor": _actor(request),
+            "actor": actor_of(request),
         }
         if change:
             flows.update_resource(resource=obj, **said)
@@ -288,7 +288,7 @@ class ResourceAdmin(ScopedAdmin):
     @admin.action(description="Forget: internal, and nobody's, from now on")
     def remove(self, request: HttpRequest, chosen: QuerySet[Resource]) -> None:
         act_on_each(self, request, chosen, lambda row: flows.remove_resource(
-            resource=row, now=clock.now(), actor=_actor(request)
+            resource=row, now=clock.now(), actor=actor_of(request)
         ), "forgotten")  # fmt: skip
 
 
@@ -332,14 +332,14 @@ class LockAdmin(ScopedAdmin):
             ends_at=now + timedelta(minutes=minutes) if minutes else None,
             needs_recovery=obj.needs_recovery,
             now=now,
-            actor=_actor(request),
+            actor=actor_of(request),
         )
         obj.__dict__.update(saved.__dict__)
 
     @admin.action(description="Lift: what they stop goes on")
     def lift(self, request: HttpRequest, chosen: QuerySet[Lock]) -> None:
         act_on_each(self, request, chosen, lambda row: flows.lift_lock(
-            lock=row, now=clock.now(), actor=_actor(request)
+            lock=row, now=clock.now(), actor=actor_of(request)
         ), "lifted")  # fmt: skip
 
 
@@ -366,14 +366,14 @@ class RoleAssignmentAdmin(ScopedAdmin):
             starts_at=obj.starts_at,
             ends_at=obj.ends_at,
             now=clock.now(),
-            actor=_actor(request),
+            actor=actor_of(request),
         )
         obj.__dict__.update(saved.__dict__)
 
     @admin.action(description="Take roles back now")
     def take_back(self, request: HttpRequest, chosen: QuerySet[RoleAssignment]) -> None:
         act_on_each(self, request, chosen, lambda row: flows.end_role_assignment(
-            assignment=row, now=clock.now(), actor=_actor(request)
+            assignment=row, now=clock.now(), actor=actor_of(request)
         ), "taken back")  # fmt: skip
 
 
@@ -405,13 +405,13 @@ class GroupAdmin(ScopedAdmin):
             organisation=self.organisation_for(request, obj),
             name=obj.name,
             now=clock.now(),
-            actor=_actor(request),
+            actor=actor_of(request),
         )
         obj.__dict__.update(saved.__dict__)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:  # noqa: FBT001, ARG002
         added = formset.save(commit=False)
-        common: dict[str, Any] = {"now": clock.now(), "actor": _actor(request)}
+        common: dict[str, Any] = {"now": clock.now(), "actor": actor_of(request)}
         for row in formset.deleted_objects:
             if isinstance(row, GroupMember):
                 flows.remove_group_member(group=form.instance, user=row.user, **common)
@@ -424,7 +424,7 @@ class GroupAdmin(ScopedAdmin):
                 flows.give_group_role(group=form.instance, role=row.role, **common)
 
 
-def _actor(request: HttpRequest) -> User:
+def actor_of(request: HttpRequest) -> User:
     user: Any = request.user
     return User.unscoped.get(pk=user.pk)
 

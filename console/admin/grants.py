@@ -23,7 +23,7 @@ from django.urls import URLPattern, path
 from access import flows
 from access.models import MAX_REASON_LENGTH, Grant, GrantEvent, State
 from access.reading import Holding, history, who_has_what
-from accounts.admin import ScopedAdmin, WithinReachFilter, act_on_each
+from accounts.admin import ScopedAdmin, WithinReachFilter, act_on_each, actor_of
 from accounts.models import Group, Organisation, Role, User
 from core import clock
 from core.errors import Refusal
@@ -286,19 +286,19 @@ class GrantAdmin(ScopedAdmin):
     @admin.action(description="Suspend: it counts no more until it is resumed (give a reason)")
     def suspend(self, request: HttpRequest, chosen: QuerySet[Grant]) -> None:
         self._act(request, chosen, lambda row, reason: flows.suspend_grant(
-            grant=row, actor=_actor(request), reason=reason, now=clock.now()
+            grant=row, actor=actor_of(request), reason=reason, now=clock.now()
         ), "suspended")  # fmt: skip
 
     @admin.action(description="Resume: it counts again (give a reason)")
     def resume(self, request: HttpRequest, chosen: QuerySet[Grant]) -> None:
         self._act(request, chosen, lambda row, reason: flows.resume_grant(
-            grant=row, actor=_actor(request), reason=reason, now=clock.now()
+            grant=row, actor=actor_of(request), reason=reason, now=clock.now()
         ), "resumed")  # fmt: skip
 
     @admin.action(description="Revoke: it is over for good (give a reason)")
     def revoke(self, request: HttpRequest, chosen: QuerySet[Grant]) -> None:
         self._act(request, chosen, lambda row, reason: flows.revoke_grant(
-            grant=row, actor=_actor(request), reason=reason, now=clock.now()
+            grant=row, actor=actor_of(request), reason=reason, now=clock.now()
         ), "revoked")  # fmt: skip
 
     def _act(self, request: HttpRequest, chosen: QuerySet[Grant], act: Any, done: str) -> None:
@@ -344,8 +344,3 @@ def _organisation(request: HttpRequest, slug: str) -> Organisation:
         return found
     own: Organisation = user.organisation
     return own
-
-
-def _actor(request: HttpRequest) -> User:
-    user: Any = request.user
-    return User.unscoped.get(pk=user.pk)

@@ -14,8 +14,7 @@ from django.urls import URLPattern, path, reverse
 from access import flows
 from access.alerts import Kind, alerts_of
 from access.models import MAX_REASON_LENGTH, AccessReview, AccessReviewItem, Need
-from accounts.admin import ScopedAdmin, act_on_each
-from accounts.models import Organisation, User
+from accounts.admin import ScopedAdmin, act_on_each, actor_of
 from core import clock
 from core.errors import Refusal
 
@@ -81,13 +80,13 @@ class AccessReviewAdmin(ScopedAdmin):
     @admin.action(description="Close: what was not decided stays as it is")
     def close(self, request: HttpRequest, chosen: QuerySet[AccessReview]) -> None:
         act_on_each(self, request, chosen, lambda row: flows.close_review(
-            review=row, now=clock.now(), actor=_actor(request)
+            review=row, now=clock.now(), actor=actor_of(request)
         ), "closed")  # fmt: skip
 
     def open(self, request: HttpRequest) -> HttpResponse:
         """Begin a review of the administrator's own organisation."""
         _demand_post(request)
-        actor = _actor(request)
+        actor = actor_of(request)
         try:
             review = flows.open_review(
                 organisation=actor.organisation, now=clock.now(), actor=actor
@@ -129,7 +128,7 @@ class AccessReviewAdmin(ScopedAdmin):
             form=form,
             items=Paginator(rows, ITEMS_ON_A_PAGE).get_page(request.GET.get("p")),
             left=left,
-            person_id=_actor(request).person_id,
+            person_id=actor_of(request).person_id,
             query=query.urlencode(),
         )
 
@@ -151,7 +150,7 @@ class AccessReviewAdmin(ScopedAdmin):
             flows.decide_item(
                 item=item,
                 decision=Need(decision),
-                reviewer=_actor(request),
+                reviewer=actor_of(request),
                 reason=request.POST.get("reason", "")[:MAX_REASON_LENGTH],
                 now=clock.now(),
             )
@@ -165,7 +164,7 @@ class AccessReviewAdmin(ScopedAdmin):
 
     def alerts(self, request: HttpRequest) -> HttpResponse:
         """What should be looked at; nothing of it is kept."""
-        organisation: Organisation = _actor(request).organisation
+        organisation = actor_of(request).organisation
         found = alerts_of(organisation_id=organisation.pk, now=clock.now())
         groups = [
             (kind, *WORDS[kind], [each for each in found if each.kind == kind]) for kind in Kind
@@ -182,8 +181,3 @@ class AccessReviewAdmin(ScopedAdmin):
 def _demand_post(request: HttpRequest) -> None:
     if request.method != "POST":
         raise Refusal("method_not_allowed", "This is done by a form.", 405, {"Allow": "POST"})
-
-
-def _actor(request: HttpRequest) -> User:
-    user: Any = request.user
-    return User.unscoped.select_related("organisation").get(pk=user.pk)

@@ -1,0 +1,105 @@
+"""What saving an entitlement would do: found out by doing it, and taking it back.
+
+So nobody has to foresee it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from access import flows
+from access.approvers import people_named, stages_of
+from access.models import LIVE, Eligibility, Entitlement, Grant, State
+from access.offers import Offer
+from accounts.models import Organisation, User
+from console.admin.entitlements.form import differences, initial
+from core import clock
+
+MOST_SHOWN = 50
+
+
+@dataclass
+class Preview:
+    """What saving would do. was, then: the state of a request or a grant before and after.
+
+    askers: who may ask, as it stands. stages: who may answer at once, and after escalating.
+    """
+
+    changed: Sequence[str] = ()
+    withdrawn: Sequence[Grant] = ()
+    ended: Sequence[Grant] = ()
+    suspended: Sequence[Grant] = ()
+    kept: int = 0
+    askers: Sequence[User] = ()
+    askers_more: int = 0
+    stages: list[tuple[int, Sequence[User], Sequence[User]]] = field(default_factory=list)
+
+
+def preview(
+    *, entitlement: Entitlement | None, organisation: Organisation, name: str, offer: Offer,
+    actor: User,
+) -> Preview:  # fmt: skip
+    """Save it, look, and take it back. Refuses what saving refuses."""
+    now = clock.now()
+    with transaction.atomic():
+        told = Preview()
+        if entitlement is None:
+            made = flows.create_entitlement(
+                organisation=organisation, name=name, offer=offer, now=now, actor=actor
+            )
+        else:
+            before = _states(entitlement)
+            old = initial(entitlement)
+            made = flows.update_entitlement(
+                entitlement=entitlement, offer=offer, now=now, actor=actor
+            )
+            told.changed = differences(old, initial(made))
+            after = _states(made, before)
+            moved = {key for key, state in after.items() if state != before[key]}
+            rows = Grant.objects.within(organisation).select_related("requester")
+            grants = list(rows.filter(pk__in=moved).order_by("requested_at"))
+            told.withdrawn = [each for each in grants if each.state == State.CANCELLED]
+            told.suspended = [each for each in grants if each.state == State.SUSPENDED]
+            told.ended = [each for each in grants if each.state == State.REVOKED]
+            told.kept = sum(after[key] in LIVE for key in after.keys() - moved)
+        askers = _askers(made)
+        told.askers = list(askers[:MOST_SHOWN])
+        told.askers_more = max(0, askers.count() - MOST_SHOWN)
+        told.stages = [
+            (
+                stage.position + 1,
+                list(people_named(stage, is_escalated=False, now=now)[:MOST_SHOWN]),
+                list(people_named(stage, is_escalated=True, now=now)[:MOST_SHOWN])
+                if stage.escalate_after is not None
+                else [],
+            )
+            for stage in stages_of(made)
+        ]
+        transaction.set_rollback(True)
+    return told
+
+
+def _states(entitlement: Entitlement, keys: Any = None) -> dict[UUID, str]:
+    """Of those that are open, or of these."""
+    rows = Grant.objects.within_id(entitlement.organisation_id).filter(entitlement=entitlement)
+    rows = rows.filter(ended_at=None) if keys is None else rows.filter(pk__in=list(keys))
+    return dict(rows.values_list("pk", "state"))
+
+
+def _askers(entitlement: Entitlement) -> "QuerySet[User]":
+    now, organisation_id = clock.now(), entitlement.organisation_id
+    live = Eligibility.unscoped.live(now).filter(entitlement=entitlement)
+    return (
+        User.objects.within_id(organisation_id)
+        .filter(
+            Q(pk__in=live.exclude(user=None).values("user_id"))
+            | Q(groupmember__group_id__in=live.exclude(group=None).values("group_id")),
+            is_active=True,
+        )
+        .distinct()
+        .order_by("email")
+    )
