@@ -132,8 +132,8 @@ async function renew() {
   }
 }
 
-async function proveBefore() {
-  if (isFresh()) return;
+async function proveBefore({ again = false } = {}) {
+  if (isFresh() && !again) return;
   triedAt = Date.now(); // once is enough: then the form goes, and the server decides what comes of it
   try {
     await settle();
@@ -156,8 +156,12 @@ function keep() {
       form.requestSubmit(event.submitter);
     }
   }, true);
-  // Other scripts wait for the promises that they are given: see passkeys.js.
-  document.addEventListener("sallyport:prove", (event) => event.detail.push(proveBefore()));
+  // Other scripts wait for the promises that they are given, and ask again where the server says that
+  // it has seen no proof: one that was made on a page just left may have been overtaken.
+  document.addEventListener("sallyport:prove", (event) => {
+    const { proofs, again } = event.detail;
+    proofs.push(proveBefore({ again }));
+  });
 }
 
 // --- the page that asks for the key ----------------------------------------------------------

@@ -56,7 +56,14 @@ async function thumbprint(jwk) {
 
 class Refused extends Error {}
 
-async function post(url, type, body, headers = {}) {
+// The session's own key, where the server asks for it: see binding.js.
+async function keyShown() {
+  const proofs = [];
+  document.dispatchEvent(new CustomEvent("sallyport:prove", { detail: { proofs, again: true } }));
+  await Promise.all(proofs);
+}
+
+async function post(url, type, body, { headers = {}, again = false } = {}) {
   let response;
   try {
     response = await fetch(url, { method: "POST", headers: { "Content-Type": type, ...headers }, body });
@@ -67,7 +74,11 @@ async function post(url, type, body, headers = {}) {
     throw new Refused("This page is out of date. Load it again.");
   }
   const answer = await response.json();
-  if (!response.ok) throw new Refused(answer.error_description);
+  if (answer.error === "proof_required" && !again) {
+    await keyShown();
+    return post(url, type, body, { headers, again: true });
+  }
+  if (!response.ok) throw new Refused(answer.error_description ?? answer.detail);
   return answer;
 }
 
@@ -89,7 +100,7 @@ async function enrol(form) {
   const proof = await sign(pair.privateKey, { typ: "enrolment+jwt" }, { aud: form.dataset.issuer, iat: seconds(), jti: crypto.randomUUID() });
   const body = { public_jwk: jwk, name: form.elements.namedItem("name").value, platform: platform(), key_storage: "browser", proof };
   const csrf = form.querySelector("input[name=csrfmiddlewaretoken]").value;
-  const device = await post(window.location.pathname, "application/json", JSON.stringify(body), { "X-CSRFToken": csrf });
+  const device = await post(window.location.pathname, "application/json", JSON.stringify(body), { headers: { "X-CSRFToken": csrf } });
   await keep(device.device_id, { key: pair.privateKey, kid: await thumbprint(jwk), seq: 0 });
   await report(device.device_id, { issuer: form.dataset.issuer, nonceUrl: device.nonce_uri, reportsUrl: device.posture_uri });
   window.location.assign(device.page);

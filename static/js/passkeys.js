@@ -27,14 +27,14 @@ class Refused extends Error {
 let waiting = null; // the autofill request, which has to end before another one begins
 
 // A session that is bound to a key shows it before something sensitive is asked: see binding.js.
-async function keyShown() {
-  const shown = [];
-  document.dispatchEvent(new CustomEvent("sallyport:prove", { detail: shown }));
-  await Promise.all(shown);
+async function keyShown(again) {
+  const proofs = [];
+  document.dispatchEvent(new CustomEvent("sallyport:prove", { detail: { proofs, again } }));
+  await Promise.all(proofs);
 }
 
-async function post(url, body, { follow = true } = {}) {
-  await keyShown();
+async function post(url, body, { follow = true, again = false } = {}) {
+  await keyShown(again);
   let response;
   try {
     response = await fetch(url, {
@@ -53,6 +53,7 @@ async function post(url, body, { follow = true } = {}) {
     throw new Refused({ error, detail: WORDS[error] });
   }
   const answer = await response.json();
+  if (answer.error === "proof_required" && !again) return post(url, body, { follow, again: true });
   if (!response.ok) throw new Refused(answer);
   if (answer.redirect && follow) {
     window.location.assign(answer.redirect);

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.browser.authenticators import NO_AUTOFILL, Authenticator
 from tests.browser.bound import (
     age_proof,
     binding_of,
@@ -151,6 +152,22 @@ def test_what_was_sent_without_it_has_to_be_sent_again(
     page.get_by_role("button", name="Go back").click()
     page.get_by_role("button", name="End all others").click()
     expect(callouts(page)).to_contain_text("1 other session was ended.")
+
+
+def test_a_script_that_is_asked_for_the_key_shows_it_and_asks_again(
+    page: Page, instance: Instance, person: Person
+) -> None:
+    page.add_init_script(NO_AUTOFILL)
+    Authenticator(page)
+    page.goto("/mfa/passkeys/add/")
+    expect(heading(page)).to_have_text("Add a passkey")
+    age_proof(instance, person)
+    # A proof of the page before was overtaken: the script believes in it, the server does not.
+    page.evaluate("localStorage.setItem('sallyport-proven-at', Date.now())")
+
+    page.get_by_role("button", name="Add a passkey").click()
+
+    expect(callouts(page)).to_contain_text("Your passkey was added")
 
 
 def test_two_tabs_prove_the_same_key(page: Page) -> None:

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import machines
 from tests.browser.authenticators import NO_AUTOFILL, Authenticator
+from tests.browser.bound import age_proof, end_first_moments, wait_for_binding
 from tests.browser.conftest import Watch
 from tests.browser.people import Person
 from tests.browser.steps import callouts, field, heading
@@ -78,6 +79,22 @@ def test_this_browser_is_enrolled_by_a_key_that_cannot_be_copied(page: Page) -> 
     page.wait_for_load_state("networkidle")
     expect(page.locator("[data-device-error]")).to_be_hidden()
     expect(page.locator("#device-score")).to_have_text("0")
+
+
+def test_enrolling_this_browser_shows_the_key_of_the_session_where_it_is_asked_for(
+    page: Page, instance: Instance, person: Person, watch: Watch
+) -> None:
+    watch.expect("status of 401")
+    go(page, "Enrol this browser")
+    wait_for_binding(instance, person)
+    end_first_moments(instance, person)
+    age_proof(instance, person)
+    page.evaluate("localStorage.setItem('sallyport-proven-at', Date.now())")  # which is not so
+
+    field(page, "Name").fill("My browser")
+    page.get_by_role("button", name="Enrol this browser").click()
+
+    expect(heading(page)).to_have_text("My browser")
 
 
 def test_without_scripts_the_page_says_so(page: Page, instance: Instance) -> None:

@@ -288,10 +288,10 @@ def device_page(visit: Visitor, *buttons: str) -> Page:
 
 def with_passkey(visit: Visitor, path: str) -> Page:
     """A page that takes a passkey, opened by somebody who has just added one."""
-    page = visit.inside("/mfa/passkeys/add/")
+    page = visit.open_browser(signed_in=visit.pool.take("strong"))
     page.add_init_script(NO_AUTOFILL)
     Authenticator(page)
-    page.reload()
+    page.goto("/mfa/passkeys/add/")
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.locator(".messages")).to_contain_text("Your passkey was added")
     page.goto(path)
