@@ -37,6 +37,8 @@ POLL_SECONDS = 0.05
 CONNECT_SECONDS = 3
 FAST_STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))
 HARD_STOP = ((signal.SIGINT, 2.0), (signal.SIGQUIT, 10.0))
+# A commit waits for no disk: after a crash of the machine the data may be broken.
+THROWAWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 INITDB_OPTIONS = ("--auth=scram-sha-256", "--encoding=UTF8", "--data-checksums", "-U", ROOT_ROLE)
 BUILTIN_LOCALE_SINCE_MAJOR = 17
 LOG_TAIL_LINES = 12
@@ -60,6 +62,7 @@ class Cluster:
     account: Account | None
     passwords: Passwords
     log: Path
+    is_throwaway: bool = False
 
     @property
     def data(self) -> Path:
@@ -274,6 +277,7 @@ def _launch(cluster: Cluster, programs: Programs, *, deadline: float) -> int | N
         # Text that a crash would print must not hold parameters, which may be personal.
         "log_parameter_max_length_on_error": "0",
         "jit": "off",
+        **(THROWAWAY if cluster.is_throwaway else {}),
     }
     options = [f"--{name}={value}" for name, value in settings.items()]
     with append_log(cluster.log) as log:

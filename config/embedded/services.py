@@ -79,18 +79,21 @@ class Services:
         self.stop()
 
 
-def ensure_services(var: Path, *, account: str | None = None, keep: bool = False) -> Services:
+def ensure_services(
+    var: Path, *, account: str | None = None, keep: bool = False, throwaway: bool = False
+) -> Services:
     """Start, or adopt, what no URL is configured for, under the data folder.
 
     account: which user runs the servers when the caller is root; by default postgres, else nobody.
     keep: the servers outlive their users, until `python -m config.embedded down`.
+    throwaway: nobody needs the data once the machine has crashed; a server started so is faster.
     Refuses with `Unusable` what cannot be started or proven to be ours.
     """
     places = open_places(var)
     claim = _claim(places)
     try:
         with launcher_lock(places):
-            lines = _serve_all(places, account_name=account, keep=keep)
+            lines = _serve_all(places, account_name=account, keep=keep, throwaway=throwaway)
             environment = child_environment(places)
     except BaseException:
         os.close(claim)
@@ -199,7 +202,9 @@ def _claim(places: Places) -> int:
     return descriptor
 
 
-def _serve_all(places: Places, *, account_name: str | None, keep: bool) -> list[str]:
+def _serve_all(
+    places: Places, *, account_name: str | None, keep: bool, throwaway: bool
+) -> list[str]:
     lines = []
     wants_postgres = not is_configured("SALLYPORT_DATABASE_URL", places)
     wants_valkey = not is_configured("SALLYPORT_REDIS_URL", places)
@@ -240,7 +245,16 @@ def _serve_all(places: Places, *, account_name: str | None, keep: bool) -> list[
             f"so data lie in {home}."
         )
     if wants_postgres:
-        lines.append(_serve_postgres(places, secrets, home, sockets, account))
+        passwords = _passwords(secrets, home / "postgres" / "data")
+        cluster = postgres.Cluster(
+            home=home,
+            sockets=sockets,
+            account=account,
+            passwords=passwords,
+            log=places.log / "postgres.log",
+            is_throwaway=throwaway,
+        )
+        lines.append(_serve_postgres(cluster, secrets))
     if wants_valkey:
         store = _store(places, home=home, sockets=sockets, account=account)
         server = valkey.serve(store)
@@ -249,24 +263,16 @@ def _serve_all(places: Places, *, account_name: str | None, keep: bool) -> list[
     return lines
 
 
-def _serve_postgres(
-    places: Places, secrets: SecretFiles, home: Path, sockets: Path, account: Any
-) -> str:
-    data = home / "postgres" / "data"
-    passwords = postgres.Passwords(
+def _passwords(secrets: SecretFiles, data: Path) -> postgres.Passwords:
+    return postgres.Passwords(
         root=secrets.password("postgres_root_password", needed_by=data),
         owner=secrets.password("postgres_owner_password", needed_by=data),
         runtime=secrets.password("postgres_runtime_password", needed_by=data),
     )
-    server = postgres.serve(
-        postgres.Cluster(
-            home=home,
-            sockets=sockets,
-            account=account,
-            passwords=passwords,
-            log=places.log / "postgres.log",
-        )
-    )
+
+
+def _serve_postgres(cluster: postgres.Cluster, secrets: SecretFiles) -> str:
+    server, passwords = postgres.serve(cluster), cluster.passwords
     runtime = server.url(role=postgres.RUNTIME_ROLE, password=passwords.runtime)
     secrets.write("database_url", runtime)
     owner = server.url(role=postgres.OWNER_ROLE, password=passwords.owner)

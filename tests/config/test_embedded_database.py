@@ -107,6 +107,11 @@ class TestCluster:
 
         assert (provider, encoding, checksums, durable) == ("b", "UTF8", "on", "on")
 
+    def test_only_a_throwaway_waits_for_no_disk(self, var: Path) -> None:
+        names = ("fsync", "full_page_writes", "synchronous_commit")
+        with ensure_services(var, throwaway=True), connect(var) as owner:
+            assert [owner.execute(f"SHOW {name}").fetchone() for name in names] == [("off",)] * 3
+
     def test_every_connection_proves_its_password_by_scram(self, running: Path) -> None:
         rules = (running / "postgres" / "data" / "pg_hba.conf").read_text().splitlines()
 

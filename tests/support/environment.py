@@ -31,7 +31,7 @@ def prepare() -> None:
     if not (_configured("SALLYPORT_DATABASE_URL") and _configured("SALLYPORT_REDIS_URL")):
         from config.embedded import ensure_services
 
-        services = ensure_services(var)
+        services = ensure_services(var, throwaway=True)
         atexit.register(services.stop)
         for name, value in services.environment().items():
             os.environ.setdefault(name, value)
