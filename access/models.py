@@ -564,3 +564,8 @@ class AccessReviewItem(ScopedModel):
             ),
         ]
         indexes = [models.Index(fields=["review", "subject"], name="access_items_of_review")]
+
+
+# Models of this app that live with what they belong to.
+from access.chat.models import ChatDelivery as ChatDelivery  # noqa: E402, PLC0414
+from access.chat.models import ChatWebhook as ChatWebhook  # noqa: E402, PLC0414

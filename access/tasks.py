@@ -3,7 +3,8 @@
 from celery import shared_task
 
 from access import flows
-from core import clock
+from access.chat import delivery, notes
+from core import clock, outbox
 
 
 @shared_task
@@ -29,3 +30,18 @@ def run_reviews() -> int:
 def judge_grants() -> int:
     """Judge what is live again."""
     return flows.judge_due(now=clock.now())
+
+
+@shared_task
+def tell_rooms() -> int:
+    """Send chat rooms what is due; returns how many messages they took."""
+    delivery.give_up_old(now=clock.now())
+    return outbox.deliver(lambda now, without: delivery.deliver_next(now=now, without=without))
+
+
+@shared_task
+def tell_of_alerts() -> int:
+    """Write down which rooms are to be told of new alerts, and forget what was told long ago."""
+    now = clock.now()
+    delivery.purge(now=now)
+    return notes.of_alerts(now=now)

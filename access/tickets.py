@@ -1,13 +1,9 @@
 """Is the ticket good? By its form, and by whoever keeps tickets, where an entitlement names them.
 
-They are asked by POST of a JSON object, signed as Standard Webhooks has it (webhook-id,
-webhook-timestamp, webhook-signature: v1 and the HMAC-SHA256 of the three by the shared secret), and
-answer 200 with `{"valid": true}`. Whatever else is heard, or nothing, is a no.
+They are asked by POST of a JSON object, signed as `core.webhooks` has it, and answer 200 with
+`{"valid": true}`. Whatever else is heard, or nothing, is a no.
 """
 
-import base64
-import hashlib
-import hmac
 import json
 from datetime import datetime
 
@@ -15,7 +11,7 @@ import structlog
 
 from access.models import Entitlement
 from accounts.models import User
-from core import outbound
+from core import outbound, webhooks
 from core.ids import new_id
 from policy import bodies
 from policy.access import Ticket
@@ -47,11 +43,6 @@ def look_at(entitlement: Entitlement, ticket: str) -> Ticket:
     return Ticket.GOOD
 
 
-def sign(secret: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return "v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
-
-
 def _ask(entitlement: Entitlement, requester: User, ticket: str, now: datetime) -> Ticket:
     body = json.dumps(
         {
@@ -61,18 +52,13 @@ def _ask(entitlement: Entitlement, requester: User, ticket: str, now: datetime) 
             "requester": {"id": str(requester.pk), "email": requester.email},
         }
     ).encode()
-    message_id, timestamp = str(new_id()), str(int(now.timestamp()))
     secret = bytes(entitlement.ticket_secret or b"")
     try:
         response = outbound.post(
             entitlement.ticket_webhook,
             body=body,
             content_type="application/json",
-            headers={
-                "webhook-id": message_id,
-                "webhook-timestamp": timestamp,
-                "webhook-signature": sign(secret, message_id, timestamp, body),
-            },
+            headers=webhooks.signed(secret, str(new_id()), body, now=now),
             limit_bytes=LIMIT_BYTES,
             timeout=TIMEOUT_SECONDS,
         )

@@ -4,6 +4,11 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
+    CHAT_ABANDONED = "access.chat.abandoned"
+    CHAT_ADDED = "access.chat.added"
+    CHAT_REMOVED = "access.chat.removed"
+    CHAT_TESTED = "access.chat.tested"
+    CHAT_UPDATED = "access.chat.updated"
     ACCESS_REVIEW_CLOSED = "access.review.closed"
     ACCESS_REVIEW_DECIDED = "access.review.decided"
     ACCESS_REVIEW_OPENED = "access.review.opened"

@@ -345,6 +345,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "deliver-pings": {"task": "idp.tasks.deliver_pings", "schedule": 15},
     "follow-access": {"task": "access.tasks.follow_time", "schedule": 30},
     "run-access-reviews": {"task": "access.tasks.run_reviews", "schedule": 3600},
+    "tell-chat-rooms": {"task": "access.tasks.tell_rooms", "schedule": 15},
+    "tell-chat-rooms-of-alerts": {"task": "access.tasks.tell_of_alerts", "schedule": 3600},
     "judge-grants": {"task": "access.tasks.judge_grants", "schedule": 300},
     "deliver-mail": {"task": "accounts.tasks.deliver_mail", "schedule": 15},
     "purge-idp": {"task": "idp.tasks.purge", "schedule": 3600},

@@ -16,11 +16,11 @@ from django.db.models import Q
 
 from audit.events import Event
 from audit.recorder import one_cause, record
-from core import clock
+from core import clock, outbox
 from idp import keys
 from idp.client_documents.flows import look_again
 from idp.clients import logos
-from idp.delivery import logout_tokens, outbox, pings
+from idp.delivery import logout_tokens, pings
 from idp.models import (
     AuthorizationCode,
     AuthorizationRequest,

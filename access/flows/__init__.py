@@ -16,6 +16,7 @@ from access.flows.entitlements import (
 )
 from access.flows.requests import extend_grant, request_grant
 from access.flows.reviews import close_review, decide_item, open_due_reviews, open_review
+from access.flows.rooms import add_room, remove_room, send_test, update_room
 from access.flows.standing import judge_standing, resume_grant, suspend_grant
 from access.flows.sweeps import (
     activate_due,
@@ -30,6 +31,7 @@ __all__ = [
     "activate_due",
     "activate_grant",
     "add_eligibility",
+    "add_room",
     "approve_grant",
     "break_glass",
     "cancel_grant",
@@ -48,11 +50,14 @@ __all__ = [
     "open_due_reviews",
     "open_review",
     "remind_due",
+    "remove_room",
     "request_grant",
     "resume_grant",
     "retire_entitlement",
     "review_break_glass",
     "revoke_grant",
+    "send_test",
     "suspend_grant",
     "update_entitlement",
+    "update_room",
 ]

@@ -8,6 +8,7 @@ from django.db.models import Exists, Max, Min, OuterRef
 
 from access import notices
 from access.administering import demand_administrator
+from access.chat import notes
 from access.flows.entitlements import end_eligibility
 from access.flows.requests import plain
 from access.models import (
@@ -58,7 +59,7 @@ def open_review(
     items = [*_assignments(review, now), *_eligibilities(review, now)]
     AccessReviewItem.unscoped.bulk_create(items)
     _record(Event.ACCESS_REVIEW_OPENED, review, actor, now, items=len(items), due_at=review.due_at)
-    notices.tell_administrators(review, now=now)
+    _ask(review, now)
     return review
 
 
@@ -160,9 +161,14 @@ def _remind(now: datetime) -> int:
         for review in list(due.order_by("pk")):
             review.reminded_at = now
             review.save(update_fields=["reminded_at"])
-            notices.tell_administrators(review, now=now)
+            _ask(review, now)
             reminded += 1
     return reminded
+
+
+def _ask(review: AccessReview, now: datetime) -> None:
+    notices.tell_administrators(review, now=now)
+    notes.of_review(review, now=now)
 
 
 def _close_due(now: datetime) -> int:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import models, transaction
 
+from access.chat import notes
 from access.models import TRANSITIONS, EventKind, Grant, GrantEvent, State
 from access.signals import grant_changed
 from accounts.flows import end_elevation
@@ -84,7 +85,7 @@ def tell(
     session_id: UUID | None = None,
     **facts: Any,
 ) -> GrantEvent:
-    """Write a line of the timeline and the audit event of the same name; tell others on commit."""
+    """Write a line of the timeline, the audit event of the same name, and what rooms are told."""
     named = actor if isinstance(actor, str) else "" if actor is None else ref(actor)
     about = {
         "grant": grant.pk,
@@ -111,6 +112,7 @@ def tell(
         actor=named,
         facts=kept,
     )
+    notes.of_grant(grant, kind, actor=named, facts=written.facts, now=now)
     transaction.on_commit(
         lambda: grant_changed.send(Grant, grant=grant, kind=kind, now=now), robust=True
     )

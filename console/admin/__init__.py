@@ -8,5 +8,6 @@ from console.admin import (  # noqa: F401 - registers on import
     inventory,
     policies,
     reviews,
+    rooms,
     sign_ins,
 )

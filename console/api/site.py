@@ -31,6 +31,7 @@ from console.api import (
     resources,
     reviews,
     roles,
+    rooms,
     sessions,
     users,
 )
@@ -76,6 +77,7 @@ for at, router, tag in (
     ("/grants", all_grants.router, "administration of access"),
     ("/holdings", holdings.router, "administration of access"),
     ("/reviews", reviews.router, "administration of access"),
+    ("/chat-rooms", rooms.router, "administration of access"),
     ("/users", users.router, "people"),
     ("/roles", roles.router, "people"),
     ("/assignments", assignments.router, "people"),

@@ -24,9 +24,9 @@ from core import background, outbound
 from core.errors import Refusal
 from core.limits import spend
 from core.outbound import OutboundBusy, OutboundError
+from core.outbox import Attempt
 from idp.clients import pictures
 from idp.clients.pictures import NotAPictureError, Picture
-from idp.delivery.outbox import Attempt
 from idp.limits import CLIENT_LOGO_HOSTS
 from idp.models import Client, ClientLogo
 from idp.registration.metadata import ClientMetadata

@@ -19,9 +19,8 @@ from django.db.models import Exists, OuterRef
 
 from audit.events import Event
 from audit.recorder import record
-from core import outbound
-from idp.delivery import outbox
-from idp.delivery.outbox import Attempt, NotAcceptedError
+from core import outbound, outbox
+from core.outbox import Attempt, NotAcceptedError
 from idp.models import LogoutDelivery, RefreshFamily
 from idp.registration.metadata import ClientMetadata
 from idp.tokens import claims, mint

@@ -12,10 +12,9 @@ from uuid import UUID
 
 from audit.events import Event
 from audit.recorder import record
-from core import outbound
+from core import outbound, outbox
 from core.outbound import RedirectedError
-from idp.delivery import outbox
-from idp.delivery.outbox import Attempt, NotAcceptedError
+from core.outbox import Attempt, NotAcceptedError
 from idp.models import BackchannelAuthentication, PingDelivery
 from idp.registration.metadata import ClientMetadata
 

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.ids import new_id
-from idp.models.delivery import Delivery
+from idp.models.delivery import ClientDelivery
 from idp.models.polled import PolledRequest
 from protection.fields import SealedField
 
@@ -42,7 +42,7 @@ class BackchannelAuthentication(PolledRequest):
         ]
 
 
-class PingDelivery(Delivery):
+class PingDelivery(ClientDelivery):
     """That one client is to be told that a request of its was answered (CIBA Core 1.0 §10.2).
 
     It waits without a next attempt until then. token: the client's own bearer token; it and
@@ -57,7 +57,7 @@ class PingDelivery(Delivery):
     token = SealedField(bound_to="id", null=True)
     auth_req_id = SealedField(bound_to="id", null=True)
 
-    class Meta(Delivery.Meta):
+    class Meta(ClientDelivery.Meta):
         indexes = [
             models.Index(
                 fields=["attempts", "next_attempt_at"],

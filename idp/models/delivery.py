@@ -2,28 +2,15 @@ from typing import ClassVar
 
 from django.db import models
 
-from core.ids import new_id
-from core.scope import ScopedModel
+from core.outbox import Delivery
 
 
-class Delivery(ScopedModel):
-    """That one client is to be told something, by a worker (`idp.delivery.outbox`).
+class ClientDelivery(Delivery):
+    """That one client is to be told something, by a worker (`core.outbox`)."""
 
-    attempts: tries so far. next_attempt_at: when to try next; None once it is settled.
-    delivered_at: when the client accepted it; a settled row without was given up, see last_error.
-    SECRETS: columns that are emptied when the row is settled.
-    """
+    RECEIVER: ClassVar[str] = "client"
 
-    SECRETS: ClassVar[tuple[str, ...]] = ()
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
     client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+")
-    attempts = models.PositiveSmallIntegerField(default=0)
-    created_at = models.DateTimeField()
-    next_attempt_at = models.DateTimeField(null=True)
-    delivered_at = models.DateTimeField(null=True)
-    last_error = models.CharField(max_length=200, blank=True)
 
-    class Meta(ScopedModel.Meta):
+    class Meta(Delivery.Meta):
         abstract = True

@@ -9,7 +9,7 @@ from access.models import Grant, GrantEvent, State
 from access.offers import StageLine
 from accounts import flows as accounts
 from accounts.models import LockTarget, OutgoingMail
-from core import clock
+from core import clock, webhooks
 from core.errors import Refusal
 from tests.support import access
 
@@ -405,8 +405,6 @@ def test_nobody_there_is_a_no(acme, employee, session, settings):
 
 
 def test_the_question_is_signed_as_webhooks_are(acme, employee, session, elsewhere):
-    from access.tickets import sign
-
     uri = elsewhere.serve("/tickets", b'{"valid": true}', content_type="application/json")
     offered = access.entitlement(
         acme, eligible=[employee], ticket_webhook=uri, ticket_secret=b"shared"
@@ -414,7 +412,7 @@ def test_the_question_is_signed_as_webhooks_are(acme, employee, session, elsewhe
     access.ask(offered, employee, session, ticket="OPS-17")
 
     _, _, headers, body = elsewhere.requests[0]
-    assert headers["webhook-signature"] == sign(
+    assert headers["webhook-signature"] == webhooks.signature(
         b"shared", headers["webhook-id"], headers["webhook-timestamp"], body
     )
     assert b"OPS-17" in body

@@ -10,8 +10,8 @@ from django.test import Client as Browser
 from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
+from core.outbox import ANSWER_LIMIT_BYTES, MAX_ATTEMPTS
 from idp import tasks
-from idp.delivery.outbox import ANSWER_LIMIT_BYTES, MAX_ATTEMPTS
 from idp.models import Client, LogoutDelivery
 from sessions.models import LoginSession
 from tests import cast
@@ -49,7 +49,7 @@ def why() -> str:
 def test_a_receiver_that_never_answers_costs_neither_the_user_nor_the_worker(
     client: Browser, employee: Person, told: Client, elsewhere: Elsewhere, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("idp.delivery.outbox.TIMEOUT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("core.outbox.TIMEOUT_SECONDS", PATIENCE_SECONDS)
     done = threading.Event()
     elsewhere.pages[PATH] = lambda _: done.wait(30)
 

@@ -18,8 +18,9 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.test import Client as Browser
 from django.utils.module_loading import import_string
 
+from access import flows as access_flows
 from access import models as access_models
-from access.models import Eligibility
+from access.models import ChatDelivery, Eligibility
 from access.offers import StageLine
 from accounts import flows as accounts
 from accounts import mail
@@ -55,7 +56,7 @@ from tests import cast
 from tests.cast import Person
 from tests.risk import test_watching as watched
 from tests.risk.conftest import attempt
-from tests.support import access, ciba, documents, oauth, pictures
+from tests.support import access, ciba, documents, oauth, pictures, rooms
 from tests.support.elsewhere import Elsewhere
 from tests.support.machine import Machine
 from tests.support.racing import race
@@ -294,6 +295,20 @@ def old_sign_ins(world: World) -> None:
     assess_login(attempt(world.employee), now=clock.now())
 
 
+def messages_for_rooms(world: World) -> None:
+    uri = world.elsewhere.serve("/room", b"ok")
+    for name in ("#ops", "#security"):
+        made = rooms.room(world.acme, uri, name=name)
+        access_flows.send_test(webhook=made.webhook, now=clock.now())
+
+
+def an_alert_that_is_new(world: World) -> None:
+    role = access.role(world.acme, "db-admin")
+    access.entitlement(world.acme, eligible=[world.employee])
+    accounts.assign_role(user=world.employee.user, role=role, now=clock.now())
+    rooms.room(world.acme, world.elsewhere.url("/room"))
+
+
 # --- what has happened ----------------------------------------------------------------------------
 
 
@@ -389,6 +404,12 @@ TASKS: dict[str, Case] = {
         a_review_that_is_due,
         lambda _: written(Event.ACCESS_REVIEW_OPENED),
         {"access.review.opened": 1},
+    ),
+    "access.tasks.tell_rooms": Case(messages_for_rooms, asked, {"/room": 2}),
+    "access.tasks.tell_of_alerts": Case(
+        an_alert_that_is_new,
+        lambda _: list(ChatDelivery.unscoped.values_list("about__count", flat=True)),
+        [1],
     ),
     "access.tasks.judge_grants": Case(
         access_without_a_ground,

@@ -18,9 +18,9 @@ from accounts.models import OutgoingMail
 from accounts.tasks import deliver_mail
 from audit.events import Event
 from audit.models import AuditEvent
-from core import clock
+from core import clock, outbox
 from core.outbound import OutboundError
-from idp.delivery import logout_tokens, outbox
+from idp.delivery import logout_tokens
 from idp.models import LogoutDelivery
 from sessions import tasks as session_tasks
 from sessions.evaluation import evaluate

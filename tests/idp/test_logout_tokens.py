@@ -14,9 +14,9 @@ from accounts.models import User
 from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
+from core.outbox import MAX_ATTEMPTS
 from idp import tasks
 from idp.delivery.logout_tokens import deliver_next, note_ended
-from idp.delivery.outbox import MAX_ATTEMPTS
 from idp.flows import deactivate_client
 from idp.models import Client, LogoutDelivery
 from sessions.current import current_session_id

@@ -9,8 +9,8 @@ from django.test import Client as Browser
 
 from audit.events import Event
 from audit.models import AuditEvent
+from core.outbox import MAX_ATTEMPTS
 from idp import tasks
-from idp.delivery.outbox import MAX_ATTEMPTS
 from idp.models import Client, PingDelivery
 from tests import cast
 from tests.cast import Person

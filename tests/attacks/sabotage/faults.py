@@ -23,12 +23,12 @@ def never_over(original: Any, *args: Any) -> Any:
     return changed(facts, session=session)
 
 
-def whoever_has_it_now(row: Any, why: str, abandon: Any, *, is_final: bool, now: Any) -> None:
+def whoever_has_it_now(row: Any, error: Exception, abandon: Any, *, now: Any) -> None:
     """Writes down a failure, whatever has become of the row meanwhile."""
-    from idp.delivery.outbox import MAX_ATTEMPTS
+    from core.outbox import MAX_ATTEMPTS
 
-    row.last_error = why
-    if is_final or row.attempts >= MAX_ATTEMPTS:
+    row.last_error = str(error)
+    if getattr(error, "is_final", False) or row.attempts >= MAX_ATTEMPTS:
         row.next_attempt_at = None
         row.save()
         abandon(row, now)
@@ -87,7 +87,7 @@ DEFENCES = {
     ),
     "F38": Defence(
         "who was cut off does not undo what another has done",
-        replace("idp.delivery.outbox:_note_failure", whoever_has_it_now),
+        replace("core.outbox:_note_failure", whoever_has_it_now),
     ),
     "F38-mail": Defence("nor offers a third what another is sending", mail_of_whoever_has_it_now),
 }

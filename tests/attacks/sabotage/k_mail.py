@@ -1,4 +1,4 @@
-"""Mail, resets, invitations and federation (A128 to A139)."""
+"""Mail, chat, resets, invitations and federation (A128 to A139)."""
 
 from typing import Any
 
@@ -30,7 +30,51 @@ def letting_the_database_speak(patch: Patch) -> None:
     patch.setattr("accounts.adapter.IntegrityError", ZeroDivisionError)
 
 
+def as_it_is(value: str) -> str:
+    """Passes on what was typed."""
+    return value
+
+
+def in_quotes_of_our_own(value: str) -> str:
+    """Takes care of control sequences, and lets the rest be read as Markdown."""
+    from access.chat import formats
+
+    return formats._inert(value)
+
+
+def as_markdown(original: Any, message: Any) -> Any:
+    """A card of blocks that read Markdown."""
+    said = original(message)
+    for part in said["attachments"][0]["content"]["body"]:
+        text = "".join(run["text"] for run in part.pop("inlines"))
+        part |= {"type": "TextBlock", "text": text}
+    return said
+
+
+def with_a_way_to_answer(original: Any, grant: Any) -> str:
+    """Whoever reads the room may answer by following the link."""
+    return str(original(grant)) + "?verdict=approve"
+
+
 DEFENCES = {
+    "A130-inert": Defence(
+        "what was typed begins no mention, link or control sequence",
+        replace("access.chat.formats:_inert", as_it_is),
+    ),
+    "A130-code": Defence(
+        "Mattermost reads no markup in it",
+        replace("access.chat.formats:_code", in_quotes_of_our_own),
+    ),
+    "A130-line": Defence(
+        "it is one line of printable characters", replace("access.chat.formats:_line", as_it_is)
+    ),
+    "A130-card": Defence(
+        "it stands where Teams reads no markup",
+        wrap("access.chat.formats:teams", as_markdown),
+    ),
+    "A130-link": Defence(
+        "the link holds nothing but the page", wrap("access.notices:link_to", with_a_way_to_answer)
+    ),
     "A128": Defence(
         "links are built from our own address",
         replace("accounts.adapter:_our_url", lambda name, value: value),
