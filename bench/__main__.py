@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import authzen, binding, load, report
+from bench import approvals, authzen, binding, load, report
 from bench.cluster import Cluster, own_cluster
 from bench.load import Work
 from bench.measure import hardware, memory_megabytes
@@ -61,11 +61,14 @@ def main() -> int:
         result["dbsc_refresh"] = refreshes.as_json()
         questions = ask_policy(peers)
         result["authzen"] = questions.as_json()
+        decided = approve_at_once(peers)
+        result["approvals"] = decided.as_json()
         result["risk"] = judged = judgements(peers)
     names = [peer.name for peer in peers]
     print("\n" + report.render(rounds, baseline=Toolkit.name, peers=names) + "\n")
     print(f"{refreshes}")
     print(f"{questions}")
+    print(f"{decided}")
     print(report.judged(judged) + "\n")
     say_peers(result)
     path = folder / f"result-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
@@ -119,6 +122,13 @@ def ask_policy(peers: list[Peer]) -> authzen.Questions:
     """What no peer has: questions of a gateway to our policy."""
     ours = next(peer for peer in peers if isinstance(peer, Sallyport))
     return authzen.measure(ours.server, ours.instance.seeded["authzen"])
+
+
+def approve_at_once(peers: list[Peer]) -> approvals.Approvals:
+    """What no peer has: requests that many approve at the same moment."""
+    ours = next(peer for peer in peers if isinstance(peer, Sallyport))
+    seeded = json.loads(ours.instance.run_module("bench.approvals_seed"))
+    return approvals.measure(ours.server, seeded)
 
 
 def judgements(peers: list[Peer]) -> dict[str, Any]:
