@@ -1,11 +1,15 @@
 """Fixtures that every test may use. The cast stands in tests/cast.py."""
 
+import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connections
 from django.db.backends.postgresql.operations import DatabaseOperations
+from django.test.utils import setup_databases, teardown_databases
 
 from accounts.models import Organisation
 from core import clock
@@ -23,6 +27,7 @@ from protection import keyring
 from sessions.current import current_session_id
 from tests import cast
 from tests.cast import Person
+from tests.support import template
 from tests.support.elsewhere import LOOPBACK, Elsewhere, authority
 
 # Tables that refuse to be emptied.
@@ -43,6 +48,23 @@ def _tests_may_empty_what_is_kept() -> None:
         original(self, [*before, *sql_list, *after])
 
     DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign,assignment]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: Any, django_db_modify_db_settings: None
+) -> Iterator[None]:
+    """This process's database, copied from the migrated one that instances are copied from."""
+    owner_url = os.environ["SALLYPORT_DATABASE_URL"]
+    with django_db_blocker.unblock():
+        with template.lock(owner_url) as connection:
+            connections["default"].settings_dict["TEST"]["TEMPLATE"] = template.ensure(
+                connection, owner_url=owner_url, environment=os.environ
+            )
+            made = setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
 
 
 @pytest.fixture(autouse=True)

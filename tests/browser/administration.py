@@ -1,4 +1,4 @@
-"""What administrators look at, made inside the instance's own database (`manage.py shell`)."""
+"""What administrators look at, made inside the instance's own database."""
 
 import json
 
@@ -11,7 +11,7 @@ def of(instance: Instance, email: str, boss: str, *, mark: str | None = None) ->
         "import json; from tests.browser import administration; "
         f"print(json.dumps(administration.make({email!r}, {boss!r}, mark={mark!r})))"
     )
-    said = instance.manage("shell", "--no-imports", "-c", script)
+    said = instance.inside(script)
     found: dict[str, str] = json.loads(said.splitlines()[-1])
     return found
 

@@ -1,4 +1,4 @@
-"""Access for browser tests, made inside the instance's own database (`manage.py shell`)."""
+"""Access for browser tests, made inside the instance's own database."""
 
 import json
 from datetime import timedelta
@@ -9,8 +9,7 @@ from tests.support.instance import Instance
 
 def run(instance: Instance, call: str) -> Any:
     """What a function of this module answers when the instance runs it."""
-    said = instance.manage(
-        "shell", "--no-imports", "-c",
+    said = instance.inside(
         f"import json; from tests.browser import grants; print(json.dumps(grants.{call}))",
     )  # fmt: skip
     return json.loads(said.splitlines()[-1])

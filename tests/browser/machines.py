@@ -1,4 +1,4 @@
-"""Machines for browser tests, made inside the instance's own database (`manage.py shell`)."""
+"""Machines for browser tests, made inside the instance's own database."""
 
 import json
 from typing import Any
@@ -8,8 +8,7 @@ from tests.support.instance import Instance
 
 def run(instance: Instance, call: str) -> Any:
     """What a function of this module answers when the instance runs it."""
-    said = instance.manage(
-        "shell", "--no-imports", "-c",
+    said = instance.inside(
         f"import json; from tests.browser import machines; print(json.dumps(machines.{call}))",
     )  # fmt: skip
     return json.loads(said.splitlines()[-1])

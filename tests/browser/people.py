@@ -64,7 +64,7 @@ class Pool:
 
     def _fill(self) -> None:
         script = "from tests.browser.people import make; make()"
-        said = self.instance.manage("shell", "--no-imports", "-c", script)
+        said = self.instance.inside(script)
         found = json.loads(said.splitlines()[-1])
         self._waiting = {
             kind: [Person(**each) for each in people] for kind, people in found.items()

@@ -8,9 +8,7 @@ from tests.support.instance import Instance
 def of(instance: Instance, email: str) -> dict[str, str]:
     """Give them sign-ins of each level; the person's id, and the token of a mail about the last."""
     script = f"from tests.browser.sign_ins import make; make({email!r})"
-    found: dict[str, str] = json.loads(
-        instance.manage("shell", "--no-imports", "-c", script).splitlines()[-1]
-    )
+    found: dict[str, str] = json.loads(instance.inside(script).splitlines()[-1])
     return found
 
 

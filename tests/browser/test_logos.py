@@ -51,7 +51,7 @@ def registered(instance: Instance, content: bytes, content_type: str) -> Iterato
             "register_client", "acme", "Ledger", "--public", "--redirect-uri",
             "https://ledger.example/cb", "--metadata", str(metadata),
         )  # fmt: skip
-        instance.manage("shell", "-c", "from idp.tasks import *; fetch_client_logos()")
+        instance.inside("from idp.tasks import *; fetch_client_logos()")
         assert [path for _, path, *_ in server.requests] == ["/logo"]
     yield said.partition("client_id: ")[2].split()[0]
 

@@ -265,8 +265,7 @@ def too_many_attempts(visit: Visitor) -> Page:
 
 def device_page(visit: Visitor, *buttons: str) -> Page:
     """A device asks; its link brings the code along, and these buttons follow."""
-    said = visit.instance.manage(
-        "shell", "--no-imports", "-c",
+    said = visit.instance.inside(
         "from core import clock, user_codes;"
         "from accounts.models import Organisation;"
         "from idp import device;from idp.clients import authentication;"
@@ -321,8 +320,7 @@ def devices_page(visit: Visitor, *, state: str = "enrolled", is_list: bool = Fal
 def request_page(visit: Visitor, *buttons: str) -> Page:
     """An application asks somebody, who follows the link of the list and then these buttons."""
     who = visit.pool.take("strong")
-    visit.instance.manage(
-        "shell", "--no-imports", "-c",
+    visit.instance.inside(
         "from datetime import timedelta;"
         "from core import clock;"
         "from accounts.models import User;"
@@ -373,8 +371,7 @@ def stale_form(visit: Visitor) -> Page:
 
 def template(visit: Visitor, name: str) -> Page:
     """A page that only a fault would show, as the product renders it."""
-    html = visit.instance.manage(
-        "shell", "--no-imports", "-c",
+    html = visit.instance.inside(
         "from django.test import RequestFactory;"
         "from django.shortcuts import render;"
         "from django.contrib.auth.models import AnonymousUser;"

@@ -41,7 +41,7 @@ PEOPLE: dict[tuple[str, str], Person] = {}
 @pytest.fixture(scope="module")
 def instance() -> Iterator[Instance]:
     with Instance(with_demo=True) as running:
-        running.manage("shell", "-c", OFFER)
+        running.inside(OFFER)
         yield running
 
 

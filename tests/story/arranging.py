@@ -8,8 +8,7 @@ from tests.support.instance import Instance
 
 def run(instance: Instance, call: str) -> Any:
     """What a function of this module answers when the instance runs it."""
-    said = instance.manage(
-        "shell", "--no-imports", "-c",
+    said = instance.inside(
         f"import json; from tests.story import arranging; print(json.dumps(arranging.{call}))",
     )  # fmt: skip
     return json.loads(said.splitlines()[-1])

@@ -3,12 +3,10 @@
     made = arrange(instance, "signed_in", email="alice@acme.example")
     made["cookie"], made["codes"], made["tokens"]
 
-Each call is a process with the instance's settings, so a moved clock moves what it makes as well.
+They run with the instance's settings, so a moved clock moves what they make as well.
 """
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,19 +15,11 @@ if TYPE_CHECKING:
 
 def arrange(instance: "Instance", what: str, **values: Any) -> Any:
     """Run one of the functions below inside the instance; gives what it returned."""
-    from config.children import PROJECT
-
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.arrange", what, json.dumps(values)],
-        cwd=PROJECT,
-        env=instance.environment() | {"DJANGO_SETTINGS_MODULE": "config.settings"},
-        capture_output=True,
-        text=True,
-        check=False,
+    script = (
+        "import json; from tests.support import arrange; "
+        f"print(json.dumps(arrange.{what}(**{values!r})))"
     )
-    if done.returncode != 0:
-        raise RuntimeError(f"{what}: {done.stdout}{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(instance.inside(script).splitlines()[-1])
 
 
 def signed_in(
@@ -95,10 +85,3 @@ def locked_out(email: str) -> None:
     cast.person(email, cast.organisation("acme"))
     for _ in range(budget.WINDOW_FAILURES):
         budget.spend(email, now=clock.now())
-
-
-if __name__ == "__main__":
-    import django
-
-    django.setup()
-    print(json.dumps(globals()[sys.argv[1]](**json.loads(sys.argv[2]))))

@@ -7,7 +7,6 @@ It works on whatever servers the suite was given, embedded or configured. The mi
 made once per set of migrations and copied in some 100 ms; web comes up in about a second.
 """
 
-import hashlib
 import json
 import os
 import secrets
@@ -18,15 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import psycopg
-from psycopg import sql
 
 from config.children import (
     MARK,
@@ -38,13 +36,12 @@ from config.children import (
 )
 from config.embedded import Services
 from config.run import answers_ready
-from tests.support import slots
+from tests.support import slots, template
+from tests.support.inside import Inside
 
 PORTS = range(10_000, 32_000)
 READY_SECONDS = 60
 STOP_SECONDS = 20
-DROP_SECONDS = 30
-TEMPLATE_LOCK = 1
 # Bare processes see nothing of the caller's settings, only what an instance gives them.
 FOREIGN = ("SALLYPORT_", "PG", "GRANIAN_", "DJANGO_", "PYTEST_")
 
@@ -114,6 +111,7 @@ class Instance:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.demo: dict[str, Any] = {}
         self._slot: slots.Slot | None = None
+        self._inside: Inside | None = None
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -163,9 +161,11 @@ class Instance:
     def close(self) -> None:
         """Stop and remove everything that is the instance's own, its database included."""
         self.stop()
+        if self._inside is not None:
+            self._inside.close()
         if self._slot is not None:
             with self._maintenance() as connection:
-                _drop(connection, self._name)
+                template.drop(connection, self._name)
             self._slot.release()
             self._slot = None
         shutil.rmtree(self.var, ignore_errors=True)
@@ -216,6 +216,19 @@ class Instance:
         """Run a management command against the instance; gives what it printed."""
         return self._run(manage_command(*words), as_owner=as_owner)
 
+    def inside(self, script: str) -> str:
+        """Run Python with the instance's settings; gives what it printed.
+
+        It is `manage.py shell` in a process that stays for as long as the settings are the same.
+        """
+        environment = self.environment()
+        kept = self._inside
+        if kept is None or not kept.is_alive() or kept.environment != environment:
+            if kept is not None:
+                kept.close()
+            kept = self._inside = Inside(environment, self.var / "log" / "inside.log")
+        return kept.run(script)
+
     def celery(self, *words: str) -> str:
         """Run a command of Celery against the instance's worker; gives what it printed."""
         return self._run([sys.executable, "-m", "celery", "-A", "config", *words])
@@ -250,10 +263,11 @@ class Instance:
             name="sallyport_instance",
             is_shared=self.servers.is_shared,
         )
-        with _template_lock(self.servers.owner_url) as connection:
-            template = _ensure_template(connection, self)
-            _drop(connection, self._name)
-            connection.execute(_statement("CREATE DATABASE {} TEMPLATE {}", self._name, template))
+        with template.lock(self.servers.owner_url) as connection:
+            name = template.ensure(
+                connection, owner_url=self.servers.owner_url, environment=self.environment()
+            )
+            template.copy(connection, name, to=self._name)
         if self.with_demo:
             self.manage("load_demo")
             self.demo = json.loads((self.var / "demo.json").read_text())
@@ -323,70 +337,3 @@ def _value(environment: Mapping[str, str], name: str) -> str:
 
 def _bare_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-
-
-@contextmanager
-def _template_lock(owner_url: str) -> Iterator[psycopg.Connection]:
-    """Be the only one on the server that makes, drops or copies a template."""
-    url = slots.with_database(owner_url, "postgres")
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s, 0)", [slots.LOCK_FAMILY + TEMPLATE_LOCK])
-        yield connection
-
-
-def _drop(connection: psycopg.Connection, name: str) -> None:
-    """Drop a database, once no vacuum of the server's own works in it: that cannot be ended."""
-    deadline = time.monotonic() + DROP_SECONDS
-    while True:
-        try:
-            connection.execute(_statement("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
-        except psycopg.errors.InsufficientPrivilege:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return
-
-
-def _ensure_template(connection: psycopg.Connection, instance: Instance) -> str:
-    """The name of a migrated database for today's migrations, made if it is not there."""
-    name = f"sallyport_template_{_migrations_digest(instance.servers)}"
-    row = connection.execute(
-        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [name]
-    ).fetchone()
-    if row == ("complete",):
-        return name
-    old = connection.execute(
-        "SELECT datname FROM pg_database WHERE datname LIKE 'sallyport\\_template\\_%'"
-    ).fetchall()
-    for (other,) in old:
-        _drop(connection, other)
-    connection.execute(_statement("CREATE DATABASE {}", name))
-    answer = subprocess.run(
-        manage_command("migrate", "--no-input", "-v", "0"),
-        cwd=PROJECT,
-        env=instance.environment(as_owner=True)
-        | {"SALLYPORT_DATABASE_URL": slots.with_database(instance.servers.owner_url, name)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if answer.returncode != 0:
-        raise RuntimeError(f"the template cannot be migrated:\n{answer.stdout}{answer.stderr}")
-    connection.execute(_statement("COMMENT ON DATABASE {} IS 'complete'", name))
-    return name
-
-
-def _migrations_digest(servers: Servers) -> str:
-    """A name for the migrations; rows that they seal depend on the key-encryption keys."""
-    digest = hashlib.sha256(_value(os.environ, "SALLYPORT_KEY_ENCRYPTION_KEYS").encode())
-    digest.update(servers.owner_url.encode())
-    for path in sorted(PROJECT.glob("*/migrations/*.py")):
-        digest.update(path.as_posix().encode() + path.read_bytes())
-    digest.update((PROJECT / "requirements.txt").read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _statement(text: str, *names: str) -> sql.Composed:
-    return sql.SQL(text).format(*(sql.Identifier(name) for name in names))
