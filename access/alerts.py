@@ -105,6 +105,7 @@ def _unused(organisation_id: UUID, now: datetime) -> list[Alert]:
     begun = Grant.objects.within_id(organisation_id).filter(
         entitlement=OuterRef("entitlement"),
         requester=OuterRef("user"),
+        workload=None,
         activated_at__gt=now - UNUSED_AFTER,
     )
     rows = (
@@ -129,7 +130,7 @@ def _unused(organisation_id: UUID, now: datetime) -> list[Alert]:
 def _often(organisation_id: UUID, now: datetime) -> list[Alert]:
     rows = list(
         Grant.objects.within_id(organisation_id)
-        .filter(activated_at__gt=now - OFTEN_WITHIN)
+        .filter(activated_at__gt=now - OFTEN_WITHIN, workload=None)
         .values("requester_id", "entitlement__name")
         .annotate(times=Count("pk"))
         .filter(times__gte=OFTEN)

@@ -11,7 +11,16 @@ from uuid import UUID
 
 from django.db.models import Prefetch, Q, QuerySet
 
-from access.models import Approval, Eligibility, Entitlement, Stage, StageApprover, Verdict
+from access.models import (
+    Approval,
+    Eligibility,
+    Entitlement,
+    Stage,
+    StageApprover,
+    Verdict,
+    Workload,
+)
+from access.workloads import keepers_among
 from accounts.flows import standing_roles
 from accounts.flows.elevation import Condition
 from accounts.models import GroupMember, GroupRole, Lock, LockTarget, RoleAssignment, User
@@ -168,11 +177,22 @@ def lines_naming(user: User, now: datetime) -> "QuerySet[StageApprover]":
 
 
 def approvers_in(
-    stage: Stage, *, requester: User, is_escalated: bool, now: datetime
+    stage: Stage,
+    *,
+    requester: User,
+    is_escalated: bool,
+    now: datetime,
+    workload: Workload | None = None,
 ) -> "QuerySet[User]":
-    """Everybody who may answer at this stage, the requester in no shape among them."""
-    people = people_named(stage, is_escalated=is_escalated, now=now)
-    return people.exclude(person_id=requester.person_id)
+    """Everybody who may answer at this stage, the requester in no shape among them.
+
+    Nor anybody who answers for the workload that it is for.
+    """
+    named = people_named(stage, is_escalated=is_escalated, now=now)
+    people = named.exclude(person_id=requester.person_id)
+    if workload is None:
+        return people
+    return people.exclude(person_id__in=keepers_among(named, workload))
 
 
 def people_named(stage: Stage, *, is_escalated: bool, now: datetime) -> "QuerySet[User]":
@@ -224,13 +244,21 @@ class Eligible:
         return Condition(user_id=self.user_id, group_id=self.group_id)
 
 
-def eligibility_of(user: User, entitlement: Entitlement, now: datetime) -> Eligible | None:
-    """The line that lasts longest; of two alike the one by name, which no group can take away."""
-    mine = Eligibility.unscoped.live(now).filter(
+def eligibility_of(
+    user: User, entitlement: Entitlement, now: datetime, workload: Workload | None = None
+) -> Eligible | None:
+    """The line that lasts longest; of two alike the one by name, which no group can take away.
+
+    workload: for which the person asks; then it is what has to be eligible, by name.
+    """
+    lines = Eligibility.unscoped.live(now).filter(
         entitlement=entitlement, organisation_id=user.organisation_id
     )
-    groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
-    lines = mine.filter(Q(user=user) | Q(group_id__in=groups.values("group_id")))
+    if workload is not None:
+        lines = lines.filter(workload=workload)
+    else:
+        groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
+        lines = lines.filter(Q(user=user) | Q(group_id__in=groups.values("group_id")))
     best = max(
         lines,
         key=lambda line: (line.ends_at is None, line.ends_at or now, line.group_id is None),

@@ -48,19 +48,25 @@ LOOKED_BACK = timedelta(days=90)
 
 def live_of(user: User, now: datetime) -> "QuerySet[Grant]":
     """What a person has by a grant, suspended or not; what ends first comes first."""
-    mine: QuerySet[Grant] = Grant.unscoped.live(now).filter(requester=user)
+    mine: QuerySet[Grant] = Grant.unscoped.live(now).of(user)
     return mine.order_by("ends_at", "pk")
 
 
 def waiting_of(user: User, now: datetime) -> "QuerySet[Grant]":
-    mine: QuerySet[Grant] = Grant.unscoped.waiting(now).filter(requester=user)
+    mine: QuerySet[Grant] = Grant.unscoped.waiting(now).of(user)
     return mine.order_by("requested_at", "pk")
+
+
+def extension_of(grant: Grant, now: datetime) -> Grant | None:
+    """The request to have it for longer that waits, if one does."""
+    waits: Grant | None = Grant.unscoped.waiting(now).filter(extends=grant).first()
+    return waits
 
 
 def history_of(user: User, now: datetime) -> "QuerySet[Grant]":
     """What is over, the latest first, whether or not that is written down yet."""
-    mine = Grant.objects.within_id(user.organisation_id).filter(requester=user)
-    going_on = Grant.unscoped.going_on(now).filter(requester=user)
+    mine: QuerySet[Grant] = Grant.unscoped.of(user).filter(organisation_id=user.organisation_id)
+    going_on = Grant.unscoped.going_on(now).of(user)
     return mine.exclude(pk__in=going_on.values("pk")).order_by("-requested_at", "-pk")
 
 

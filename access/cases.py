@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from access.approvers import lines_naming, standing_of
 from access.deciding import Answer, Outcome, Rules, decide
 from access.flows.answers import answers_of
@@ -16,6 +18,7 @@ from access.models import (
     Stage,
     Verdict,
 )
+from access.workloads import CLIENT
 from accounts.models import User
 from audit.recorder import ref
 from devices.models import Device
@@ -83,6 +86,7 @@ def timeline_of(grant: Grant) -> list[Line]:
         pk__in={event.actor.rpartition(":")[2] for event in events if event.actor.startswith(USER)}
     )
     names = {ref(person): str(person) for person in people}
+    names[f"{CLIENT}{grant.workload_id}"] = grant.workload_name
     return [
         Line(
             event.at, event.kind, event.get_kind_display(), names.get(event.actor, ""), event.facts
@@ -123,7 +127,7 @@ def case_of(grant: Grant, now: datetime) -> Case:
     before = (
         Grant.objects.within_id(of)
         .filter(
-            requester__person_id=grant.requester.person_id, entitlement=grant.entitlement_id,
+            *_whose(grant), entitlement=grant.entitlement_id,
             requested_at__gt=now - LOOKED_BACK,
         )
         .exclude(pk=grant.pk)
@@ -147,6 +151,13 @@ def case_of(grant: Grant, now: datetime) -> Case:
         earlier=list(before.order_by("-requested_at")[:HISTORY_OF_A_CASE]),
         earlier_count=before.count(),
     )
+
+
+def _whose(grant: Grant) -> list[Q]:
+    """Those of the same workload, or of the same person."""
+    if grant.workload_id is not None:
+        return [Q(workload_id=grant.workload_id)]
+    return [Q(requester__person_id=grant.requester.person_id, workload=None)]
 
 
 def outcome_of(

@@ -53,6 +53,7 @@ class Rules:
                 "reason": terms["reason"],
                 "ticket": terms["ticket"],
                 "roles": [role["name"] for role in terms["roles"]],
+                "workload": (terms.get("workload") or {"name": ""})["name"],
             },
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from access.approvers import (
@@ -24,10 +25,12 @@ from access.models import (
     Stage,
     State,
     Verdict,
+    Workload,
 )
 from access.terms import write_terms
 from access.tickets import look_at
 from access.words import TICKETS, told
+from access.workloads import OnBehalf, why_unfit
 from accounts.models import User
 from policy import access as policy
 from policy.access import Ticket
@@ -94,8 +97,13 @@ def explain(
     reason: str = "",
     ticket: str = "",
     starts_at: datetime | None = None,
+    behalf: OnBehalf | None = None,
 ) -> Explanation:
-    """What would become of a request, without making one and without asking anybody elsewhere."""
+    """What would become of a request, without making one and without asking anybody elsewhere.
+
+    behalf: for which workload, where it is not for the user.
+    """
+    workload = None if behalf is None else behalf.workload
     stages = stages_of(entitlement)
     terms = write_terms(
         entitlement=entitlement,
@@ -108,30 +116,40 @@ def explain(
         ticket=plain(ticket, MAX_TICKET_LENGTH),
         is_break_glass=False,
         extends=None,
+        behalf=behalf,
     )
     known = look_at(entitlement, terms["ticket"])
     verdict = judge_request(
         entitlement,
         user,
         terms,
-        session=acting(user=user, session_id=session_id, now=now),
+        session=acting(user=user, session_id=session_id, now=now, behalf=behalf),
         ticket=known,
         extends=None,
         now=now,
+        workload=workload,
     )
-    eligible: Eligible | None = eligibility_of(user, entitlement, now)
-    asks_nobody = not stages or reusable(entitlement, user, terms, now) is not None
+    rules, allowed = _rules(verdict, known), verdict.allowed
+    if workload is not None:
+        against = why_unfit(entitlement)
+        words = against or "It asks for nothing that only people have."
+        rules.insert(0, RuleTold("for_workloads", not against, words))
+        allowed = allowed and not against
+    eligible: Eligible | None = eligibility_of(user, entitlement, now, workload)
+    source = reusable(entitlement, user, terms, now, workload=workload)
+    asks_nobody = not stages or source is not None
     outcome = State.SCHEDULED if asks_nobody else State.APPROVAL_AWAITED
     return Explanation(
         entitlement=entitlement,
-        allowed=verdict.allowed,
-        rules=_rules(verdict, known),
-        stages=[_stage(stage, user, now) for stage in stages],
-        outcome=outcome.value if verdict.allowed else "",
+        allowed=allowed,
+        rules=rules,
+        stages=[_stage(stage, user, workload, now) for stage in stages],
+        outcome=outcome.value if allowed else "",
         is_eligible=eligible is not None,
         eligible_until=None if eligible is None else eligible.ends_at,
         open=Grant.unscoped.going_on(now)
-        .filter(requester=user, entitlement=entitlement, extends=None)
+        .of(user, workload)
+        .filter(entitlement=entitlement, extends=None)
         .first(),
         asks_step_up=verdict.asks_step_up,
         demanded_level=verdict.demanded_level,
@@ -149,7 +167,7 @@ def explain_answer(
 ) -> AnswerExplained:
     """Whether this person may answer so, and why not."""
     rows = Grant.objects.within_id(approver.organisation_id)
-    grant = rows.select_related("entitlement", "requester").get(pk=grant.pk)
+    grant = rows.select_related("entitlement", "requester", "workload").get(pk=grant.pk)
     approvals = Approval.objects.within_id(grant.organisation_id).filter(grant=grant)
     judged = judge_answer(
         grant,
@@ -175,7 +193,10 @@ def who_may_answer(grant: Grant, *, now: datetime) -> list[User]:
     if grant.state != State.APPROVAL_AWAITED or stage is None:
         return []
     is_escalated = has_escalated(stage, grant.stage_since, now)
-    people = approvers_in(stage, requester=grant.requester, is_escalated=is_escalated, now=now)
+    people = approvers_in(
+        stage, requester=grant.requester, workload=grant.workload, is_escalated=is_escalated,
+        now=now,
+    )  # fmt: skip
     answered = Approval.objects.within_id(grant.organisation_id).filter(grant=grant)
     return list(people.exclude(person_id__in=answered.values("approver_person")))
 
@@ -194,13 +215,10 @@ def _rules(verdict: policy.Verdict, ticket: Ticket) -> list[RuleTold]:
     ]
 
 
-def _stage(stage: Stage, requester: User, now: datetime) -> StageTold:
-    at_once = list(approvers_in(stage, requester=requester, is_escalated=False, now=now))
-    later = (
-        list(approvers_in(stage, requester=requester, is_escalated=True, now=now))
-        if stage.escalate_after is not None
-        else []
-    )
+def _stage(stage: Stage, requester: User, workload: Workload | None, now: datetime) -> StageTold:
+    asked = partial(approvers_in, stage, requester=requester, workload=workload, now=now)
+    at_once = list(asked(is_escalated=False))
+    later = list(asked(is_escalated=True)) if stage.escalate_after is not None else []
     known = {person.pk for person in at_once}
     return StageTold(
         position=stage.position,

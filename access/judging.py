@@ -11,8 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from access.approvers import FOREVER, Eligible, Standing
-from access.models import Approval, Entitlement, Grant, Stage, Verdict
+from access.models import Approval, Entitlement, Grant, Stage, Verdict, Workload
 from access.terms import are_intact, seconds
+from access.workloads import OnBehalf, answers_for, is_locked, is_there
 from accounts.flows import is_locked_out
 from accounts.models import User
 from core.assurance import Level
@@ -35,10 +36,14 @@ NOBODY = ActorFacts(is_allowed=False, level=0, authentication_age=0, tier=0, has
 EXAMPLE_OF_A_REVIEW: dict[str, Any] = {
     "reviewer": {"name": "bob@acme.example", "roles": ["approver"], "groups": ["leads"]},
     "approval": {"reason": "fine"},
-    "request": {"reason": "to mend it", "ticket": "OPS-1", "roles": ["db-admin"]},
-}
+    "request": {
+        "reason": "to mend it", "ticket": "OPS-1", "roles": ["db-admin"], "workload": "",
+    },
+}  # fmt: skip
 EXAMPLE_OF_A_CONDITION: dict[str, Any] = {
-    "requester": {"name": "alice@acme.example", "roles": ["employee"], "groups": ["ops"]},
+    "requester": {
+        "name": "alice@acme.example", "roles": ["employee"], "groups": ["ops"], "workload": "",
+    },
     "request": {
         "reason": "to mend it", "ticket": "OPS-1", "roles": ["db-admin"], "duration": 1800,
         "starts_in": 0,
@@ -80,8 +85,15 @@ class Acting:
         }
 
 
-def acting(*, user: User, session_id: UUID | None, now: datetime) -> Acting:
-    """Look at the session that somebody acts in: two statements."""
+def acting(
+    *, user: User, session_id: UUID | None, now: datetime, behalf: OnBehalf | None = None
+) -> Acting:
+    """Look at the session that somebody acts in: two statements.
+
+    A workload that acts by itself has none, and has been judged by its token.
+    """
+    if behalf is not None and behalf.by_itself:
+        return _by_itself(behalf)
     if session_id is None:
         return Acting(NOBODY)
     session = (
@@ -104,6 +116,14 @@ def acting(*, user: User, session_id: UUID | None, now: datetime) -> Acting:
         has_address=session.address is not None,
     )
     return Acting(facts, session, device.pk if device else None, session.address)
+
+
+def _by_itself(behalf: OnBehalf) -> Acting:
+    has_address = behalf.address is not None
+    facts = ActorFacts(
+        is_allowed=True, level=0, authentication_age=0, tier=0, has_address=has_address
+    )
+    return Acting(facts, address=behalf.address)
 
 
 def facts_of_entitlement(
@@ -136,23 +156,28 @@ def stricter_of(facts: EntitlementFacts, terms: dict[str, Any]) -> EntitlementFa
     )
 
 
-def facts_of_requester(user: User, eligible: Eligible | None, now: datetime) -> RequesterFacts:
+def facts_of_requester(
+    user: User, eligible: Eligible | None, now: datetime, workload: Workload | None = None
+) -> RequesterFacts:
+    """Of a workload's they are those of all who stand for it, too."""
     return RequesterFacts(
-        is_active=user.is_active,
-        is_locked=is_locked_out(user=user, address=None, now=now),
+        is_active=user.is_active and (workload is None or is_there(workload)),
+        is_locked=is_locked_out(user=user, address=None, now=now)
+        or (workload is not None and is_locked(workload, now)),
         eligible_for=0 if eligible is None else left(eligible.remaining(now)),
     )
 
 
 def condition_holds(
     conditions: Iterable[str], *, standing: Standing, user: User, request: dict[str, Any],
-    session: Acting,
+    session: Acting, workload: Workload | None = None,
 ) -> bool:  # fmt: skip
     asked = {body for body in conditions if body}
     if not asked:
         return True
     document = {
-        "requester": standing.describe(user),
+        "requester": standing.describe(user)
+        | {"workload": "" if workload is None else workload.name},
         "request": request,
         "session": session.describe(),
     }
@@ -223,19 +248,22 @@ def facts_of_answer(
         is_approver=is_named,
         is_own=approver.pk == requester.pk,
         is_same_person=approver.person_id == requester.person_id,
-        acts_for_requester=requester.pk in set(acting_for),
+        acts_for_requester=requester.pk in set(acting_for) or answers_for(approver, grant.workload),
         has_answered=bool(answered) or approver.person_id in persons,
         has_reason=bool(reason),
     )
 
 
-def are_of_others(approvals: Iterable[Approval], requester: User) -> bool:
-    """Whether no approver is the requester, as accounts are linked today."""
+def are_of_others(approvals: Iterable[Approval], grant: Grant) -> bool:
+    """Whether no approver is the requester, or answers for the workload, as things are today."""
+    requester = grant.requester
     ids = [each.approver_id for each in approvals if each.verdict == Verdict.APPROVE]
-    same = User.objects.within_id(requester.organisation_id).filter(
-        pk__in=ids, person_id=requester.person_id
+    approvers = User.objects.within_id(requester.organisation_id).filter(pk__in=ids)
+    if approvers.filter(person_id=requester.person_id).exists():
+        return False
+    return grant.workload is None or not any(
+        answers_for(approver, grant.workload) for approver in approvers
     )
-    return not same.exists()
 
 
 def left(duration: timedelta) -> int:

@@ -5,7 +5,7 @@ database refuses to change them; an approval names the digest that it is for.
 """
 
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -178,6 +178,34 @@ class StageApprover(ScopedModel):
         ]
 
 
+class Workload(ScopedModel):
+    """An application that acts for itself, as far as access knows it, and who answers for it.
+
+    id: the client's own; the database holds that there is one in the same organisation. name: its
+    client_id. responsible: a person who hears of what it asks for and has, may ask for it, and
+    approves none of it. ended_at: when the application was switched off.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    name = models.CharField(max_length=255)
+    responsible = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="access_workloads"
+    )
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta(ScopedModel.Meta):
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["id", "organisation"], name="access_workload_organisation"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class EligibilityQuerySet(models.QuerySet["Eligibility"]):
     def live(self, now: datetime) -> "EligibilityQuerySet":
         """Those that hold at `now`. Half-open: [starts_at, ends_at)."""
@@ -185,13 +213,14 @@ class EligibilityQuerySet(models.QuerySet["Eligibility"]):
 
 
 class Eligibility(ScopedModel):
-    """That a user, or everybody in a group, may ask for an entitlement."""
+    """That a user, everybody in a group, or a workload may ask for an entitlement."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
     entitlement = models.ForeignKey(Entitlement, models.CASCADE, related_name="eligibilities")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     group = models.ForeignKey("accounts.Group", models.CASCADE, null=True, related_name="+")
+    workload = models.ForeignKey(Workload, models.CASCADE, null=True, related_name="eligibilities")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
@@ -201,7 +230,9 @@ class Eligibility(ScopedModel):
     class Meta(ScopedModel.Meta):
         constraints = [
             models.CheckConstraint(
-                condition=Q(user__isnull=False, group=None) | Q(user=None, group__isnull=False),
+                condition=Q(user__isnull=False, group=None, workload=None)
+                | Q(user=None, group__isnull=False, workload=None)
+                | Q(user=None, group=None, workload__isnull=False),
                 name="access_eligible_is_one",
             ),
             models.CheckConstraint(
@@ -209,7 +240,7 @@ class Eligibility(ScopedModel):
                 name="access_eligibility_period",
             ),
             models.UniqueConstraint(
-                fields=["entitlement", "user", "group"],
+                fields=["entitlement", "user", "group", "workload"],
                 condition=Q(ended_at=None),
                 name="access_one_open_eligibility",
                 nulls_distinct=False,
@@ -221,7 +252,7 @@ class Eligibility(ScopedModel):
         verbose_name_plural = "eligibilities"
 
     def __str__(self) -> str:
-        return f"{self.user or self.group}: {self.entitlement}"
+        return f"{self.user or self.group or self.workload}: {self.entitlement}"
 
 
 class State(models.TextChoices):
@@ -278,10 +309,18 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         """Those that give something at `now`, unless they are suspended."""
         return self.filter(state__in=LIVE, ends_at__gt=now)
 
+    def of(self, requester: Any, workload: Workload | None = None) -> "GrantQuerySet":
+        """Those of a person, or of a workload, whoever asked for it."""
+        if workload is not None:
+            return self.filter(workload=workload)
+        return self.filter(requester=requester, workload=None)
+
 
 class Grant(ScopedModel):
     """One asking for an entitlement, and what came of it. Pages call it a request until it begins.
 
+    requester: who asked. workload: for which, None where it is for the requester; where it asked by
+    itself, the requester is who answers for it.
     terms: everything that an approver sees; terms_digest: SHA-256 of it as canonical JSON.
     starts_at: wished for. pending_until: for answers. activate_by: for its owner, once approved.
     stage, stage_since: whose answers are awaited, and since when. approved_at: of a reused
@@ -298,6 +337,7 @@ class Grant(ScopedModel):
     requester = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="access_grants"
     )
+    workload = models.ForeignKey(Workload, models.PROTECT, null=True, related_name="grants")
     state = models.CharField(max_length=20, choices=State.choices)
     reason = models.CharField(max_length=MAX_REASON_LENGTH, blank=True)
     ticket = models.CharField(max_length=MAX_TICKET_LENGTH, blank=True)
@@ -342,8 +382,18 @@ class Grant(ScopedModel):
             models.UniqueConstraint(fields=["id", "requester"], name="access_grant_requester"),
             models.UniqueConstraint(
                 fields=["entitlement", "requester"],
-                condition=Q(state__in=OPEN, extends=None),
+                condition=Q(state__in=OPEN, extends=None, workload=None),
                 name="access_one_open_grant",
+            ),
+            models.UniqueConstraint(
+                fields=["entitlement", "workload"],
+                condition=Q(state__in=OPEN, extends=None, workload__isnull=False),
+                name="access_one_open_grant_of_a_workload",
+            ),
+            models.CheckConstraint(  # it has no sign-in and no device, and no emergencies
+                condition=Q(workload=None)
+                | Q(session_id=None, device_id=None, is_break_glass=False),
+                name="access_workload_is_no_person",
             ),
             models.UniqueConstraint(
                 fields=["extends"],
@@ -391,17 +441,90 @@ class Grant(ScopedModel):
             models.Index(
                 fields=["session_id"], condition=Q(state__in=LIVE), name="access_by_session"
             ),
+            models.Index(
+                fields=["workload", "-requested_at"],
+                condition=Q(workload__isnull=False),
+                name="access_by_workload",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.terms['entitlement']['name']} for {self.terms['requester']['email']}"
+        return f"{self.terms['entitlement']['name']} for {self.beneficiary}"
 
     def is_live(self, now: datetime) -> bool:
         return self.state in LIVE and self.ends_at is not None and now < self.ends_at
 
     @property
+    def workload_name(self) -> str:
+        """The client_id of the workload that it is for; "" for a person's."""
+        told = self.terms.get("workload")
+        return told["name"] if told else ""
+
+    @property
+    def beneficiary(self) -> str:
+        """Whose roles these are, by address or by client_id."""
+        return self.workload_name or str(self.terms["requester"]["email"])
+
+    @property
     def role_names(self) -> list[str]:
         return [role["name"] for role in self.terms["roles"]]
+
+
+class WorkloadRole(ScopedModel):
+    """A role that a grant gives to a workload: what `RoleAssignment` is for people, elevated.
+
+    It counts until its end, from its address where it has one, while it is not suspended and each
+    of its conditions holds: compared at every use (`access.rights`). Roles that a workload holds
+    without a grant are `idp`'s.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    grant = models.ForeignKey(Grant, models.PROTECT, related_name="workload_roles")
+    workload = models.ForeignKey(Workload, models.CASCADE, related_name="roles")
+    role = models.ForeignKey("accounts.Role", models.CASCADE, related_name="+")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    suspended_at = models.DateTimeField(null=True)
+    address = models.GenericIPAddressField(null=True)
+
+    class Meta(ScopedModel.Meta):
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["grant", "role"], name="access_workload_role_once"),
+            models.UniqueConstraint(
+                fields=["id", "organisation"], name="access_workload_role_organisation"
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")), name="access_workload_role_period"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["workload"], condition=Q(ended_at=None), name="access_workload_roles"
+            ),
+        ]
+
+
+class WorkloadCondition(ScopedModel):
+    """What such a role hangs on, as `AssignmentCondition` says it of people's."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    workload_role = models.ForeignKey(WorkloadRole, models.CASCADE, related_name="conditions")
+    user_id = models.UUIDField()
+    group_id = models.UUIDField(null=True)
+    role_id = models.UUIDField(null=True)
+
+    class Meta(ScopedModel.Meta):
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(group_id=None) | Q(role_id=None),
+                name="access_workload_condition_of_one_kind",
+            ),
+        ]
 
 
 class Verdict(models.TextChoices):

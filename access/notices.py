@@ -17,12 +17,19 @@ TEMPLATES = "access/email/"
 
 def ask_approvers(grant: Grant, stage: Stage, *, is_escalated: bool, now: datetime) -> None:
     """Tell everybody who may answer now."""
-    people = approvers_in(stage, requester=grant.requester, is_escalated=is_escalated, now=now)
+    people = approvers_in(
+        stage, requester=grant.requester, workload=grant.workload, is_escalated=is_escalated,
+        now=now,
+    )  # fmt: skip
     tell_people(people, grant, "escalated" if is_escalated else "requested", now=now)
 
 
 def tell_requester(grant: Grant, what: str, *, now: datetime) -> None:
-    tell_people([grant.requester], grant, what, now=now)
+    """And who is responsible for the workload, where it is one's."""
+    people = {grant.requester_id: grant.requester}
+    if grant.workload is not None:
+        people[grant.workload.responsible_id] = grant.workload.responsible
+    tell_people(people.values(), grant, what, now=now)
 
 
 def tell_people(people: Iterable[User], grant: Grant, what: str, *, now: datetime) -> None:

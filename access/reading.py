@@ -21,6 +21,7 @@ from django.db.models import (
     QuerySet,
     Value,
 )
+from django.db.models.functions import Coalesce
 
 from access.approvers import has_escalated, lines_naming
 from access.deciding import Rules
@@ -31,6 +32,7 @@ from access.models import (
     Stage,
     State,
 )
+from access.workloads import kept_by
 from accounts.models import (
     Group,
     GroupMember,
@@ -73,7 +75,7 @@ def inbox_of(*, approver: User, now: datetime) -> list[Waiting]:
     """Every request that this person may answer now, the most urgent first."""
     grants = list(
         answerable(approver, now)
-        .select_related("entitlement", "requester")
+        .select_related("entitlement", "requester", "workload")
         .prefetch_related(
             Prefetch("approvals", Approval.unscoped.select_related("approver").order_by("at")),
             Prefetch("entitlement__stages", Stage.unscoped.order_by("position")),
@@ -121,6 +123,8 @@ def answerable(approver: User, now: datetime) -> "QuerySet[Grant]":
             entitlement_version=F("entitlement__version"),
         )
         .exclude(requester__person_id=approver.person_id)
+        .exclude(workload__responsible__person_id=approver.person_id)
+        .exclude(Q(workload__isnull=False) & Q(kept_by(approver)))
     )
 
 
@@ -141,11 +145,11 @@ def _waiting(
         approvals=approvals,
         is_escalated=has_escalated(stage, grant.stage_since, now),
         needed=max(0, Rules.of_terms(grant.terms).needed[grant.stage] - given),
-        risk=risks.get(grant.requester_id, RiskLevel.NONE),
+        risk=RiskLevel.NONE if grant.workload_id else risks.get(grant.requester_id, RiskLevel.NONE),
         device=device,
         tier=0 if device is None else device.tier_at(now),
         session=session,
-        earlier=earlier.get((grant.requester_id, grant.entitlement_id), {}),
+        earlier=earlier.get((grant.workload_id or grant.requester_id, grant.entitlement_id), {}),
     )
 
 
@@ -167,17 +171,19 @@ def _earlier(
     counted = (
         Grant.objects.within_id(organisation_id)
         .filter(
-            requester__in=[each.requester_id for each in grants],
+            Q(workload__in=[each.workload_id for each in grants if each.workload_id])
+            | Q(workload=None, requester__in=[each.requester_id for each in grants]),
             entitlement__in=[each.entitlement_id for each in grants],
         )
         .exclude(pk__in=[each.pk for each in grants])
-        .values("requester_id", "entitlement_id", "state")
+        .annotate(whose=Coalesce("workload_id", "requester_id"))
+        .values("whose", "entitlement_id", "state")
         .annotate(times=Count("pk"))
         .order_by()
     )
     found: dict[tuple[UUID, UUID], dict[str, int]] = defaultdict(dict)
     for row in counted:
-        found[row["requester_id"], row["entitlement_id"]][row["state"]] = row["times"]
+        found[row["whose"], row["entitlement_id"]][row["state"]] = row["times"]
     return found
 
 
@@ -198,7 +204,7 @@ def history(*, grant: Grant, now: datetime, limit: int = 200) -> History:
     """What happened to a grant, who answered, and what was done while it lasted."""
     organisation_id = grant.organisation_id
     rows = Grant.objects.within_id(organisation_id).select_related(
-        "entitlement", "requester", "extends", "reused_from", "reviewed_by"
+        "entitlement", "requester", "workload", "extends", "reused_from", "reviewed_by"
     )
     found = rows.get(pk=grant.pk)
     touched = AuditEvent.objects.none()

@@ -5,6 +5,7 @@ none of this ran, the roles would count no longer all the same: each use compare
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,8 @@ from django.dispatch import receiver
 from access.flows import judge_standing
 from access.flows.endings import take_away
 from access.flows.timeline import lock, move, settle, tell
-from access.models import LIVE, OPEN, EventKind, Grant, State
+from access.models import LIVE, OPEN, EventKind, Grant, State, Workload
+from access.workloads import CLIENT
 from accounts.models import LockTarget
 from audit.events import Event
 from audit.models import AuditEvent
@@ -47,6 +49,9 @@ OF_DEVICES = frozenset(
         Event.DEVICE_TIER_CHANGED,
     }
 )
+OF_CLIENTS = frozenset(
+    {Event.CLIENT_DEACTIVATED, Event.CLIENT_SECRET_ROTATED, Event.CLIENT_UPDATED}
+)
 OF_LOCKS = frozenset({Event.LOCK_LIFTED, Event.LOCK_PLACED})
 
 
@@ -58,6 +63,8 @@ def follow_audit(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noq
         return
     grants = Grant.objects.within_id(instance.organisation_id).filter(state__in=LIVE)
     with transaction.atomic():
+        if instance.event == Event.CLIENT_DEACTIVATED:
+            _close_workload(instance)
         judge_standing(grants.filter(about).distinct(), now=instance.at)
         if instance.event == Event.USER_DEACTIVATED:
             _close_requests(instance)
@@ -68,6 +75,8 @@ def _about(event: AuditEvent) -> Q | None:
         return Q(device_id=event.device_id)
     if event.event in OF_LOCKS:
         return _locked(event.facts)
+    if event.event in OF_CLIENTS and event.subject.startswith(CLIENT):
+        return Q(workload_id=event.subject.removeprefix(CLIENT))
     person = _person(event.subject)
     if event.event in OF_PEOPLE and person is not None:
         return _of_person(person)
@@ -76,10 +85,12 @@ def _about(event: AuditEvent) -> Q | None:
 
 def _of_person(person: UUID) -> Q:
     approved = Grant.unscoped.filter(approvals__approver_id=person).values("pk")
-    return Q(requester_id=person) | Q(pk__in=approved) | Q(reused_from__in=approved)
+    own = Q(requester_id=person) | Q(workload__responsible_id=person)
+    return own | Q(pk__in=approved) | Q(reused_from__in=approved)
 
 
-LOCKED: Mapping[str, Callable[[UUID], Q]] = {
+LOCKED: Mapping[str, Callable[[Any], Q]] = {
+    LockTarget.CLIENT: lambda target: Q(workload__name=target),
     LockTarget.USER: _of_person,
     LockTarget.SESSION: lambda target: Q(session_id=target),
     LockTarget.DEVICE: lambda target: Q(device_id=target),
@@ -89,17 +100,31 @@ LOCKED: Mapping[str, Callable[[UUID], Q]] = {
 
 def _locked(facts: Mapping[str, Any]) -> Q | None:
     about = LOCKED.get(facts["target_type"])
-    return None if about is None else about(UUID(facts["target"]))
+    return None if about is None else about(facts["target"])
 
 
 def _close_requests(event: AuditEvent) -> None:
     """Whoever is gone asks for nothing any more."""
     person = _person(event.subject)
-    waiting = Grant.unscoped.filter(requester_id=person, state__in=OPEN).exclude(state__in=LIVE)
+    _withdraw(
+        Q(requester_id=person) | Q(workload__responsible_id=person), "requester_gone", event.at
+    )
+
+
+def _close_workload(event: AuditEvent) -> None:
+    """An application that is switched off asks for nothing, and has nothing, any more."""
+    client = event.subject.removeprefix(CLIENT)
+    Workload.unscoped.filter(pk=client, ended_at=None).update(ended_at=event.at)
+    _withdraw(Q(workload_id=client), "workload_gone", event.at)
+
+
+def _withdraw(whose: Q, cause: str, at: datetime) -> None:
+    """What has not begun."""
+    waiting = Grant.unscoped.filter(whose, state__in=OPEN).exclude(state__in=LIVE)
     for grant in waiting.order_by("pk"):
-        locked = lock(grant, event.at)
+        locked = lock(grant, at)
         if locked.grant.ended_at is None:
-            take_away(locked.grant, "requester_gone", now=locked.now)
+            take_away(locked.grant, cause, now=locked.now)
 
 
 @receiver(assurance_changed)

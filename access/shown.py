@@ -44,6 +44,9 @@ CAUSES: dict[str, str] = {
     "revoked": "An approver or an administrator took it away.",
     "not justified": "The emergency was found not to be justified.",
     "requester_gone": "The account is closed.",
+    "workload_gone": "The application is switched off.",
+    "responsible_changed": "Somebody else answers for the application by now.",
+    "for_people_by_now": "It was changed to be for people only.",
     "eligibility_ended": "Its owner may not ask for it any more.",
     "approver_gone": "Somebody who approved it could not do so any more.",
     "approved_by_the_requester": "It was approved by another account of the same person.",
@@ -130,7 +133,7 @@ def show(
         until=until,
         seconds_left=0 if until is None else left(until - now),
         cause=_cause(grant, state),
-        where=[] if place is None else where(place),
+        where=[] if place is None else _where(grant, place),
         is_here=place is None or place.is_here,
         lasts=lasting(grant.duration),
     )
@@ -161,6 +164,13 @@ def _cause(grant: Grant, state: State) -> str:
             State.SCHEDULED: CAUSES["not begun in time"],
         }.get(State(grant.state), CAUSES["time"])
     return CAUSES.get(grant.end_cause, "")
+
+
+def _where(grant: Grant, place: Place) -> list[str]:
+    if not grant.workload_name:
+        return where(place)
+    said = [f"In tokens of {grant.workload_name} that are made from now on"]
+    return said + ([f"From {place.address}"] if place.address else [])
 
 
 def where(place: Place) -> list[str]:

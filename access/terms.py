@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from access.models import Entitlement, EntitlementRole, Grant, Stage, StageApprover
+from access.workloads import OnBehalf
 from accounts.models import User
 
 Terms = dict[str, Any]
@@ -24,6 +25,7 @@ def write_terms(
     ticket: str,
     is_break_glass: bool,
     extends: Grant | None,
+    behalf: OnBehalf | None = None,
 ) -> Terms:
     """What is asked for, in full. Roles and stages come with what they name: nothing is queried."""
     return {
@@ -42,6 +44,7 @@ def write_terms(
             "email": requester.email,
             "name": requester.name,
         },
+        "workload": None if behalf is None else _workload(behalf),
         "duration": seconds(duration),
         "starts_at": starts_at.isoformat(),
         "reason": reason,
@@ -73,6 +76,15 @@ def are_intact(grant: Grant) -> bool:
 
 def seconds(duration: timedelta) -> int:
     return int(duration.total_seconds())
+
+
+def _workload(behalf: OnBehalf) -> dict[str, Any]:
+    return {
+        "id": str(behalf.workload.pk),
+        "name": behalf.workload.name,
+        "asks_by_itself": behalf.by_itself,
+        "responsible": behalf.workload.responsible.email,
+    }
 
 
 def _stage(stage: Stage) -> dict[str, Any]:

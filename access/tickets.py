@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from access.models import Entitlement
+from access.models import Entitlement, Workload
 from accounts.models import User
 from core import outbound, webhooks
 from core.ids import new_id
@@ -23,12 +23,17 @@ log = structlog.get_logger(__name__)
 
 
 def check_ticket(
-    *, entitlement: Entitlement, requester: User, ticket: str, now: datetime
+    *,
+    entitlement: Entitlement,
+    requester: User,
+    ticket: str,
+    now: datetime,
+    workload: Workload | None = None,
 ) -> Ticket:
     """What is known of the ticket. May wait for another server: never inside a transaction."""
     looks = look_at(entitlement, ticket)
     if looks is Ticket.GOOD and entitlement.ticket_webhook:
-        return _ask(entitlement, requester, ticket, now)
+        return _ask(entitlement, requester, workload, ticket, now)
     return looks
 
 
@@ -43,15 +48,22 @@ def look_at(entitlement: Entitlement, ticket: str) -> Ticket:
     return Ticket.GOOD
 
 
-def _ask(entitlement: Entitlement, requester: User, ticket: str, now: datetime) -> Ticket:
-    body = json.dumps(
-        {
-            "type": "access.ticket.check",
-            "ticket": ticket,
-            "entitlement": entitlement.name,
-            "requester": {"id": str(requester.pk), "email": requester.email},
-        }
-    ).encode()
+def _ask(
+    entitlement: Entitlement,
+    requester: User,
+    workload: Workload | None,
+    ticket: str,
+    now: datetime,
+) -> Ticket:
+    asked = {
+        "type": "access.ticket.check",
+        "ticket": ticket,
+        "entitlement": entitlement.name,
+        "requester": {"id": str(requester.pk), "email": requester.email},
+    }
+    if workload is not None:
+        asked["workload"] = workload.name
+    body = json.dumps(asked).encode()
     secret = bytes(entitlement.ticket_secret or b"")
     try:
         response = outbound.post(

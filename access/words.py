@@ -106,7 +106,7 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "approver_acts_for_nobody": (
         "You do not act for whoever asks.",
-        "Nobody answers on behalf of whoever asks.",
+        "Nobody answers on behalf of whoever asks, nor for an application of theirs.",
     ),
     "answered_once": ("You have not answered yet.", "You have answered this already."),
     "approver_reason_given": (

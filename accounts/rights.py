@@ -16,7 +16,8 @@ _HOLDS_ROLE = f"""EXISTS (
     UNION ALL
     SELECT 1 FROM accounts_groupmember pm JOIN accounts_grouprole pr ON pr.group_id = pm.group_id
      WHERE pm.user_id = p.id AND pr.role_id = ac.role_id)"""
-_CONDITION_HOLDS = f"""EXISTS (
+# Whether a condition `ac` (`AssignmentCondition`) holds.
+CONDITION_HOLDS = f"""EXISTS (
     SELECT 1 FROM accounts_user p
      WHERE p.id = ac.user_id AND p.organisation_id = ac.organisation_id AND p.is_active
        AND NOT {is_locked(LockTarget.USER, "CAST(p.id AS text)", organisation="p.organisation_id")}
@@ -42,4 +43,4 @@ def counts(assignment: str, *, session: str, device: str, address: str, organisa
       AND ({ra}.address IS NULL OR {ra}.address = {address})
       AND ({ra}.grant_id IS NULL OR NOT {grant_locked} AND NOT EXISTS (
            SELECT 1 FROM accounts_assignmentcondition ac
-            WHERE ac.assignment_id = {ra}.id AND NOT {_CONDITION_HOLDS})))"""
+            WHERE ac.assignment_id = {ra}.id AND NOT {CONDITION_HOLDS})))"""

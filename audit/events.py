@@ -33,6 +33,7 @@ class Event(StrEnum):
     GRANT_REVOKED = "access.grant.revoked"
     GRANT_STAGE_PASSED = "access.grant.stage_passed"
     GRANT_SUSPENDED = "access.grant.suspended"
+    WORKLOAD_APPOINTED = "access.workload.appointed"
 
     ACCOUNT_LOCKED = "accounts.account.locked"
     ACCOUNT_UNLOCKED = "accounts.account.unlocked"

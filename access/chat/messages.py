@@ -86,7 +86,8 @@ def _of_grant(row: ChatDelivery, grant: Grant) -> Message:
     facts = [
         ("Access", terms["entitlement"]["name"]),
         ("Roles", ", ".join(grant.role_names)),
-        ("For", f"{requester['name']} ({requester['email']})"),
+        ("For", grant.workload_name or f"{requester['name']} ({requester['email']})"),
+        ("Answers for it", (terms.get("workload") or {}).get("responsible", "")),
         ("How long", _length(timedelta(seconds=terms["duration"]))),
         ("Until", _instant(until) if until else ""),
         ("Reason", grant.reason),
@@ -109,6 +110,7 @@ def _of_grant(row: ChatDelivery, grant: Grant) -> Message:
                 "name": requester["name"],
                 "email": requester["email"],
             },
+            "workload": grant.workload_name or None,
             "duration": terms["duration"],
             "reason": grant.reason,
             "ticket": grant.ticket,

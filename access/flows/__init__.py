@@ -26,12 +26,14 @@ from access.flows.sweeps import (
     judge_due,
     remind_due,
 )
+from access.flows.workloads import appoint_responsible
 
 __all__ = [
     "activate_due",
     "activate_grant",
     "add_eligibility",
     "add_room",
+    "appoint_responsible",
     "approve_grant",
     "break_glass",
     "cancel_grant",

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from access import notices
+from access import notices, workloads
 from access.approvers import Eligible, eligibility_of, stages_of, standing_of, still_named
 from access.deciding import Rules, is_approved
 from access.flows.answers import answers_of
@@ -29,6 +29,7 @@ from access.judging import (
 from access.models import LIVE, Approval, EventKind, Grant, State
 from access.tickets import check_ticket
 from access.words import refusal_of
+from access.workloads import OnBehalf, demand_behalf, demand_fit, stands_for
 from accounts.flows import Bounds, Condition, elevate
 from accounts.models import Role, User
 from core.assurance import Level
@@ -38,25 +39,40 @@ from policy.access import AccessFacts, Action, ApprovalsFacts, Ticket, Verdict
 from policy.journal import About
 
 
-def activate_grant(*, grant: Grant, requester: User, session_id: UUID, now: datetime) -> Grant:
+def activate_grant(
+    *,
+    grant: Grant,
+    requester: User,
+    session_id: UUID | None,
+    now: datetime,
+    behalf: OnBehalf | None = None,
+) -> Grant:
     """Let the roles count from now on, for as long as was approved; done twice it is done once.
+
+    behalf: the workload that begins by itself. Who asked for one, and who is responsible for it,
+    may begin for it, too, unless it counts from its own address only.
 
     Bound to this login session, to its device and address, as the terms say. Not inside a
     transaction: a ticket may be asked for elsewhere. Refuses not_found for somebody else's,
     insufficient_user_authentication where a stronger sign-in would do, conflict where it is over or
     has just become so, not_allowed else.
     """
-    if grant.requester_id != requester.pk:
+    if not stands_for(requester, grant, behalf):
         raise Refusal.not_found()
+    demand_behalf(behalf, requester, now)
     known = Ticket.NONE
     if not grant.is_break_glass:
         known = check_ticket(
-            entitlement=grant.entitlement, requester=requester, ticket=grant.ticket, now=now
-        )
+            entitlement=grant.entitlement, requester=requester, ticket=grant.ticket,
+            workload=grant.workload, now=now,
+        )  # fmt: skip
+    if behalf is None and grant.workload is not None:
+        behalf = OnBehalf(grant.workload)
     failure: Refusal | None = None
     with transaction.atomic():
         locked = lock(grant, now)
-        if locked.grant.state in LIVE and locked.grant.session_id == session_id:
+        is_here = behalf is not None or locked.grant.session_id == session_id
+        if locked.grant.state in LIVE and is_here:
             return locked.grant
         if settle(locked.grant, now=locked.now):
             failure = Refusal.conflict("It is too late: please ask again.")
@@ -64,17 +80,27 @@ def activate_grant(*, grant: Grant, requester: User, session_id: UUID, now: date
             label = State(locked.grant.state).label
             raise Refusal.conflict(f"This request is {label} by now.")
         else:
-            failure = _begin(locked, session_id, known)
+            failure = _begin(locked, requester, session_id, known, behalf)
     if failure is not None:  # what could not begin stays written
         raise failure
     return locked.grant
 
 
-def _begin(locked: Locked, session_id: UUID, ticket: Ticket) -> Refusal | None:
+def _begin(
+    locked: Locked,
+    beginner: User,
+    session_id: UUID | None,
+    ticket: Ticket,
+    behalf: OnBehalf | None,
+) -> Refusal | None:
     """Judge and begin. What fails for good is written down and returned; the rest is raised."""
     grant, now = locked.grant, locked.now
-    session = acting(user=grant.requester, session_id=session_id, now=now)
-    eligible = eligibility_of(grant.requester, grant.entitlement, now)
+    if behalf is not None:
+        demand_fit(grant.entitlement)
+        if not behalf.by_itself and _binds(grant, "network"):
+            raise Refusal.not_allowed("It counts from one address: the application has to begin.")
+    session = acting(user=beginner, session_id=session_id, now=now, behalf=behalf)
+    eligible = eligibility_of(grant.requester, grant.entitlement, now, grant.workload)
     approvals = standing_approvals(grant, now)
     verdict = _judge(locked, session, eligible, approvals, ticket)
     terms = grant.terms
@@ -94,12 +120,48 @@ def _begin(locked: Locked, session_id: UUID, ticket: Ticket) -> Refusal | None:
         now=now,
         activated_at=now,
         ends_at=ends_at,
-        session_id=session_id,
-        device_id=session.device_id,
-        address=session.address,
+        session_id=session_id if behalf is None else None,
+        device_id=session.device_id if behalf is None else None,
+        address=session.address if behalf is None or behalf.by_itself else None,
     )
+    _elevate(grant, roles, eligible, approvals, session, now)
+    tell(
+        grant,
+        EventKind.ACTIVATED,
+        now=now,
+        actor=beginner if behalf is None else behalf.actor(beginner),
+        session_id=session_id,
+        ends_at=ends_at,
+        roles=[role.name for role in roles],
+        is_break_glass=grant.is_break_glass,
+        **verdict.describe(),
+    )
+    return None
+
+
+def _elevate(
+    grant: Grant,
+    roles: list[Role],
+    eligible: Eligible,
+    approvals: list[Approval],
+    session: Acting,
+    now: datetime,
+) -> None:
+    """The rows that count. grant: just begun."""
+    assert grant.ends_at is not None  # noqa: S101 - as it has just begun
+    terms, conditions = grant.terms, _conditions(grant, eligible, approvals)
+    if grant.workload_id is not None:
+        workloads.elevate(
+            grant=grant,
+            roles=roles,
+            ends_at=grant.ends_at,
+            address=session.address if _binds(grant, "network") else None,
+            conditions=conditions,
+            now=now,
+        )
+        return
     bounds = Bounds(
-        session_id=session_id if _binds(grant, "session") else None,
+        session_id=grant.session_id if _binds(grant, "session") else None,
         device_id=session.device_id if _binds(grant, "device") else None,
         address=session.address if _binds(grant, "network") else None,
         required_acr=max(
@@ -111,23 +173,11 @@ def _begin(locked: Locked, session_id: UUID, ticket: Ticket) -> Refusal | None:
         grant_id=grant.pk,
         user=grant.requester,
         roles=roles,
-        ends_at=ends_at,
+        ends_at=grant.ends_at,
         bounds=bounds,
-        conditions=_conditions(eligible, approvals),
+        conditions=conditions,
         now=now,
     )
-    tell(
-        grant,
-        EventKind.ACTIVATED,
-        now=now,
-        actor=grant.requester,
-        session_id=session_id,
-        ends_at=ends_at,
-        roles=[role.name for role in roles],
-        is_break_glass=grant.is_break_glass,
-        **verdict.describe(),
-    )
-    return None
 
 
 def _judge(
@@ -154,11 +204,12 @@ def _judge(
                         user=grant.requester,
                         request=request_document(terms, request.starts_in),
                         session=session,
+                        workload=grant.workload,
                     ),
                 ),
                 terms,
             ),
-            requester=facts_of_requester(grant.requester, eligible, now),
+            requester=facts_of_requester(grant.requester, eligible, now, grant.workload),
             session=session.facts,
             request=request,
             approvals=ApprovalsFacts(
@@ -166,7 +217,7 @@ def _judge(
                 or is_approved(
                     Rules.of_terms((grant.reused_from or grant).terms), answers_of(approvals)
                 ),
-                are_of_others=are_of_others(approvals, grant.requester),
+                are_of_others=are_of_others(approvals, grant),
             ),
         ),
         about=About(grant.requester_id, session.session_id),
@@ -181,10 +232,15 @@ def standing_approvals(grant: Grant, now: datetime) -> list[Approval]:
     return still_named(given, stages_of(grant.entitlement), now)
 
 
-def _conditions(eligible: Eligible, approvals: list[Approval]) -> list[Condition]:
-    """What the roles hang on at every use: the eligibility, and each approver's right."""
+def _conditions(grant: Grant, eligible: Eligible, approvals: list[Approval]) -> list[Condition]:
+    """What the roles hang on at every use: the eligibility, and each approver's right.
+
+    Those of a workload: who asked, and who is responsible for it.
+    """
+    people = {grant.workload.responsible_id} if grant.workload is not None else set()
     return [
         eligible.condition,
+        *(Condition(user_id=each) for each in people - {eligible.user_id}),
         *(
             Condition(user_id=each.approver_id, group_id=each.group_id, role_id=each.role_id)
             for each in approvals

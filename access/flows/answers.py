@@ -205,11 +205,11 @@ def judge_answer(
     standing = standing_of(approver, now)
     named = _named(stage, grant, standing, now)
     session = acting(user=approver, session_id=session_id, now=now)
-    eligible = eligibility_of(grant.requester, grant.entitlement, now)
+    eligible = eligibility_of(grant.requester, grant.entitlement, now, grant.workload)
     facts = AccessFacts(
         action=Action.APPROVE if verdict == Verdict.APPROVE else Action.DENY,
         entitlement=stricter_of(facts_of_entitlement(grant.entitlement), grant.terms),
-        requester=facts_of_requester(grant.requester, eligible, now),
+        requester=facts_of_requester(grant.requester, eligible, now, grant.workload),
         session=session.facts,
         request=facts_of_pending(grant, stage, now),
         answer=facts_of_answer(

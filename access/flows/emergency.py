@@ -177,8 +177,7 @@ def _unreviewed(requester: User) -> "models.QuerySet[Grant]":
 
 
 def _give_way(requester: User, entitlement: Entitlement, now: datetime) -> None:
-    waiting = Grant.unscoped.filter(
-        requester=requester,
+    waiting = Grant.unscoped.of(requester).filter(
         entitlement=entitlement,
         state__in=[State.APPROVAL_AWAITED, State.SCHEDULED],
     )

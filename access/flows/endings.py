@@ -10,40 +10,53 @@ from access.administering import may_administer
 from access.approvers import stages_of, standing_of
 from access.flows.timeline import Locked, lock, move, settle, tell
 from access.models import LIVE, OPEN, EventKind, Grant, State
+from access.workloads import OnBehalf, demand_behalf, stands_for
 from accounts.models import User
 from core.errors import Refusal
 
 
 @transaction.atomic
 def cancel_grant(
-    *, grant: Grant, requester: User, now: datetime, session_id: UUID | None = None
+    *,
+    grant: Grant,
+    requester: User,
+    now: datetime,
+    session_id: UUID | None = None,
+    behalf: OnBehalf | None = None,
 ) -> bool:
     """Withdraw a request of one's own that has not begun; returns whether this call did it.
 
     Refuses not_found for somebody else's, conflict once it is active.
     """
-    locked = _own(grant, requester, now)
+    locked = _own(grant, requester, behalf, now)
+    actor = requester if behalf is None else behalf.actor(requester)
     if settle(locked.grant, now=locked.now) or locked.grant.state not in OPEN:
         return False
     if locked.grant.state in LIVE:
         raise Refusal.conflict("This has begun already: give it back instead.")
     move(locked.grant, State.CANCELLED, now=locked.now, end_cause="withdrawn")
-    tell(locked.grant, EventKind.CANCELLED, now=locked.now, actor=requester, session_id=session_id)
+    tell(locked.grant, EventKind.CANCELLED, now=locked.now, actor=actor, session_id=session_id)
     return True
 
 
 @transaction.atomic
 def drop_grant(
-    *, grant: Grant, requester: User, now: datetime, session_id: UUID | None = None
+    *,
+    grant: Grant,
+    requester: User,
+    now: datetime,
+    session_id: UUID | None = None,
+    behalf: OnBehalf | None = None,
 ) -> bool:
     """Give active access back early; returns whether this call did it. Refuses as above."""
-    locked = _own(grant, requester, now)
+    locked = _own(grant, requester, behalf, now)
+    actor = requester if behalf is None else behalf.actor(requester)
     if settle(locked.grant, now=locked.now) or locked.grant.state not in OPEN:
         return False
     if locked.grant.state not in LIVE:
         raise Refusal.conflict("This has not begun yet: withdraw it instead.")
     move(locked.grant, State.ENDED, now=locked.now, end_cause="given back")
-    tell(locked.grant, EventKind.DROPPED, now=locked.now, actor=requester, session_id=session_id)
+    tell(locked.grant, EventKind.DROPPED, now=locked.now, actor=actor, session_id=session_id)
     return True
 
 
@@ -97,9 +110,10 @@ def take_away(
     notices.tell_requester(grant, "revoked", now=now)
 
 
-def _own(grant: Grant, requester: User, now: datetime) -> Locked:
-    if grant.requester_id != requester.pk:
+def _own(grant: Grant, requester: User, behalf: OnBehalf | None, now: datetime) -> Locked:
+    if not stands_for(requester, grant, behalf):
         raise Refusal.not_found()
+    demand_behalf(behalf, requester, now)
     return lock(grant, now)
 
 

@@ -26,8 +26,10 @@ from access.models import (
     Stage,
     StageApprover,
     State,
+    Workload,
 )
 from access.offers import COLUMNS, Offer, check_offer, thresholds_of
+from access.workloads import CLIENT, demand_fit
 from accounts.models import Group, GroupMember, Organisation, User
 from audit.events import Event
 from audit.recorder import record
@@ -132,26 +134,31 @@ def add_eligibility(
     now: datetime,
     user: User | None = None,
     group: Group | None = None,
+    workload: Workload | None = None,
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
     actor: User | None = None,
 ) -> Eligibility:
-    """Let a user, or everybody in a group, ask for it, from starts_at (now) until ends_at (open).
+    """Let a user, everybody in a group, or a workload ask for it, from starts_at until ends_at.
 
-    Refuses not_allowed, not_found across organisations, conflict if they may already,
+    That is from now on, and for good, where nothing is said. Refuses not_allowed, also where a
+    workload can never have it, not_found across organisations, conflict if they may already,
     invalid_request unless exactly one is named and it ends after it starts.
     """
     demand_administrator(actor, entitlement.organisation_id, now=now)
-    named: User | Group | None = user or group
-    if named is None or (user is not None and group is not None):
-        raise Refusal.invalid_request("Name a user or a group.")
+    all_named = [each for each in (user, group, workload) if each is not None]
+    if len(all_named) != 1:
+        raise Refusal.invalid_request("Name a user, a group or an application.")
+    named: Any = all_named[0]
     if named.organisation_id != entitlement.organisation_id:
         raise Refusal.not_found()
+    if workload is not None:
+        demand_fit(entitlement)
     starts_at = starts_at or now
     if ends_at is not None and ends_at <= max(starts_at, now):
         raise Refusal.invalid_request("It must end after it starts, and not in the past.")
     same = Eligibility.objects.within_id(entitlement.organisation_id).filter(
-        entitlement=entitlement, user=user, group=group, ended_at=None
+        entitlement=entitlement, user=user, group=group, workload=workload, ended_at=None
     )
     same.filter(ends_at__lte=clock.sql_now()).update(ended_at=now)
     try:
@@ -161,12 +168,13 @@ def add_eligibility(
                 entitlement=entitlement,
                 user=user,
                 group=group,
+                workload=workload,
                 starts_at=starts_at,
                 ends_at=ends_at,
             )
     except IntegrityError as error:
         raise Refusal.conflict(f"{named} is eligible already.") from error
-    _record(Event.ELIGIBILITY_ADDED, entitlement, actor, now, subject=named,
+    _record(Event.ELIGIBILITY_ADDED, entitlement, actor, now, subject=_whose(line),
             eligibility=line.pk, starts_at=starts_at, ends_at=ends_at)  # fmt: skip
     return line
 
@@ -180,9 +188,11 @@ def end_eligibility(*, eligibility: Eligibility, now: datetime, actor: User | No
         return False
     entitlement = eligibility.entitlement
     _record(Event.ELIGIBILITY_ENDED, entitlement, actor, now,
-            subject=eligibility.user or eligibility.group, eligibility=eligibility.pk)  # fmt: skip
+            subject=_whose(eligibility), eligibility=eligibility.pk)  # fmt: skip
     concerned = Grant.unscoped.open().filter(entitlement=entitlement)
-    if eligibility.user_id:
+    if eligibility.workload_id:
+        concerned = concerned.filter(workload_id=eligibility.workload_id)
+    elif eligibility.user_id:
         concerned = concerned.filter(requester_id=eligibility.user_id)
     else:
         members = GroupMember.objects.within_id(eligibility.organisation_id)
@@ -191,10 +201,17 @@ def end_eligibility(*, eligibility: Eligibility, now: datetime, actor: User | No
         )
     for grant in concerned.order_by("pk"):
         locked = lock(grant, now)
-        still = eligibility_of(locked.grant.requester, entitlement, now)
+        still = eligibility_of(locked.grant.requester, entitlement, now, locked.grant.workload)
         if locked.grant.ended_at is None and still is None:
             take_away(locked.grant, "eligibility_ended", now=locked.now, actor=actor)
     return True
+
+
+def _whose(eligibility: Eligibility) -> Any:
+    """As audit refers to it: a workload is a client."""
+    if eligibility.workload_id is not None:
+        return f"{CLIENT}{eligibility.workload_id}"
+    return eligibility.user or eligibility.group
 
 
 def _take_open(

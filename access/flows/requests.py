@@ -26,10 +26,12 @@ from access.models import (
     Grant,
     Stage,
     State,
+    Workload,
 )
 from access.terms import Terms, digest_of, seconds, write_terms
 from access.tickets import check_ticket
 from access.words import refusal_of
+from access.workloads import OnBehalf, demand_behalf, demand_fit, stands_for
 from accounts.models import User
 from core.errors import Refusal
 from policy import engine
@@ -48,8 +50,11 @@ def request_grant(
     ticket: str = "",
     starts_at: datetime | None = None,
     dry_run: bool = False,
+    behalf: OnBehalf | None = None,
 ) -> Grant:
     """Ask for access, from starts_at (now) for `duration` (the longest) from its activation on.
+
+    behalf: for which workload, where it is not for the requester.
 
     The answer is waiting for approval, or scheduled where nobody needs to be asked. dry_run: do it
     all and undo it, so that the answer says what would happen. Not inside a transaction: a ticket
@@ -61,7 +66,7 @@ def request_grant(
     return _ask(
         entitlement=entitlement, requester=requester, session_id=session_id, now=now,
         duration=duration, reason=reason, ticket=ticket, starts_at=starts_at, dry_run=dry_run,
-        extends=None,
+        extends=None, behalf=behalf,
     )  # fmt: skip
 
 
@@ -74,24 +79,33 @@ def extend_grant(
     duration: timedelta | None = None,
     reason: str = "",
     ticket: str = "",
+    behalf: OnBehalf | None = None,
 ) -> Grant:
     """Ask to have an active grant for longer: another request, approved and activated as the first.
 
     Activating it ends the one that it extends. Refuses as `request_grant` does, and not_found for
     somebody else's.
     """
-    if grant.requester_id != requester.pk:
+    if not stands_for(requester, grant, behalf):
         raise Refusal.not_found()
+    if behalf is None and grant.workload is not None:
+        behalf = OnBehalf(grant.workload)
     return _ask(
         entitlement=grant.entitlement, requester=requester, session_id=session_id, now=now,
         duration=duration, reason=reason, ticket=ticket, starts_at=None, dry_run=False,
-        extends=grant,
+        extends=grant, behalf=behalf,
     )  # fmt: skip
 
 
-def settle_open(*, requester: User, entitlement: Entitlement, now: datetime) -> None:
+def settle_open(
+    *,
+    requester: User,
+    entitlement: Entitlement,
+    now: datetime,
+    workload: Workload | None = None,
+) -> None:
     """Write down what time has ended of this person's, so that it is in nobody's way."""
-    mine = Grant.unscoped.open().filter(requester=requester, entitlement=entitlement)
+    mine = Grant.unscoped.open().of(requester, workload).filter(entitlement=entitlement)
     for grant in mine.order_by("pk"):
         locked = lock(grant, now)
         settle(locked.grant, now=locked.now)
@@ -109,16 +123,23 @@ def _ask(
     starts_at: datetime | None,
     dry_run: bool,
     extends: Grant | None,
+    behalf: OnBehalf | None,
 ) -> Grant:
     if requester.organisation_id != entitlement.organisation_id:
         raise Refusal.not_found()
+    demand_behalf(behalf, requester, now)
+    workload = None if behalf is None else behalf.workload
     reason, ticket = plain(reason, MAX_REASON_LENGTH), plain(ticket, MAX_TICKET_LENGTH)
-    known = check_ticket(entitlement=entitlement, requester=requester, ticket=ticket, now=now)
+    known = check_ticket(
+        entitlement=entitlement, requester=requester, ticket=ticket, now=now, workload=workload
+    )
     with transaction.atomic():
-        settle_open(requester=requester, entitlement=entitlement, now=now)
+        settle_open(requester=requester, entitlement=entitlement, workload=workload, now=now)
         entitlement = Entitlement.objects.within_id(entitlement.organisation_id).get(
             pk=entitlement.pk
         )
+        if workload is not None:
+            demand_fit(entitlement)
         stages = stages_of(entitlement)
         terms = write_terms(
             entitlement=entitlement,
@@ -131,23 +152,27 @@ def _ask(
             ticket=ticket,
             is_break_glass=False,
             extends=extends,
+            behalf=behalf,
         )
-        session = acting(user=requester, session_id=session_id, now=now)
+        session = acting(user=requester, session_id=session_id, now=now, behalf=behalf)
         verdict = judge_request(
-            entitlement, requester, terms, session=session, ticket=known, extends=extends, now=now
-        )
+            entitlement, requester, terms, session=session, ticket=known, extends=extends,
+            workload=workload, now=now,
+        )  # fmt: skip
         if not verdict.allowed:
             raise refusal_of(verdict, max_age=max_age_of(entitlement), ticket=known)
-        source = reusable(entitlement, requester, terms, now) if extends is None else None
+        source = None
+        if extends is None:
+            source = reusable(entitlement, requester, terms, now, workload=workload)
         grant = create_grant(
             entitlement, requester, terms, session_id=session_id, address=session.address,
-            extends=extends, reused_from=source, now=now,
+            extends=extends, reused_from=source, workload=workload, now=now,
         )  # fmt: skip
         tell(
             grant,
             EventKind.REQUESTED,
             now=now,
-            actor=requester,
+            actor=requester if behalf is None else behalf.actor(requester),
             session_id=session_id,
             terms_digest=bytes(grant.terms_digest).hex(),
             duration=terms["duration"],
@@ -168,10 +193,11 @@ def judge_request(
     ticket: Ticket,
     extends: Grant | None,
     now: datetime,
+    workload: Workload | None = None,
 ) -> Verdict:
     """Whether this may be asked for, rule by rule."""
     starts_in = math.floor((datetime.fromisoformat(terms["starts_at"]) - now).total_seconds())
-    mine = Grant.unscoped.going_on(now).filter(requester=requester, entitlement=entitlement)
+    mine = Grant.unscoped.going_on(now).of(requester, workload).filter(entitlement=entitlement)
     others = mine.filter(extends=extends)
     facts = AccessFacts(
         action=Action.REQUEST if extends is None else Action.EXTEND,
@@ -183,9 +209,12 @@ def judge_request(
                 user=requester,
                 request=request_document(terms, starts_in),
                 session=session,
+                workload=workload,
             ),
         ),
-        requester=facts_of_requester(requester, eligibility_of(requester, entitlement, now), now),
+        requester=facts_of_requester(
+            requester, eligibility_of(requester, entitlement, now, workload), now, workload
+        ),
         session=session.facts,
         request=RequestFacts(
             duration=terms["duration"],
@@ -211,6 +240,7 @@ def create_grant(
     extends: Grant | None = None,
     reused_from: Grant | None = None,
     is_break_glass: bool = False,
+    workload: Workload | None = None,
 ) -> Grant:
     """Write a request down. Refuses conflict where one is open."""
     try:
@@ -220,6 +250,7 @@ def create_grant(
                 entitlement=entitlement,
                 entitlement_version=entitlement.version,
                 requester=requester,
+                workload=workload,
                 state=State.APPROVAL_AWAITED,
                 reason=terms["reason"],
                 ticket=terms["ticket"],
@@ -272,7 +303,12 @@ def schedule(
 
 
 def reusable(
-    entitlement: Entitlement, requester: User, terms: Terms, now: datetime
+    entitlement: Entitlement,
+    requester: User,
+    terms: Terms,
+    now: datetime,
+    *,
+    workload: Workload | None = None,
 ) -> Grant | None:
     """What was approved lately and is over by itself, for the same and for as long at least.
 
@@ -281,8 +317,8 @@ def reusable(
     if not terms["stages"] or not entitlement.approval_window:
         return None
     approved: Grant | None = (
-        Grant.unscoped.filter(
-            requester=requester,
+        Grant.unscoped.of(requester, workload)
+        .filter(
             entitlement=entitlement,
             entitlement_version=entitlement.version,
             state__in=[State.ENDED, State.EXPIRED],

@@ -10,13 +10,21 @@ from typing import Any
 
 from django.db import models, transaction
 
-from access import notices
+from access import notices, workloads
 from access.administering import demand_administrator
 from access.approvers import eligibility_of, locked_users, stages_of, still_named
 from access.flows.endings import take_away
 from access.flows.timeline import lock, move, settle, tell
 from access.judging import are_of_others
-from access.models import LIVE, Approval, EventKind, Grant, State, Verdict
+from access.models import (
+    LIVE,
+    Approval,
+    EventKind,
+    Grant,
+    State,
+    Verdict,
+    WorkloadCondition,
+)
 from accounts.flows import find_lock, resume_elevation, suspend_elevation
 from accounts.models import AssignmentCondition, LockTarget, User
 from core.errors import Refusal
@@ -64,9 +72,9 @@ def resume_grant(*, grant: Grant, actor: User, now: datetime, reason: str = "") 
     Refuses not_allowed but for administrators, conflict while something still speaks against it.
     """
     demand_administrator(actor, grant.organisation_id, now=now)
-    if actor.pk == grant.requester_id:
-        raise Refusal.not_allowed("Nobody resumes access of their own.")
     locked = lock(grant, now)
+    if actor.pk == grant.requester_id or workloads.answers_for(actor, locked.grant.workload):
+        raise Refusal.not_allowed("Nobody resumes access of their own.")
     if locked.grant.state != State.SUSPENDED or settle(locked.grant, now=locked.now):
         return False
     cause = cause_against(locked.grant, locked.now)
@@ -117,10 +125,14 @@ def _what_is_gone(grant: Grant, now: datetime) -> str:
     """Why a grant is over for good, "" if it is not."""
     if not grant.requester.is_active:
         return "requester_gone"
-    if eligibility_of(grant.requester, grant.entitlement, now) is None:
+    if grant.workload is not None and not workloads.is_there(grant.workload):
+        return "workload_gone"
+    if grant.workload is not None and workloads.why_unfit(grant.entitlement):
+        return "for_people_by_now"
+    if eligibility_of(grant.requester, grant.entitlement, now, grant.workload) is None:
         return "eligibility_ended"
     approvals = _approvals(grant)
-    if not are_of_others(approvals, grant.requester):
+    if not are_of_others(approvals, grant):
         return "approved_by_the_requester"
     named = still_named(approvals, stages_of(grant.entitlement), now, with_locked=True)
     if not {each.approver_id for each in approvals} <= {each.approver_id for each in named}:
@@ -130,9 +142,13 @@ def _what_is_gone(grant: Grant, now: datetime) -> str:
 
 def _approvals(grant: Grant) -> list[Approval]:
     """Those that it hangs on: of approvers who were so when it began."""
-    conditions = AssignmentCondition.objects.within_id(grant.organisation_id).filter(
-        assignment__grant_id=grant.pk
-    )
+    conditions: models.QuerySet[Any] = AssignmentCondition.objects.within_id(
+        grant.organisation_id
+    ).filter(assignment__grant_id=grant.pk)
+    if grant.workload_id is not None:
+        conditions = WorkloadCondition.objects.within_id(grant.organisation_id).filter(
+            workload_role__grant=grant
+        )
     return list(
         Approval.objects.within_id(grant.organisation_id).filter(
             grant_id=grant.reused_from_id or grant.pk,
@@ -148,11 +164,18 @@ def _is_locked(grant: Grant, now: datetime) -> bool:
         targets[LockTarget.SESSION] = str(grant.session_id)
     if grant.device_id is not None:
         targets[LockTarget.DEVICE] = str(grant.device_id)
+    if grant.workload is not None and workloads.is_locked(grant.workload, now):
+        return True
     return find_lock(organisation_id=grant.organisation_id, targets=targets, now=now) is not None
 
 
 def _is_at_risk(grant: Grant, now: datetime) -> bool:
-    """By the session that it is bound to, which may have answered; else by the account."""
+    """By the session that it is bound to, which may have answered; else by the account.
+
+    What is unusual about a person says nothing of a workload that they answer for.
+    """
+    if grant.workload_id is not None:
+        return False
     if grant.terms["binds_session"] and grant.session_id is not None:
         decision = look(session_id=grant.session_id, trigger=Trigger.SWEEP)
         return bool({"sign_in_at_risk", "account_at_risk"} & set(decision.reasons))
@@ -177,7 +200,10 @@ def _is_trusted(grant: Grant, now: datetime) -> bool:
 def _suspend(
     grant: Grant, cause: str, now: datetime, *, actor: User | None = None, reason: str = ""
 ) -> None:
-    suspend_elevation(grant_id=grant.pk, now=now)
+    if grant.workload_id is not None:
+        workloads.suspend_elevation(grant_id=grant.pk, now=now)
+    else:
+        suspend_elevation(grant_id=grant.pk, now=now)
     if grant.state == State.ACTIVE:
         move(grant, State.SUSPENDED, now=now, suspended_because=cause)
     else:
@@ -188,7 +214,10 @@ def _suspend(
 
 
 def _resume(grant: Grant, now: datetime, *, actor: User | None = None, reason: str = "") -> None:
-    resume_elevation(grant_id=grant.pk)
+    if grant.workload_id is not None:
+        workloads.resume_elevation(grant_id=grant.pk)
+    else:
+        resume_elevation(grant_id=grant.pk)
     move(grant, State.ACTIVE, now=now, suspended_because="")
     tell(grant, EventKind.RESUMED, now=now, actor=actor, **_said(reason))
 

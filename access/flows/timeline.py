@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import models, transaction
 
+from access import workloads
 from access.chat import notes
 from access.models import TRANSITIONS, EventKind, Grant, GrantEvent, State
 from access.signals import grant_changed
@@ -54,7 +55,7 @@ def lock(grant: Grant, now: datetime) -> Locked:
     if not rows.select_for_update().exists():
         raise Refusal.not_found()
     fresh = (
-        rows.select_related("entitlement", "requester")
+        rows.select_related("entitlement", "requester", "workload__responsible")
         .annotate(read_at=models.ExpressionWrapper(clock.sql_now(), models.DateTimeField()))
         .get()
     )
@@ -69,7 +70,9 @@ def move(grant: Grant, state: State, *, now: datetime, **columns: Any) -> None:
     grant.state = state
     if state not in TRANSITIONS:
         columns["ended_at"] = now
-        if was_live:
+        if was_live and grant.workload_id is not None:
+            workloads.end_elevation(grant_id=grant.pk, now=now)
+        elif was_live:
             end_elevation(grant_id=grant.pk, now=now)
     for name, value in columns.items():
         setattr(grant, name, value)
@@ -96,7 +99,7 @@ def tell(
         WRITTEN[kind],
         organisation_id=grant.organisation_id,
         actor=named,
-        subject=f"accounts.User:{grant.requester_id}",
+        subject=workloads.subject_of(grant),
         session_id=session_id,
         device_id=grant.device_id,
         now=now,

@@ -23,6 +23,7 @@ from access.views.proofs import (
     take_draft,
     to_step_up,
 )
+from access.workloads import stands_for
 from core import clock
 from core.errors import Refusal
 
@@ -112,7 +113,7 @@ def _review(request: HttpRequest, *, grant: Grant) -> HttpResponse:
 def _proven(request: HttpRequest, grant_id: UUID, act: Any) -> HttpResponse:
     """Let whoever may see a grant, and is not its owner, act on it with a recent proof."""
     grant = find(request, grant_id)
-    if grant.requester_id == person(request).pk:
+    if stands_for(person(request), grant, None):
         raise Refusal.not_found()
     if request.method == "POST":
         keep_draft(request, str(grant.pk), request.POST.dict())

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -24,6 +25,7 @@ from access.views.proofs import (
     take_draft,
     to_step_up,
 )
+from access.workloads import stands_for
 from accounts.models import User
 from core import clock
 from core.assurance import Assurance, Level
@@ -35,7 +37,7 @@ from mfa.flows import factors_of
 @require_safe
 def one(request: HttpRequest, grant_id: UUID) -> HttpResponse:
     grant = find(request, grant_id)
-    if grant.requester_id == person(request).pk:
+    if stands_for(person(request), grant, None):
         return _own(request, grant)
     return _others(request, grant)
 
@@ -100,7 +102,7 @@ def find(request: HttpRequest, grant_id: UUID) -> Grant:
     grant = (
         Grant.objects.within_id(user.organisation_id)
         .filter(pk=grant_id)
-        .select_related("entitlement", "requester", "extends", "reviewed_by")
+        .select_related("entitlement", "requester", "workload", "extends", "reviewed_by")
         .first()
     )
     if grant is None or not _may_see(request, user, grant):
@@ -110,19 +112,19 @@ def find(request: HttpRequest, grant_id: UUID) -> Grant:
 
 def _may_see(request: HttpRequest, user: User, grant: Grant) -> bool:
     now = clock.now()
-    if grant.requester_id == user.pk or cases.is_approver_of(user, grant, now):
+    if stands_for(user, grant, None) or cases.is_approver_of(user, grant, now):
         return True
     assurance: Assurance = getattr(request, "assurance", Assurance())
     return assurance.level >= Level.AAL2 and may_administer(user, grant.organisation_id, now=now)
 
 
 def _mine(request: HttpRequest, grant_id: UUID) -> Grant:
-    """One of my own; anybody else's does not exist."""
+    """One of my own, or of an application that I answer for; no other exists."""
     user = person(request)
     grant = (
         Grant.objects.within_id(user.organisation_id)
-        .filter(pk=grant_id, requester=user)
-        .select_related("entitlement", "requester", "extends")
+        .filter(Q(requester=user) | Q(workload__responsible=user), pk=grant_id)
+        .select_related("entitlement", "requester", "workload", "extends")
         .first()
     )
     if grant is None:
@@ -150,14 +152,14 @@ def _own(request: HttpRequest, grant: Grant) -> HttpResponse:
     )  # fmt: skip
     waits = seen.state == State.APPROVAL_AWAITED
     begins = seen.state == State.SCHEDULED and grant.starts_at <= now
+    begins_by_itself = grant.workload_id is not None and grant.terms["binds_network"]
     context = {
         **_common(grant, seen),
         "who": who_may_answer(grant, now=now) if waits else [],
-        "may_begin": begins,
+        "may_begin": begins and not begins_by_itself,
+        "begins_by_itself": begins_by_itself,
         "has_passkey": begins and bool(factors_of(user).passkeys),
-        "extension": asking.waiting_of(user, now).filter(extends=grant).first()
-        if seen.is_live
-        else None,
+        "extension": asking.extension_of(grant, now) if seen.is_live else None,
     }
     return render(request, "access/grant.html", context)
 

@@ -11,7 +11,7 @@ from console.api.door import Administrator, Request
 from console.api.grants import GrantDid, GrantInFull, GrantPage, tell, tell_in_full
 from console.api.lookup import one
 from console.api.paging import Listing, Place
-from console.api.shapes import Reason
+from console.api.shapes import Name, Reason
 
 router = Router(auth=Administrator())
 
@@ -20,6 +20,7 @@ class WhichOfAll(Place):
     which: Literal["all", "open", "past"] = "all"
     requester: UUID | None = None
     entitlement: UUID | None = None
+    workload: Name | None = None
 
 
 @router.get("", response=GrantPage)
@@ -35,6 +36,8 @@ def list_all_grants(request: Request, narrowed: Query[WhichOfAll]) -> dict[str, 
         rows = rows.filter(requester_id=narrowed.requester)
     if narrowed.entitlement is not None:
         rows = rows.filter(entitlement_id=narrowed.entitlement)
+    if narrowed.workload is not None:
+        rows = rows.filter(workload__name=narrowed.workload)
     filters = narrowed.dict(exclude={"limit", "cursor"})
     listing = Listing("all grants", caller.user.pk, narrowed, caller.now, filters)
     return listing.page(rows, lambda grant: tell(grant, caller))

@@ -2,8 +2,8 @@
 
 A token is good here if it is meant for the API, has the scope, and all that stands behind it is
 still good (`idp.endpoints.standing`), with a proof where it is bound to a key (RFC 9449). No cookie
-counts. Every caller is a person: a client's own token does nothing here, and one that was handed on
-(RFC 8693) neither answers nor administers.
+counts. Every caller is a person: a client's own token does nothing here, but to ask for what it may
+have itself (`ByItself`), and one that was handed on (RFC 8693) neither answers nor administers.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,8 @@ from ninja.security.base import AuthBase
 from redis.exceptions import RedisError
 
 from access.administering import may_administer
+from access.models import Workload
+from access.workloads import OnBehalf
 from accounts.models import User
 from console.api import limits, problems
 from console.limits import ADMINISTERING
@@ -34,7 +36,7 @@ from idp.endpoints import presented
 from idp.endpoints.standing import judge, row_behind
 from idp.machine import addresses, protected_resource
 from idp.machine.wire import Request as WireRequest
-from idp.models.client import ACCESS, ADMIN
+from idp.models.client import ACCESS, ACCESS_REQUEST, ADMIN
 from idp.registration.metadata import FAPI2
 from idp.tokens import dpop, verify
 from mfa.flows import reachable_level
@@ -81,10 +83,33 @@ class Caller:
         self.demand(reachable_level(self.user), max_age)
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A workload, by a token of its own. address: from where it calls."""
+
+    workload: Workload
+    address: str
+    now: datetime
+
+    @property
+    def session_id(self) -> None:
+        """It has none."""
+
+    @property
+    def behalf(self) -> OnBehalf:
+        return OnBehalf(self.workload, by_itself=True, address=self.address)
+
+
 class Request(HttpRequest):
     """As endpoints get it."""
 
     auth: Caller
+
+
+class MachineRequest(HttpRequest):
+    """As endpoints for workloads get it."""
+
+    auth: Machine
 
 
 class Token(AuthBase):
@@ -143,6 +168,19 @@ class Everywhere(Administrator):
         super().judge(caller)
         if not caller.user.is_superuser:
             raise Refusal.not_allowed("This is for administrators of every organisation.")
+
+
+class ByItself(AuthBase):
+    """For clients that act for themselves, and that somebody answers for."""
+
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+    openapi_description = f"scope: {ACCESS_REQUEST}, by client_credentials"
+
+    def __call__(self, request: HttpRequest) -> Machine:
+        caller = _admit_machine(request)
+        _check_shape(request)
+        return caller
 
 
 def knowing_what_is_asked(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -222,11 +260,7 @@ def _admit(request: HttpRequest, scope: str, trigger: Trigger) -> Caller:
     for more, and too_many_attempts.
     """
     wire, now = wire_request(request), clock.now()
-    shown = _shown(wire)
-    claims = verify.access_token(shown.text)
-    audience = claims["aud"]
-    if protected_resource.api() not in (audience if isinstance(audience, list) else [audience]):
-        raise Refusal.invalid_token("The access token is not meant for this API.")
+    shown, claims = _read(wire)
     if "sid" not in claims:
         raise Refusal.not_allowed("This is for people: no application does it by itself.")
     scopes = str(claims.get("scope", ""))
@@ -253,6 +287,43 @@ def _admit(request: HttpRequest, scope: str, trigger: Trigger) -> Caller:
         is_handed_on="act" in claims or row["client_name"] != claims["client_id"],
         now=now,
     )
+
+
+def _admit_machine(request: HttpRequest) -> Machine:
+    """The workload, by the same rules. Refuses not_allowed where nobody answers for it."""
+    wire, now = wire_request(request), clock.now()
+    shown, claims = _read(wire)
+    if "sid" in claims or "act" in claims:
+        raise Refusal.not_allowed("This is for applications that act for themselves.")
+    if ACCESS_REQUEST not in str(claims.get("scope", "")).split():
+        raise Refusal.insufficient_scope(ACCESS_REQUEST)
+    row = row_behind(claims)
+    decision = None if row is None else judge(claims, row, Trigger.REQUEST)
+    if row is None or decision is None or not decision.is_allowed:
+        raise _unfit(decision)
+    if row["client_name"] != claims["client_id"]:
+        raise Refusal.not_allowed("This is for applications that act for themselves.")
+    presented.check_sender(wire, shown, claims, is_fapi2=row["security_profile"] == FAPI2)
+    spend(limits.BY_AN_APPLICATION, claims["client_id"], now=now)
+    workload = (
+        Workload.objects.within_id(row["organisation_id"])
+        .filter(name=claims["client_id"], ended_at=None)
+        .select_related("responsible")
+        .first()
+    )
+    if workload is None:
+        raise Refusal.not_allowed("Nobody answers for this application: it asks for nothing.")
+    return Machine(workload, wire.address, now)
+
+
+def _read(wire: WireRequest) -> tuple[presented.Presented, dict[str, Any]]:
+    """The token and its claims, if it is one of ours, and meant for here."""
+    shown = _shown(wire)
+    claims = verify.access_token(shown.text)
+    audience = claims["aud"]
+    if protected_resource.api() not in (audience if isinstance(audience, list) else [audience]):
+        raise Refusal.invalid_token("The access token is not meant for this API.")
+    return shown, claims
 
 
 def _shown(wire: WireRequest) -> presented.Presented:

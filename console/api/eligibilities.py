@@ -4,25 +4,32 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from ninja import Query, Router, Schema
 from ninja.responses import Status
 
 from access import flows
-from access.models import Eligibility, Entitlement
+from access.models import Eligibility, Entitlement, Workload
 from accounts.models import Group, User
-from console.api.door import Administrator, Request
+from console.api.door import Administrator, Caller, Request
 from console.api.lookup import maybe, one
 from console.api.paging import Listing, Place
-from console.api.shapes import Did, Instant, Sent
+from console.api.shapes import Did, Instant, Name, Sent
+from core.errors import Refusal
+from idp.clients.workloads import make_workload
+from idp.models import Client
 
 router = Router(auth=Administrator())
 
 
 class Eligible(Schema):
+    """workload: the client_id of an application that acts for itself."""
+
     id: UUID
     entitlement: UUID
     user: UUID | None
     group: UUID | None
+    workload: str | None
     starts_at: datetime
     ends_at: datetime | None
     ended_at: datetime | None
@@ -38,11 +45,17 @@ class ForWhich(Place):
 
 
 class NewEligible(Sent):
-    """A user or a group, from `starts_at` (now) until `ends_at` (open)."""
+    """A user, a group or a workload, from `starts_at` (now) until `ends_at` (open).
+
+    workload: the client_id of an application that acts for itself. responsible: who answers for it,
+    needed the first time; another than before takes it over, and what it has ends.
+    """
 
     entitlement: UUID
     user: UUID | None = None
     group: UUID | None = None
+    workload: Name | None = None
+    responsible: UUID | None = None
     starts_at: Instant | None = None
     ends_at: Instant | None = None
 
@@ -51,7 +64,7 @@ class NewEligible(Sent):
 def list_eligibilities(request: Request, narrowed: Query[ForWhich]) -> dict[str, Any]:
     """Who may, or might, ask for what."""
     caller = request.auth
-    rows = Eligibility.objects.within_id(caller.organisation_id)
+    rows = Eligibility.objects.within_id(caller.organisation_id).select_related("workload")
     if narrowed.entitlement is not None:
         rows = rows.filter(entitlement_id=narrowed.entitlement)
     filters = {"entitlement": narrowed.entitlement}
@@ -61,18 +74,42 @@ def list_eligibilities(request: Request, narrowed: Query[ForWhich]) -> dict[str,
 
 @router.post("", response={201: Eligible})
 def add_eligibility(request: Request, wish: NewEligible) -> Status[Any]:
-    """Let a user, or everybody in a group, ask for it."""
+    """Let a user, everybody in a group, or an application ask for it."""
     caller = request.auth
-    made = flows.add_eligibility(
+    made = _make(caller, wish)
+    return Status(201, _show_eligible(made))
+
+
+@transaction.atomic
+def _make(caller: Caller, wish: NewEligible) -> Eligibility:
+    """All of it or nothing: who answers for an application is set with its first line."""
+    return flows.add_eligibility(
         entitlement=one(Entitlement, caller, wish.entitlement),
         user=maybe(User, caller, wish.user),
         group=maybe(Group, caller, wish.group),
+        workload=_workload(caller, wish),
         starts_at=wish.starts_at,
         ends_at=wish.ends_at,
         now=caller.now,
         actor=caller.user,
     )
-    return Status(201, _show_eligible(made))
+
+
+def _workload(caller: Caller, wish: NewEligible) -> Workload | None:
+    if wish.workload is None:
+        if wish.responsible is not None:
+            raise Refusal.invalid_request("Only of an application somebody is responsible.")
+        return None
+    client = Client.objects.within_id(caller.organisation_id).filter(client_id=wish.workload)
+    found = client.first()
+    if found is None:
+        raise Refusal.not_found()
+    return make_workload(
+        client=found,
+        responsible=maybe(User, caller, wish.responsible),
+        now=caller.now,
+        actor=caller.user,
+    )
 
 
 @router.delete("/{uuid:eligibility_id}", response=Did)
@@ -80,7 +117,9 @@ def end_eligibility(request: Request, eligibility_id: UUID) -> dict[str, Any]:
     """Let them ask no more, and take away what they have by it."""
     caller = request.auth
     did = flows.end_eligibility(
-        eligibility=one(Eligibility, caller, eligibility_id, "entitlement", "user", "group"),
+        eligibility=one(
+            Eligibility, caller, eligibility_id, "entitlement", "user", "group", "workload"
+        ),
         now=caller.now,
         actor=caller.user,
     )
@@ -93,6 +132,7 @@ def _show_eligible(line: Eligibility) -> dict[str, Any]:
         "entitlement": line.entitlement_id,
         "user": line.user_id,
         "group": line.group_id,
+        "workload": None if line.workload is None else line.workload.name,
         "starts_at": line.starts_at,
         "ends_at": line.ends_at,
         "ended_at": line.ended_at,

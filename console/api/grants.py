@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from django.db.models import Q
 from ninja import Query, Router, Schema
 from ninja.responses import Status
 
@@ -11,9 +12,10 @@ from access import flows
 from access.approvers import stages_of, standing_of
 from access.limits import DECIDING, TOUCH
 from access.models import LIVE, OPEN, Approval, Grant, GrantEvent, State
+from access.workloads import stands_for
 from accounts.models import User
-from console.api.door import Caller, Own, Request
-from console.api.offers import find_offer
+from console.api.door import Caller, Machine, Own, Request
+from console.api.offers import find_behalf, find_offer
 from console.api.paging import Listing, Place
 from console.api.shapes import Flag, Instant, Line, Name, Reason, Seconds, Sent, duration, seconds
 from core.errors import Refusal
@@ -31,6 +33,8 @@ class Requester(Schema):
 class GrantTold(Schema):
     """A request, or what became of it. id: none where it was only tried (`dry_run`).
 
+    workload: the client_id of the application that it is for, none where it is the requester's own.
+
     until: the next end of it: for answers, for its beginning, or of the access itself.
     is_here: whether it counts in the sign-in that asks. Durations are whole seconds.
     """
@@ -39,6 +43,7 @@ class GrantTold(Schema):
     entitlement: str
     roles: list[str]
     requester: Requester
+    workload: str | None
     state: str
     reason: str
     ticket: str
@@ -88,9 +93,13 @@ class GrantPage(Schema):
 
 
 class GrantWish(Sent):
-    """duration: whole seconds from the activation on, the longest if left out. starts_at: now."""
+    """duration: whole seconds from the activation on, the longest if left out. starts_at: now.
+
+    workload: the client_id of the application that it is for, by who is responsible for it.
+    """
 
     entitlement: Name
+    workload: Name | None = None
     duration: Seconds | None = None
     reason: Line = ""
     ticket: Line = ""
@@ -130,9 +139,11 @@ class WhichGrants(Place):
 def request_access(request: Request, wish: GrantWish) -> Status[Any]:
     """Ask for access. With `dry_run` nothing is asked: the answer says what would become of it."""
     caller = request.auth
+    behalf = find_behalf(caller, wish.workload)
     grant = flows.request_grant(
-        entitlement=find_offer(caller.user, wish.entitlement, caller.now),
+        entitlement=find_offer(caller.user, wish.entitlement, caller.now, behalf),
         requester=caller.user,
+        behalf=behalf,
         session_id=caller.session_id,
         duration=duration(wish.duration),
         reason=wish.reason,
@@ -164,9 +175,10 @@ def break_glass(request: Request, wish: Emergency) -> Status[Any]:
 
 @router.get("", response=GrantPage)
 def list_grants(request: Request, narrowed: Query[WhichGrants]) -> dict[str, Any]:
-    """What the caller has asked for, the latest first."""
+    """What the caller has asked for, and what applications have that they answer for."""
     caller = request.auth
-    rows = Grant.objects.within_id(caller.organisation_id).filter(requester=caller.user)
+    mine = Q(requester=caller.user) | Q(workload__responsible=caller.user)
+    rows = Grant.objects.within_id(caller.organisation_id).filter(mine)
     if narrowed.which == "open":
         rows = rows.filter(state__in=OPEN)
     elif narrowed.which == "past":
@@ -217,7 +229,7 @@ def cancel(request: Request, grant_id: UUID) -> dict[str, Any]:
     did = flows.cancel_grant(
         grant=grant, requester=caller.user, session_id=caller.session_id, now=caller.now
     )
-    return _did(caller, grant, did=did)
+    return tell_did(caller, grant, did=did)
 
 
 @router.post("/{uuid:grant_id}/drop", response=GrantDid)
@@ -228,7 +240,7 @@ def drop(request: Request, grant_id: UUID) -> dict[str, Any]:
     did = flows.drop_grant(
         grant=grant, requester=caller.user, session_id=caller.session_id, now=caller.now
     )
-    return _did(caller, grant, did=did)
+    return tell_did(caller, grant, did=did)
 
 
 @router.post("/{uuid:grant_id}/approve", response=GrantTold, auth=PERSONALLY)
@@ -277,7 +289,7 @@ def revoke(request: Request, grant_id: UUID, said: Reason) -> dict[str, Any]:
         session_id=caller.session_id,
         now=caller.now,
     )
-    return _did(caller, grant, did=did)
+    return tell_did(caller, grant, did=did)
 
 
 @router.post("/{uuid:grant_id}/review", response=GrantDid, auth=PERSONALLY)
@@ -293,7 +305,7 @@ def review(request: Request, grant_id: UUID, said: Justified) -> dict[str, Any]:
         session_id=caller.session_id,
         now=caller.now,
     )
-    return _did(caller, grant, did=did)
+    return tell_did(caller, grant, did=did)
 
 
 # --- looking up -----------------------------------------------------------------------------------
@@ -302,7 +314,7 @@ def review(request: Request, grant_id: UUID, said: Justified) -> dict[str, Any]:
 def find(caller: Caller, grant_id: UUID) -> Grant:
     """One's own, or one that one is an approver of. Any other does not exist."""
     rows = Grant.objects.within_id(caller.organisation_id).select_related(
-        "entitlement", "requester"
+        "entitlement", "requester", "workload"
     )
     grant = rows.filter(pk=grant_id).first()
     if grant is None or not _may_see(caller.user, grant, caller.now):
@@ -311,7 +323,7 @@ def find(caller: Caller, grant_id: UUID) -> Grant:
 
 
 def _may_see(user: User, grant: Grant, now: datetime) -> bool:
-    if grant.requester_id == user.pk:
+    if stands_for(user, grant, None):
         return True
     standing = standing_of(user, now)
     return any(
@@ -323,7 +335,7 @@ def _may_see(user: User, grant: Grant, now: datetime) -> bool:
 
 def _own(caller: Caller, grant_id: UUID) -> Grant:
     grant = find(caller, grant_id)
-    if grant.requester_id != caller.user.pk:
+    if not stands_for(caller.user, grant, None):
         raise Refusal.not_found()
     return grant
 
@@ -331,7 +343,7 @@ def _own(caller: Caller, grant_id: UUID) -> Grant:
 def _anothers(caller: Caller, grant_id: UUID) -> Grant:
     """Somebody else's, for whoever has just proven to be there."""
     grant = find(caller, grant_id)
-    if grant.requester_id == caller.user.pk:
+    if stands_for(caller.user, grant, None):
         raise Refusal.not_allowed("Nobody answers a request of their own.")
     caller.demand_recent(DECIDING)
     return grant
@@ -352,7 +364,7 @@ def state_at(grant: Grant, now: datetime) -> State:
     return state
 
 
-def tell(grant: Grant, caller: Caller) -> dict[str, Any]:
+def tell(grant: Grant, caller: Caller | Machine) -> dict[str, Any]:
     state = state_at(grant, caller.now)
     terms = grant.terms
     return {
@@ -360,6 +372,7 @@ def tell(grant: Grant, caller: Caller) -> dict[str, Any]:
         "entitlement": terms["entitlement"]["name"],
         "roles": grant.role_names,
         "requester": {"id": grant.requester_id, **_named(terms["requester"])},
+        "workload": grant.workload_name or None,
         "state": state.value,
         "reason": grant.reason,
         "ticket": grant.ticket,
@@ -379,7 +392,7 @@ def tell(grant: Grant, caller: Caller) -> dict[str, Any]:
     }
 
 
-def tell_in_full(grant: Grant, caller: Caller) -> dict[str, Any]:
+def tell_in_full(grant: Grant, caller: Caller | Machine) -> dict[str, Any]:
     answers = Approval.objects.within_id(grant.organisation_id).filter(grant=grant)
     events = GrantEvent.objects.within_id(grant.organisation_id).filter(grant=grant)
     return tell(grant, caller) | {
@@ -418,6 +431,6 @@ def _until(grant: Grant, state: State) -> datetime | None:
     return grant.ends_at if state in LIVE else None
 
 
-def _did(caller: Caller, grant: Grant, *, did: bool) -> dict[str, Any]:
+def tell_did(caller: Caller | Machine, grant: Grant, *, did: bool) -> dict[str, Any]:
     rows = Grant.objects.within_id(grant.organisation_id)
     return {"did": did, "grant": tell(rows.get(pk=grant.pk), caller)}

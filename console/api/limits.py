@@ -18,6 +18,13 @@ BY_A_PERSON = Limit(
     why="A script that runs wild is not to keep others waiting.",
 )
 
+BY_AN_APPLICATION = Limit(
+    name="api-by-an-application",
+    burst=120,
+    period=timedelta(minutes=1),
+    why="An application that acts for itself asks now and then; a loop is not to keep others out.",
+)
+
 CHANGES_BY_A_PERSON = Limit(
     name="api-changes-by-a-person",
     burst=60,

@@ -9,9 +9,10 @@ from ninja import Query, Router, Schema
 
 from access.approvers import eligibility_of
 from access.explaining import Explanation, StageTold, explain
-from access.models import Eligibility, Entitlement, EntitlementRole, Grant
+from access.models import Eligibility, Entitlement, EntitlementRole, Grant, Workload
+from access.workloads import OnBehalf, may_act_for
 from accounts.models import GroupMember, User
-from console.api.door import Own, Request
+from console.api.door import Caller, Own, Request
 from console.api.paging import Listing, Place
 from console.api.shapes import seconds
 from core.errors import Refusal
@@ -87,7 +88,7 @@ def list_offers(request: Request, place: Query[Place]) -> dict[str, Any]:
     offered = Entitlement.objects.within_id(caller.organisation_id).filter(
         is_active=True, pk__in=lines.values("entitlement_id")
     )
-    return listing.page_of_all(offered, lambda found: _offers(found, caller.user, caller.now))
+    return listing.page_of_all(offered, lambda found: offers_of(found, caller.user, caller.now))
 
 
 @router.get("/entitlements/{slug:name}", response=Explained)
@@ -103,14 +104,26 @@ def explain_offer(request: Request, name: str) -> dict[str, Any]:
     return tell(told)
 
 
-def find_offer(user: User, name: str, now: datetime) -> Entitlement:
-    """One that this person may ask for. Any other does not exist for them."""
+def find_behalf(caller: Caller, client_id: str | None) -> OnBehalf | None:
+    """An application that this person may ask for. Any other does not exist for them."""
+    if client_id is None:
+        return None
+    rows = Workload.objects.within_id(caller.organisation_id).select_related("responsible")
+    workload = rows.filter(name=client_id).first()
+    if workload is None or not may_act_for(caller.user, workload, caller.now):
+        raise Refusal.not_found()
+    return OnBehalf(workload)
+
+
+def find_offer(user: User, name: str, now: datetime, behalf: OnBehalf | None = None) -> Entitlement:
+    """One that this person, or their application, may ask for. No other exists for them."""
+    workload = None if behalf is None else behalf.workload
     found = (
         Entitlement.objects.within_id(user.organisation_id)
         .filter(name=name, is_active=True)
         .first()
     )
-    if found is None or eligibility_of(user, found, now) is None:
+    if found is None or eligibility_of(user, found, now, workload) is None:
         raise Refusal.not_found()
     return found
 
@@ -127,8 +140,10 @@ def tell(told: Explanation) -> dict[str, Any]:
     }
 
 
-def _offers(found: list[Entitlement], user: User, now: datetime) -> list[dict[str, Any]]:
-    mine = Grant.unscoped.open().filter(requester=user, entitlement__in=found, extends=None)
+def offers_of(
+    found: list[Entitlement], user: User, now: datetime, workload: Workload | None = None
+) -> list[dict[str, Any]]:
+    mine = Grant.unscoped.open().of(user, workload).filter(entitlement__in=found, extends=None)
     asked = {grant.entitlement_id: grant.pk for grant in mine}
     roles: dict[UUID, list[str]] = {each.pk: [] for each in found}
     rows = EntitlementRole.objects.within_id(user.organisation_id).filter(entitlement__in=found)
@@ -139,7 +154,7 @@ def _offers(found: list[Entitlement], user: User, now: datetime) -> list[dict[st
             "name": each.name,
             "description": each.description,
             "roles": sorted(roles[each.pk]),
-            "until": _until(user, each, now),
+            "until": _until(user, each, now, workload),
             "max_duration": seconds(each.max_duration),
             "reason_required": each.reason_required,
             "ticket_required": bool(each.ticket_pattern or each.ticket_webhook),
@@ -153,8 +168,10 @@ def _offers(found: list[Entitlement], user: User, now: datetime) -> list[dict[st
     ]
 
 
-def _until(user: User, entitlement: Entitlement, now: datetime) -> datetime | None:
-    eligible = eligibility_of(user, entitlement, now)
+def _until(
+    user: User, entitlement: Entitlement, now: datetime, workload: Workload | None
+) -> datetime | None:
+    eligible = eligibility_of(user, entitlement, now, workload)
     return None if eligible is None else eligible.ends_at
 
 

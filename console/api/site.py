@@ -34,6 +34,7 @@ from console.api import (
     rooms,
     sessions,
     users,
+    workloads,
 )
 from core import strict_json
 from core.errors import Refusal
@@ -72,6 +73,7 @@ for at, router, tag in (
     ("/access", offers.router, "access"),
     ("/access/inbox", inbox.router, "access"),
     ("/access/grants", grants.router, "access"),
+    ("/workload", workloads.router, "access of applications"),
     ("/entitlements", entitlements.router, "administration of access"),
     ("/eligibilities", eligibilities.router, "administration of access"),
     ("/grants", all_grants.router, "administration of access"),

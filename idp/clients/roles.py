@@ -15,6 +15,10 @@ from idp.models import Client, ClientRole
 CLIENT_CREDENTIALS = "client_credentials"
 
 
+def acts_for_itself(client: Client) -> bool:
+    return client.kind == Client.Kind.CONFIDENTIAL and CLIENT_CREDENTIALS in client.grant_types
+
+
 @transaction.atomic
 def give_role(
     *, client: Client, role: Role, now: datetime, ends_at: datetime | None = None,
@@ -29,7 +33,7 @@ def give_role(
     if client.organisation_id != role.organisation_id:
         raise Refusal.not_found()
     check_may_give(actor=actor, organisation_id=role.organisation_id, roles=[role], now=now)
-    if client.kind != Client.Kind.CONFIDENTIAL or CLIENT_CREDENTIALS not in client.grant_types:
+    if not acts_for_itself(client):
         raise Refusal.invalid_request("This application never acts for itself.")
     if role.required_acr or role.required_tier:
         raise Refusal.invalid_request("This role asks for a sign-in or a device: it is for people.")

@@ -27,6 +27,7 @@ def row_behind(token_claims: dict[str, Any], caller: MachineClient | None = None
         "client": stem,
         "jti": token_claims["jti"],
         "caller": caller.id if caller else None,
+        "grants": sorted(claims.grants_of(token_claims)),
         **evaluation.fact_params(),
     }
     query = FIND_TOKEN if "sid" in token_claims else FIND_MACHINE_TOKEN
@@ -44,12 +45,20 @@ def judge(token_claims: dict[str, Any], row: Row, trigger: Trigger) -> Decision:
     if row["client_name"] != token_claims["client_id"] and not _was_exchanged(token_claims, row):
         return _bad("token_of_another_client")
     if "sid" not in token_claims:
-        return _MACHINE if row["client_is_active"] else _bad("client_inactive")
+        return _judge_workload(token_claims, row)
     if row["revoked_at"] is not None or row["family_expires_at"] <= row["now"]:
         return _bad("family_over")
     if not claims.grants_of(token_claims) <= set(rights_of(row).grants.values()):
         return _bad("grant_over")
     return evaluation.judge(row, trigger=trigger, resource=claims.resource_of(row))
+
+
+def _judge_workload(token_claims: dict[str, Any], row: Row) -> Decision:
+    if not row["client_is_active"]:
+        return _bad("client_inactive")
+    if not claims.grants_of(token_claims) <= set(row["client_grants"] or ()):
+        return _bad("grant_over")
+    return _MACHINE
 
 
 def _bad(reason: str) -> Decision:

@@ -53,7 +53,8 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
         mapped = mapped_claims.of_workload(client, held)
         carried = held if "roles" in self.request.scope.split() else None
         end = row["now"] + settings.ACCESS_TOKEN_LIFETIME
-        if carried or mapped.rests_on_roles:
+        rests_on_roles = bool(carried) or mapped.rests_on_roles
+        if rests_on_roles:
             end = min(end, row["roles_end_at"] or end)
         return mint(
             Authorization(
@@ -64,6 +65,8 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
                 now=row["now"],
                 ends_at=end,
                 roles=carried,
+                grants=tuple(sorted(set(row["grants"] or ()))) if rests_on_roles else (),
+                grants_end_at=row["grants_end_at"] if rests_on_roles else None,
                 mapped=mapped.access,
                 stem=client.id,
                 subject=client.client_id,

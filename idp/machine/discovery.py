@@ -16,6 +16,7 @@ from idp.machine import protected_resource
 from idp.models import Client
 from idp.models.client import (
     ACCESS,
+    ACCESS_REQUEST,
     ADMIN,
     AUTHZEN,
     CIBA,
@@ -63,7 +64,9 @@ def metadata() -> dict[str, Any]:
         "registration_endpoint": f"{issuer}/oauth/register",
         "status_list_aggregation_endpoint": issuer + status.PATH,
         "protected_resources": protected_resource.resources(),
-        "scopes_supported": [*SCOPES, AUTHZEN, ACCESS, ADMIN, POLICY_READ],
+        "scopes_supported": [
+            *SCOPES, AUTHZEN, ACCESS, ACCESS_REQUEST, ADMIN, POLICY_READ,
+        ],
         "response_types_supported": list(RESPONSE_TYPES),
         "response_modes_supported": list(MODES),
         "authorization_signing_alg_values_supported": Client.SigningAlg.values,

@@ -7,7 +7,7 @@ Everything is of the organisation of the client that asks. Names are as they are
 from accounts.locks import is_locked
 from accounts.models import LockTarget
 from core.clock import SQL_NOW as NOW
-from idp.storage.parts import HELD, STANDS
+from idp.storage.parts import STANDS, held
 from policy.versions import ACTIVE_REVISION as _ACTIVE_REVISION
 from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
 
@@ -40,8 +40,10 @@ _MAY_ASK = f"""COALESCE((
      AND (el.user_id = u.id OR el.group_id IN (
        SELECT gm.group_id FROM accounts_groupmember gm WHERE gm.user_id = u.id))),
   CAST('{{}}' AS jsonb))"""
+# From where it acts is not known here, so that what counts from one address only does not.
+_HELD = held(address="FALSE")
 _WORKLOAD_ROLES = f"""COALESCE((
-  SELECT held.roles FROM (SELECT w.id) c {HELD}), CAST('{{}}' AS text[]))"""
+  SELECT held.roles FROM (SELECT w.id) c {_HELD}), CAST('{{}}' AS text[]))"""
 
 # Who was named. Each name leads to one user, and each user may be named in several ways.
 _NAMED = """

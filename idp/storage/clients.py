@@ -3,7 +3,7 @@
 from audit import recorder
 from audit.events import Event
 from core.clock import SQL_NOW as NOW
-from idp.storage.parts import HELD, STANDS
+from idp.storage.parts import STANDS, held
 
 _ISSUED = recorder.branch(
     Event.TOKEN_ISSUED,
@@ -26,6 +26,8 @@ SELECT c.id, c.client_id, c.organisation_id, c.kind, c.secret_digest, c.grant_ty
  WHERE c.client_id = %(client_id)s
 """
 
+_HELD = held(address="wr.address = CAST(%(address)s AS inet)")
+
 # client_credentials: one statement, which writes only if the client is still the one that was
 # authenticated: switched off, or with another secret, it gets nothing.
 ISSUE_TO_CLIENT = f"""
@@ -34,5 +36,6 @@ WITH c AS (
     FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
    WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND {STANDS}),
 written AS ({_ISSUED})
-SELECT {NOW} AS now, held.roles, held.ends_at AS roles_end_at FROM c {HELD}
+SELECT {NOW} AS now, held.roles, held.ends_at AS roles_end_at, held.grants, held.grants_end_at
+  FROM c {_HELD}
 """

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from access.rights import elevated_roles
 from accounts.locks import is_locked
 from accounts.models import LockTarget
 from core.clock import SQL_NOW as NOW
@@ -15,17 +16,37 @@ STANDS = f"c.is_active AND o.is_active AND NOT {_CLIENT_LOCKED}"
 CALLER = f"""(SELECT c.changed_at FROM idp_client c
     WHERE c.id = %(caller)s AND NOT {_CLIENT_LOCKED}) AS caller_changed_at"""
 
-# Roles of a workload, by its alias `c`, and when the first of them ends. What only people can hold
-# is nothing for it.
+# Roles of a workload, by its alias `c`: those that it holds, and those that grants give it. A role
+# that is had twice is the one that lasts longer. What only people can hold is nothing for it.
 _ROLE_LOCKED = is_locked(LockTarget.ROLE, "CAST(r.id AS text)", organisation="r.organisation_id")
-HELD = f"""
+
+
+def held(*, address: str) -> str:
+    """What it holds as `held`: roles, and when the first of them ends.
+
+    grants, grants_end_at: of those roles that grants give. live_grants: all that count. address: as
+    `access.rights.elevated_roles` takes it.
+    """
+    return f"""
   CROSS JOIN LATERAL (
-    SELECT array_agg(r.name ORDER BY r.name) AS roles, min(cr.ends_at) AS ends_at
-      FROM idp_clientrole cr JOIN accounts_role r ON r.id = cr.role_id
-     WHERE cr.client_id = c.id AND cr.ended_at IS NULL AND cr.starts_at <= {NOW}
-       AND (cr.ends_at IS NULL OR cr.ends_at > {NOW})
-       AND r.required_acr = '' AND r.required_tier = 0 AND NOT {_ROLE_LOCKED}) held
+    SELECT array_agg(h.name ORDER BY h.name) FILTER (WHERE h.nth = 1) AS roles,
+           min(h.ends_at) FILTER (WHERE h.nth = 1) AS ends_at,
+           array_agg(h.grant_id) FILTER (WHERE h.nth = 1 AND h.grant_id IS NOT NULL) AS grants,
+           min(h.ends_at) FILTER (WHERE h.nth = 1 AND h.grant_id IS NOT NULL) AS grants_end_at,
+           array_agg(h.grant_id) FILTER (WHERE h.grant_id IS NOT NULL) AS live_grants
+      FROM (
+        SELECT r.name, had.ends_at, had.grant_id, row_number() OVER (
+                 PARTITION BY r.id ORDER BY had.ends_at DESC NULLS FIRST) AS nth
+          FROM (
+            SELECT cr.role_id, cr.ends_at, CAST(NULL AS text) AS grant_id
+              FROM idp_clientrole cr
+             WHERE cr.client_id = c.id AND cr.ended_at IS NULL AND cr.starts_at <= {NOW}
+               AND (cr.ends_at IS NULL OR cr.ends_at > {NOW})
+             UNION ALL {elevated_roles("c.id", address=address)}) had
+          JOIN accounts_role r ON r.id = had.role_id
+         WHERE r.required_acr = '' AND r.required_tier = 0 AND NOT {_ROLE_LOCKED}) h) held
 """
+
 
 AUTHORIZED = f"""
   a.user_id, a.session_id, a.organisation_id, a.scope, a.terms, a.family_id, a.family_expires_at,

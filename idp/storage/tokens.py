@@ -6,10 +6,10 @@ from idp.storage.parts import (
     AUTHORIZED_JOINS,
     CALLER,
     FAMILY,
-    HELD,
     PROFILE_COLUMNS,
     PROFILE_JOIN,
     STANDS,
+    held,
 )
 
 FIND_PROFILE = f"""
@@ -45,13 +45,16 @@ FIND_TOKEN = FAMILY.format(
   {CALLER}""",
 )
 
+# What counts from one address only was given to a token from there, which says so itself.
+_HELD = held(address="CAST(wr.grant_id AS text) = ANY (CAST(%(grants)s AS text[]))")
 FIND_MACHINE_TOKEN = f"""
 SELECT c.client_id AS client_name, {STANDS} AS client_is_active,
-       c.organisation_id, held.roles AS client_roles,
+       c.organisation_id, held.roles AS client_roles, held.live_grants AS client_grants,
+       c.metadata ->> 'security_profile' AS security_profile,
        c.metadata -> 'claim_mappings' AS claim_mappings,
        EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
        {CALLER}
-  FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id {HELD}
+  FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id {_HELD}
  WHERE c.id = %(client)s
 """
 

@@ -40,7 +40,7 @@ OPEN = {
     "sessions:binding_challenge", "sessions:binding_registration", "sessions:binding_proof",
     "sessions:binding_leave", "sessions:dbsc_register", "sessions:dbsc_refresh",
     "healthz", "readyz",
-    *api.PUBLISHED, *api.NOTHING, *api.PEOPLE, *api.ADMINISTRATORS,
+    *api.PUBLISHED, *api.NOTHING, *api.PEOPLE, *api.APPLICATIONS, *api.ADMINISTRATORS,
     *api.OF_EVERY_ORGANISATION,
 }  # fmt: skip
 VALUES = {

@@ -64,7 +64,8 @@ WHO: dict[str, set[str]] = {
         "idp:authzen_search_resource", "idp:authzen_search_action", "idp:policy_bundle",
         "devices:api_enrolments", "devices:api_enrolment", "devices:api_nonce",
         "devices:api_reports", "devices:api_connector",
-        *api.NOTHING, *api.PEOPLE, *api.ADMINISTRATORS, *api.OF_EVERY_ORGANISATION,
+        *api.NOTHING, *api.PEOPLE, *api.APPLICATIONS, *api.ADMINISTRATORS,
+        *api.OF_EVERY_ORGANISATION,
     },
     # Browsers, by their cookie and a key of their own.
     "browsers": {

@@ -47,7 +47,7 @@ VALUES = {
     "lifetime": timedelta(days=7), "new": b"n", "now": None, "organisation_id": ID,
     "parameters": "{}", "presented": b"p", "proof": b"p", "reason": "policy", "redirect_uri": "https://x", "sealed": b"s",
     "interval": 5, "slow_down": 5, "user_agent": "", "user_code_digest": b"u", "user_code_head": b"h",
-    "candidates": [1, 2], "list": ID, "stem": ID, "alg": "ES256", "expires": 1,
+    "grants": [str(ID)], "candidates": [1, 2], "list": ID, "stem": ID, "alg": "ES256", "expires": 1,
     "open_for": timedelta(days=1), "kept_for": timedelta(hours=2),
     "session": ID, "terms": "{}", "user": ID,
     "session_id": ID, "subject": "", "total": 100, "transaction_id": ID, "window_began": None,
@@ -60,7 +60,7 @@ VALUES = {
 LARGE = [
     "idp_authorizationcode", "idp_refreshfamily", "idp_sessions_loginsession", "accounts_user",
     "idp_revokedtoken", "idp_spentproof", "idp_listedtoken", "account_emailaddress", "accounts_roleassignment",
-    "accounts_lock", "devices_browser", "devices_device", "risk_userrisk",
+    "accounts_lock", "devices_browser", "devices_device", "risk_userrisk", "access_workloadrole",
 ]  # fmt: skip
 
 

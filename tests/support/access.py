@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.test import Client as Browser
 
 from access import flows
-from access.models import Entitlement, Grant
+from access.models import Entitlement, Grant, Workload
 from access.offers import ApproverLine, Offer, StageLine
+from access.workloads import OnBehalf
 from accounts import flows as accounts
 from accounts.models import Organisation, Role
 from core import clock
+from idp.clients.workloads import make_workload
+from idp.models import Client
 from policy.facts import Trigger
 from sessions import evaluation
 from sessions.models import LoginSession
@@ -101,3 +105,44 @@ def kinds(grant: Grant) -> list[str]:
 
 def fresh(grant: Grant) -> Grant:
     return Grant.unscoped.get(pk=grant.pk)
+
+
+# --- workloads ------------------------------------------------------------------------------------
+
+FOR_WORKLOADS: dict[str, Any] = {"binds_session": False, "binds_device": False}
+
+
+def machine(of: Organisation, name: str = "nightly", **fields: Any) -> Client:
+    """An application that acts for itself, and may ask for access."""
+    return cast.client(
+        name, of, grant_types=["client_credentials"], redirect_uris=[],
+        scopes=["roles", "access:request"], audience=f"{settings.ISSUER}/api/v1", **fields,
+    )  # fmt: skip
+
+
+def workload(client: Client, responsible: Person, *entitlements: Entitlement) -> Workload:
+    """The client as access knows it, eligible for these."""
+    made = make_workload(client=client, responsible=responsible.user, now=clock.now())
+    for each in entitlements:
+        flows.add_eligibility(entitlement=each, workload=made, now=clock.now())
+    return made
+
+
+def by_itself(workload: Workload, address: str | None = "192.0.2.7") -> OnBehalf:
+    return OnBehalf(workload, by_itself=True, address=address)
+
+
+def ask_by_itself(
+    entitlement: Entitlement, workload: Workload, address: str | None = "192.0.2.7", **wish: Any
+) -> Grant:
+    return flows.request_grant(
+        entitlement=entitlement, requester=workload.responsible, session_id=None,
+        behalf=by_itself(workload, address), now=clock.now(), **wish,
+    )  # fmt: skip
+
+
+def begin_by_itself(grant: Grant, workload: Workload, address: str | None = "192.0.2.7") -> Grant:
+    return flows.activate_grant(
+        grant=grant, requester=workload.responsible, session_id=None,
+        behalf=by_itself(workload, address), now=clock.now(),
+    )  # fmt: skip

@@ -42,6 +42,11 @@ ADMINISTRATORS = {
     "api:revoke_device", "api:retire_device", "api:list_sessions", "api:end_one_session",
     "api:list_locks", "api:create_lock", "api:lift_one_lock", "api:list_events",
 }  # fmt: skip
+APPLICATIONS = {
+    "api:list_workload_offers", "api:explain_workload_offer", "api:request_workload_access",
+    "api:list_workload_grants", "api:read_workload_grant", "api:activate_workload_grant",
+    "api:extend_workload_grant", "api:cancel_workload_grant", "api:drop_workload_grant",
+}  # fmt: skip
 OF_EVERY_ORGANISATION = {
     "api:list_policy_versions", "api:write_policy_version", "api:read_policy_version",
     "api:test_policy", "api:simulate_policy", "api:publish_policy", "api:roll_policy_back",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from fractions import Fraction
+from importlib import import_module
 from typing import Any
 
 from tests.attacks.sabotage.defence import (
@@ -248,6 +249,25 @@ TAKEN_BACK = "attacks/test_a152_grant_taken_back.py"
 CONNECTORS = "attacks/test_a154_connectors.py"
 
 
+OF_WORKLOADS = "attacks/test_a151_workload_grant.py"
+
+
+def of_workloads_without(old: str, new: str = "") -> Callable[[Patch], None]:
+    """The statements that tell what grants give to applications, with a part left out."""
+    places = {
+        "ISSUE_TO_CLIENT": "idp.grants.client_credentials",
+        "FIND_MACHINE_TOKEN": "idp.endpoints.standing",
+        "FACTS": "idp.storage.authzen",
+    }
+
+    def remove(patch: Patch) -> None:
+        for name, place in places.items():
+            if old in getattr(import_module(place), name):
+                edit(patch, name, old, place, new=new)
+
+    return remove
+
+
 class Unsealed:
     """Writes down what it should seal, and reads back whatever it is given."""
 
@@ -407,6 +427,16 @@ DEFENCES = {
     "A148-beginning": Defence(
         "who approved is judged again when it begins", unasked("approvers_are_others")
     ),
+    "A148-workload": Defence(
+        "nobody answers what an application of theirs asks for",
+        replace("access.judging:answers_for", lambda *_: False),
+        files="attacks/test_a148_own_workload.py",
+    ),
+    "A149-workload": Defence(
+        "one transaction at a time moves an application's grant",
+        replace("access.flows.timeline:lock", unlocked),
+        files="attacks/test_a149_racing_workload.py",
+    ),
     "A149": Defence(
         "one transaction at a time moves a grant",
         replace("access.flows.timeline:lock", unlocked),
@@ -449,6 +479,26 @@ DEFENCES = {
     "A151-device": Defence(
         "a grant of one machine does not count on another",
         counted_without("ra.device_id = b.device_id", new="true"),
+    ),
+    "A151-workload-token": Defence(
+        "no token of an application lives longer than its grant",
+        of_workloads_without("held.ends_at AS roles_end_at", new="NULL AS roles_end_at"),
+        OF_WORKLOADS,
+    ),
+    "A151-workload-conditions": Defence(
+        "an application's grant counts only while those whom it rests on stand",
+        of_workloads_without("ac.workload_role_id = wr.id", new="false"),
+        OF_WORKLOADS,
+    ),
+    "A151-workload-suspended": Defence(
+        "an application's grant that is suspended does not count",
+        of_workloads_without("AND wr.suspended_at IS NULL"),
+        OF_WORKLOADS,
+    ),
+    "A151-workload-lock": Defence(
+        "an application's grant that is locked does not count",
+        of_workloads_without("l.target_type = 'grant'", new="false"),
+        OF_WORKLOADS,
     ),
     "A152": Defence(
         "introspection tells which roles are live, not which the token names",
