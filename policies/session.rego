@@ -4,8 +4,8 @@
 # revoke, deny, step_up, restrict, allow. Without any reason the answer is allow; facts that are missing
 # make the answer undefined, and undefined means deny. A reason without a verdict denies.
 #
-# This runs at every use, and each rule costs something even where it finds nothing. So what seldom
-# applies is a set of its own, which is looked at only where it can have members.
+# This runs at every use, and each rule costs something even where it finds nothing. So most of what can
+# be wrong is looked at only where there is a sign of it.
 package sallyport
 
 import rego.v1
@@ -50,24 +50,44 @@ reasons contains reason if {
 	some reason, true in plain
 }
 
+# --- what there is a sign of --------------------------------------------------------------------
+
+# Each rule for `suspicions` rests on one of these signs. Without any of them none is looked at, so a rule
+# that needs another sign has to name it here. (A limit stands as a number: a name would be one more rule.)
+signs := {
+	"locks": input.locks != [],
+	"roles_demand_more": input.session.level < input.role_level,
+	"age_is_limited": input.resource.max_age >= 0,
+	"must_be_bound": input.binding_is_required,
+	"is_bound": input.session.binding != "",
+	"sign_in_at_risk": input.risk.level >= 3,
+	"account_at_risk": input.risk.user_level >= 3,
+	"roles_have_tiers": input.role_tiers != {},
+	"scopes_have_tiers": input.resource.scope_tiers != {},
+}
+
+reasons contains reason if {
+	true in signs
+	some reason in suspicions
+}
+
 # --- locks --------------------------------------------------------------------------------------
 
 # What a session is made of ends it; for any other kind it is only stopped, as "client_locked",
 # "address_locked" and whatever else there may be have no verdict above.
-reasons contains concat("_", [target, "locked"]) if {
-	input.locks != []
+suspicions contains concat("_", [target, "locked"]) if {
 	some target in input.locks
 }
 
 # --- strength and freshness ---------------------------------------------------------------------
 
-reasons contains "role_requires_stronger_authentication" if {
-	input.session.level < input.role_level
+suspicions contains "role_requires_stronger_authentication" if {
+	signs.roles_demand_more
 	input.trigger in {"login", "authorize", "token", "refresh", "authzen", "admin"}
 }
 
-reasons contains "authentication_too_old" if {
-	input.resource.max_age >= 0
+suspicions contains "authentication_too_old" if {
+	signs.age_is_limited
 	input.session.authentication_age > input.resource.max_age
 }
 
@@ -76,8 +96,8 @@ reasons contains "authentication_too_old" if {
 # A browser has this many seconds to bind a session that has just begun.
 binding_grace := 120
 
-reasons contains "session_unbound" if {
-	input.binding_is_required
+suspicions contains "session_unbound" if {
+	signs.must_be_bound
 	input.session.binding == ""
 	input.session.age > binding_grace
 }
@@ -86,8 +106,8 @@ reasons contains "session_unbound" if {
 # there.
 max_proof_age := 900
 
-reasons contains "binding_proof_too_old" if {
-	input.session.binding != ""
+suspicions contains "binding_proof_too_old" if {
+	signs.is_bound
 	is_proof_too_old
 }
 
@@ -104,20 +124,13 @@ is_within(age, limit) if {
 
 # --- risk ---------------------------------------------------------------------------------------
 
-high_risk := 3
-
-reasons contains reason if {
-	max([input.risk.level, input.risk.user_level]) >= high_risk
-	some reason in unanswered_risks
-}
-
-unanswered_risks contains "sign_in_at_risk" if {
-	input.risk.level >= high_risk
+suspicions contains "sign_in_at_risk" if {
+	signs.sign_in_at_risk
 	not answers_risk(input.risk.is_answered)
 }
 
-unanswered_risks contains "account_at_risk" if {
-	input.risk.user_level >= high_risk
+suspicions contains "account_at_risk" if {
+	signs.account_at_risk
 	not answers_risk(input.risk.is_user_answered)
 }
 
@@ -136,13 +149,9 @@ risk_verdict := "step_up" if input.risk.provable_level >= 2
 
 # --- what is withheld ---------------------------------------------------------------------------
 
-reasons contains reason if {
-	[input.role_tiers, input.resource.scope_tiers] != [{}, {}]
-	some reason, names in withheld
-	names != set()
-}
+suspicions contains "roles_withheld" if withheld_roles != set()
 
-withheld := {"roles_withheld": withheld_roles, "scopes_withheld": withheld_scopes}
+suspicions contains "scopes_withheld" if withheld_scopes != set()
 
 withheld_roles contains name if {
 	some name, tier in input.role_tiers
@@ -159,6 +168,7 @@ withheld_scopes contains name if {
 # Each fact is there and of its kind. Few built-ins for all, since this runs at every use.
 complete if {
 	plain
+	signs
 	is_number(sum([
 		input.session.idle_remaining, input.session.absolute_remaining, input.session.level,
 		input.session.authentication_age, input.session.proof_age, input.session.age,
