@@ -1,8 +1,7 @@
 """What policy answered."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from core.assurance import Level
@@ -22,8 +21,7 @@ class Outcome(StrEnum):
     REVOKE = "revoke"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """required_level and max_age (whole seconds) say what a step-up must reach.
 
     withheld_scopes, withheld_roles: what whoever is let through does not get all the same.

@@ -7,9 +7,8 @@ Machine endpoints collect the same facts inside their own statement: they take `
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -28,6 +27,7 @@ from mfa.flows import strongest_level
 from policy import engine
 from policy.decision import Decision, Outcome
 from policy.facts import (
+    NOTHING,
     DeviceFacts,
     Facts,
     NetworkFacts,
@@ -105,8 +105,7 @@ SELECT {FACT_COLUMNS} FROM idp_sessions_loginsession s
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """What is asked for at this use. max_age: since authentication.
 
     client_name: the `client_id` of who asks, where a statement does not know it anyway.
@@ -118,7 +117,7 @@ class Resource:
     max_age: timedelta | None = None
     client_name: str | None = None
     required_tier: int = 0
-    scope_tiers: Mapping[str, int] = field(default_factory=dict)
+    scope_tiers: Mapping[str, int] = NOTHING
 
 
 ANYTHING = Resource()

@@ -6,9 +6,8 @@ has any: what they hang on is much to look at, and most people have none.
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from accounts.locks import is_locked
 from accounts.models import LockTarget
@@ -46,9 +45,10 @@ SELECT array_agg(r.name) AS dated_roles, array_agg(ra.ends_at) AS dated_ends,
    AND NOT {ROLE_LOCKED}
 """
 
+_NONE: Mapping[str, Any] = {}
 
-@dataclass(frozen=True, slots=True)
-class Rights:
+
+class Rights(NamedTuple):
     """roles: by name. level: the strongest that any of them demands, 0 to 4.
 
     tiers: of those that demand one, the device's. ends: of those that have an end. grants: of those
@@ -57,16 +57,15 @@ class Rights:
 
     roles: tuple[str, ...] = ()
     level: int = 0
-    tiers: Mapping[str, int] = field(default_factory=dict)
-    ends: Mapping[str, datetime] = field(default_factory=dict)
-    grants: Mapping[str, str] = field(default_factory=dict)
+    tiers: Mapping[str, int] = _NONE
+    ends: Mapping[str, datetime] = _NONE
+    grants: Mapping[str, str] = _NONE
 
     def without(self, withheld: AbstractSet[str]) -> "Rights":
         """What is left when policy withholds roles; `level` and `tiers` stay."""
         if not withheld:
             return self
-        return replace(
-            self,
+        return self._replace(
             roles=tuple(role for role in self.roles if role not in withheld),
             ends={role: at for role, at in self.ends.items() if role not in withheld},
             grants={role: grant for role, grant in self.grants.items() if role not in withheld},

@@ -245,6 +245,7 @@ def wire_request(request: HttpRequest) -> WireRequest:
         authorization=request.headers.get("Authorization", ""),
         address=client_address(request),
         body=b"",
+        claimed=set(),
         dpop=request.headers.get("DPoP", ""),
         user_agent=request.headers.get("User-Agent", ""),
         is_at_alias=addresses.is_alias(request.get_host()),

@@ -4,7 +4,6 @@ OpenID Connect Core 1.0 §3.2.2, §3.3.2. Only for clients that have registered 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -109,7 +108,7 @@ def issue_tokens(
         person = standard_claims.of_row(
             row, standard_claims.names_of(params.scope), roles=authorization.roles or ()
         )
-        authorization = replace(authorization, person={**person, **(authorization.person or {})})
+        authorization = authorization._replace(person={**person, **(authorization.person or {})})
     record(
         Event.TOKEN_ISSUED,
         organisation_id=client.organisation_id,

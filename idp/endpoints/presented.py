@@ -5,8 +5,7 @@ to a certificate over a connection with that certificate (RFC 8705 §3). Alone i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.errors import Refusal
 from core.ids import equal
@@ -18,8 +17,7 @@ from idp.tokens import dpop
 BEARER, DPOP = "bearer", "dpop"
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(NamedTuple):
     """scheme: `bearer` or `dpop`, whatever case it was written in."""
 
     scheme: str

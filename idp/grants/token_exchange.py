@@ -4,7 +4,6 @@ A confidential client that was called with a person's access token gets one of i
 further. It stands on the same family: whatever ends the first ends the second.
 """
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,7 +62,7 @@ class TokenExchangeGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: 
         if decision.outcome is Outcome.RESTRICT:
             proof.note_restriction(self.request.unit.cursor, client, row, Trigger.TOKEN, decision)
         ends_at = min(authorization.ends_at, datetime.fromtimestamp(subject["exp"], UTC))
-        answer = mint(replace(authorization, ends_at=ends_at, act=act), None)
+        answer = mint(authorization._replace(ends_at=ends_at, act=act), None)
         recorder.insert(
             self.request.unit.cursor,
             Event.TOKEN_EXCHANGED,

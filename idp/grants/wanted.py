@@ -1,8 +1,7 @@
 """What one access token is for beyond its scope (RFC 8707 §2.2, RFC 9396 §6)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.errors import Refusal
 from idp.clients.authentication import MachineClient
@@ -10,8 +9,7 @@ from idp.machine.server import Refused, TokenRequest
 from idp.requests import authorization_details, resources
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     resource: tuple[str, ...] = ()
     authorization_details: tuple[dict[str, Any], ...] = ()
 

@@ -135,7 +135,7 @@ def respond(request: Request) -> Answer:
     methods, endpoint = route
     is_cross_origin = request.path in CROSS_ORIGIN
     if request.method == "OPTIONS":
-        return _finish(Answer(204, b"", PREFLIGHT if is_cross_origin else []))
+        return _finish(Answer(204, b"", [*PREFLIGHT] if is_cross_origin else []))
     if request.method not in methods:
         refusal = Refusal("invalid_request", "The method is not allowed.", 405)
         refusal.headers = {"Allow": ", ".join(sorted(methods))}
@@ -211,6 +211,7 @@ def _read(environ: Mapping[str, Any]) -> Request:
             environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
         ),
         body=environ["wsgi.input"].read(length) if length else b"",
+        claimed=set(),
         dpop=environ.get("HTTP_DPOP", ""),
         user_agent=environ.get("HTTP_USER_AGENT", ""),
         accept=environ.get("HTTP_ACCEPT", ""),

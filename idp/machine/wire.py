@@ -4,9 +4,8 @@ A request is parsed once; nothing reads the WSGI environment afterwards.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
@@ -22,8 +21,7 @@ NO_STORE = [("Cache-Control", "no-store"), ("Pragma", "no-cache")]
 JSON = [("Content-Type", "application/json")]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """certificate: the client's TLS certificate, DER, if it came with one (`clients.certificates`).
 
     is_certificate_verified: an authority that the proxy trusts has signed it.
@@ -40,7 +38,7 @@ class Request:
     authorization: str
     address: str
     body: bytes
-    origin: str = ""
+    claimed: set[bytes]
     dpop: str = ""
     user_agent: str = ""
     accept: str = ""
@@ -49,7 +47,6 @@ class Request:
     is_at_alias: bool = False
     certificate: bytes | None = None
     is_certificate_verified: bool = False
-    claimed: set[bytes] = field(default_factory=set)
 
     def form(self) -> dict[str, str]:
         """The fields of a form body; refuses invalid_request.
@@ -94,11 +91,12 @@ class Request:
         return token.strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
+    """headers: of this answer alone; the door adds to them."""
+
     status: int
-    body: bytes = b""
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes
+    headers: list[tuple[str, str]]
 
     @property
     def status_line(self) -> str:

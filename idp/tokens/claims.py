@@ -4,9 +4,8 @@ import base64
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -24,10 +23,10 @@ OURS = frozenset({"openid", AUTHZEN, POLICY_READ})  # scopes of resources that a
 BASIC_ACR = frozenset({"aal1", "aal2"})
 JTI_ID_SIZE, JTI_RANDOM_SIZE = 16, 8
 LOGOUT_TOKEN_LIFETIME = timedelta(minutes=2)
+_NOTHING: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Authorization:
+class Authorization(NamedTuple):
     """What a grant type has proven, and the only thing that tokens are made from.
 
     resource: `aud` of the access token where the client asked for one (RFC 8707).
@@ -65,7 +64,7 @@ class Authorization:
     recipient: Recipient | None = None
     person: Mapping[str, Any] | None = None
     is_listed: bool = False
-    mapped: Mapping[str, Any] = field(default_factory=dict)
+    mapped: Mapping[str, Any] = _NOTHING
 
     @property
     def scopes(self) -> list[str]:

@@ -6,8 +6,7 @@ out: a token without a claim gives less, never more.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.prepared import Row
 from idp.clients.authentication import MachineClient
@@ -17,14 +16,14 @@ from idp.tokens import permitted_resources, standard_claims
 from idp.tokens.subject import subject_of
 
 ACCESS, IDENTITY = "access_token", "id_token"
+_NOTHING: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
+class Mapped(NamedTuple):
     """rests_on_roles: something here says what roles allow, so no token outlives those."""
 
-    access: Mapping[str, Any] = field(default_factory=dict)
-    identity: Mapping[str, Any] = field(default_factory=dict)
+    access: Mapping[str, Any] = _NOTHING
+    identity: Mapping[str, Any] = _NOTHING
     rests_on_roles: bool = False
 
 

@@ -11,8 +11,8 @@ import binascii
 import hashlib
 import hmac
 import os
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -25,8 +25,7 @@ TEXT_LENGTH = 91
 LAST = frozenset("AEIMQUYcgkosw048")  # of its six bits the last two say nothing, and are zero
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshToken:
+class RefreshToken(NamedTuple):
     text: str
     family_id: UUID
     generation: int

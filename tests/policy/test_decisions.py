@@ -1,7 +1,5 @@
 """What policy answers, case by case: one row of facts, one verdict."""
 
-from dataclasses import replace
-
 import pytest
 
 from core.assurance import Level
@@ -29,13 +27,12 @@ GOOD = Facts(
 
 
 def facts(*, user=None, session=None, resource=None, device=None, risk=None, **top):
-    return replace(
-        GOOD,
-        user=replace(GOOD.user, **(user or {})),
-        session=replace(GOOD.session, **(session or {})),
-        resource=replace(GOOD.resource, **(resource or {})),
-        device=replace(GOOD.device, **(device or {})),
-        risk=replace(GOOD.risk, **(risk or {})),
+    return GOOD._replace(
+        user=GOOD.user._replace(**(user or {})),
+        session=GOOD.session._replace(**(session or {})),
+        resource=GOOD.resource._replace(**(resource or {})),
+        device=GOOD.device._replace(**(device or {})),
+        risk=GOOD.risk._replace(**(risk or {})),
         **top,
     )
 
@@ -220,7 +217,7 @@ def test_each_case_has_its_verdict(asked, outcome, reasons):
 @pytest.mark.parametrize("trigger", list(Trigger))
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row[1] is REVOKE])
 def test_what_ends_a_session_ends_it_at_every_use(trigger, name):
-    assert engine.decide(replace(ROWS[name][0], trigger=trigger)).outcome is REVOKE
+    assert engine.decide(ROWS[name][0]._replace(trigger=trigger)).outcome is REVOKE
 
 
 @pytest.mark.parametrize(

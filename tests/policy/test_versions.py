@@ -1,7 +1,6 @@
 """Versions of policy: who may make one count, from when, and what is believed of the database."""
 
 import json
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -40,7 +39,7 @@ CLOSED = SHIPPED | {
     "session.rego": SHIPPED["session.rego"] + RULE,
     "closed_test.rego": OWN,
 }
-ASKED = replace(GOOD, trigger=Trigger.USERINFO)
+ASKED = GOOD._replace(trigger=Trigger.USERINFO)
 
 
 @pytest.fixture

@@ -72,9 +72,7 @@ def token_of_the_query(original: Any, request: Any) -> Any:
 
 
 def without_locks(original: Any, *args: Any) -> Any:
-    from dataclasses import replace as changed
-
-    return changed(original(*args), locks=())
+    return original(*args)._replace(locks=())
 
 
 DEFENCES = {

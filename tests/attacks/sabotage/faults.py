@@ -16,11 +16,9 @@ from tests.attacks.sabotage.defence import (
 
 def never_over(original: Any, *args: Any) -> Any:
     """Leaves the end of a session to whoever sweeps."""
-    from dataclasses import replace as changed
-
     facts = original(*args)
-    session = changed(facts.session, idle_remaining=1, absolute_remaining=1)
-    return changed(facts, session=session)
+    session = facts.session._replace(idle_remaining=1, absolute_remaining=1)
+    return facts._replace(session=session)
 
 
 def whoever_has_it_now(row: Any, error: Exception, abandon: Any, *, now: Any) -> None:
