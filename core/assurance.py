@@ -26,10 +26,11 @@ class Level(IntEnum):
     @classmethod
     def from_acr(cls, acr: str) -> "Level":
         """The level an `acr` value names; `NONE` for an unknown or empty one."""
-        return cls(ACR_VALUES.index(acr)) if acr in ACR_VALUES else cls.NONE
+        return _BY_ACR.get(acr, Level.NONE)
 
 
 ACR_VALUES = ("", "aal1", "aal2", "phr", "phrh")  # by level
+_BY_ACR = {acr: Level(number) for number, acr in enumerate(ACR_VALUES)}
 
 
 @dataclass(frozen=True)

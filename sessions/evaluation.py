@@ -23,6 +23,7 @@ from core.assurance import Level
 from core.clock import SQL_NOW as NOW
 from core.prepared import Row
 from devices.models import State
+from devices.score import tier_at
 from mfa.flows import strongest_level
 from policy import engine
 from policy.decision import Decision, Outcome
@@ -42,7 +43,7 @@ from policy.versions import ACTIVE_REVISION
 from risk.levels import RiskLevel
 from sessions import flows
 from sessions.models import EndReason, LoginSession
-from sessions.rights import HAS_DATED, LEVELS, ROLE_LOCKED, rights_of
+from sessions.rights import HAS_DATED, HELD, rights_of
 
 # Aliases: s = login session, u = user, o = organisation; b, d = browser, and the machine that it
 # runs on; k = what is known against the account; c = the client that asks: its `client_id`.
@@ -68,13 +69,10 @@ FACT_COLUMNS = f"""
   COALESCE(k.level, 0) AS user_risk_level,
   COALESCE(s.auth_time > k.raised_at, false) AS user_risk_is_answered,
   d.state AS device_state, d.reported_at AS device_reported_at,
-  CASE WHEN d.state = 'enrolled'
-       THEN (SELECT count(*) FROM unnest(d.tier_ends_at) t (ends_at) WHERE t.ends_at > {NOW})
-       ELSE 0 END AS device_tier,
+  d.tier_ends_at AS device_tier_ends_at,
   (s.address <> {_FROM_ADDRESS}) IS TRUE AS address_has_changed,
   {_LOCKS} AS locks,
-  COALESCE(live.role_level, 0) AS role_level, live.roles, live.role_tiers,
-  {HAS_DATED} AS has_dated_roles,
+  {HELD} AS held_roles, {HAS_DATED} AS has_dated_roles,
   {NOW} AS now
 """
 FACT_JOINS = f"""
@@ -83,20 +81,6 @@ FACT_JOINS = f"""
   LEFT JOIN devices_browser b ON b.id = s.browser_id
   LEFT JOIN devices_device d ON d.id = b.device_id
   LEFT JOIN risk_userrisk k ON k.user_id = u.id AND k.ends_at > {NOW}
-  CROSS JOIN LATERAL (
-    SELECT max(array_position({LEVELS}, r.required_acr) - 1) AS role_level,
-           array_agg(r.name ORDER BY r.name) AS roles,
-           array_agg(r.required_tier ORDER BY r.name) AS role_tiers
-      FROM accounts_role r
-     WHERE NOT {ROLE_LOCKED}
-       AND r.id IN (
-       SELECT ra.role_id FROM accounts_roleassignment ra
-        WHERE ra.user_id = u.id AND ra.grant_id IS NULL AND ra.ended_at IS NULL
-          AND ra.ends_at IS NULL AND ra.starts_at <= {NOW}
-       UNION ALL
-       SELECT gr.role_id FROM accounts_groupmember gm
-         JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
-        WHERE gm.user_id = u.id)) live
 """
 COLLECT = f"""
 SELECT {FACT_COLUMNS} FROM idp_sessions_loginsession s
@@ -246,9 +230,16 @@ def _device_of(row: Mapping[str, Any], now: datetime) -> DeviceFacts:
     return DeviceFacts(
         is_enrolled=state == State.ENROLLED,
         state=state,
-        tier=row["device_tier"],
+        tier=device_tier(row),
         posture_age=-1 if reported_at is None else _seconds(now - reported_at),
     )
+
+
+def device_tier(row: Mapping[str, Any]) -> int:
+    """0 to 4, as of now: each tier has an end of its own."""
+    if row["device_state"] != State.ENROLLED:
+        return 0
+    return tier_at(row["device_tier_ends_at"], row["now"])
 
 
 def _seconds(duration: timedelta) -> int:

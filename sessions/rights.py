@@ -4,7 +4,7 @@ Roles with an end, standing or elevated, are another statement, and asked for on
 has any: what they hang on is much to look at, and most people have none.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,12 +13,27 @@ from accounts.locks import is_locked
 from accounts.models import LockTarget
 from accounts.rights import counts
 from core import clock, prepared
-from core.assurance import ACR_VALUES
+from core.assurance import ACR_VALUES, Level
+from core.clock import SQL_NOW as NOW
 from core.prepared import Row
 
 LEVELS = f"ARRAY[{', '.join(repr(acr) for acr in ACR_VALUES)}]"
 # A role that is locked is nobody's. For statements with the session as `s`, and the role as `r`.
 ROLE_LOCKED = is_locked(LockTarget.ROLE, "CAST(r.id AS text)", organisation="s.organisation_id")
+# What is held without an end: the device's tier, the level and the name of each role, as one text.
+# PostgreSQL makes one array of texts sooner than three that are in order; `merged` takes it apart.
+HELD = f"""ARRAY(
+    SELECT r.required_tier || ' ' || r.required_acr || ' ' || r.name
+      FROM (
+        SELECT ra.role_id FROM accounts_roleassignment ra
+         WHERE ra.user_id = u.id AND ra.grant_id IS NULL AND ra.ended_at IS NULL
+           AND ra.ends_at IS NULL AND ra.starts_at <= {NOW}
+         UNION ALL
+        SELECT gr.role_id FROM accounts_groupmember gm
+          JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
+         WHERE gm.user_id = u.id) h
+      JOIN accounts_role r ON r.id = h.role_id
+     WHERE NOT {ROLE_LOCKED})"""
 # Whether there are any, in a statement with the user as `u`.
 HAS_DATED = """EXISTS (
     SELECT 1 FROM accounts_roleassignment ra
@@ -104,15 +119,14 @@ def _find_dated(row: Row) -> Row | None:
 
 def merged(row: Mapping[str, Any], dated: Mapping[str, Any] | None) -> Rights:
     """Roles that are held without an end, and those with one. Who holds both has it without."""
-    roles = tuple(row["roles"] or ())
-    tiers = {role: tier for role, tier in zip(roles, row["role_tiers"] or (), strict=True) if tier}
+    held, level, tiers = _without_end(row["held_roles"])
+    roles = tuple(sorted(held))
     if dated is None or not dated["dated_roles"]:
-        return Rights(roles, row["role_level"], tiers)
-    level: int = row["role_level"]
+        return Rights(roles, level, tiers)
     ends: dict[str, datetime] = {}
     grants: dict[str, str] = {}
-    for role, demanded, tier, end, grant in _dated(dated):
-        if role in roles:
+    for role, demanded, least, end, grant in _dated(dated):
+        if role in held:
             continue
         level = max(level, demanded)
         if end < ends.get(role, end):
@@ -122,9 +136,25 @@ def merged(row: Mapping[str, Any], dated: Mapping[str, Any] | None) -> Rights:
         if grant is not None:
             grants[role] = grant
         tiers.pop(role, None)
-        if tier:
-            tiers[role] = tier
+        if least:
+            tiers[role] = least
     return Rights(tuple(sorted((*roles, *ends))), level, tiers, ends, grants)
+
+
+def _without_end(texts: Sequence[str]) -> tuple[set[str], int, dict[str, int]]:
+    """What HELD found: roles, the strongest level that any of them demands, and tiers.
+
+    Who holds a role by several ways holds it once.
+    """
+    held: set[str] = set()
+    level, tiers = 0, {}
+    for text in texts:
+        tier, acr, role = text.split(" ", 2)
+        held.add(role)
+        level = max(level, Level.from_acr(acr))
+        if tier != "0":
+            tiers[role] = int(tier)
+    return held, level, tiers
 
 
 def _dated(row: Mapping[str, Any]) -> Iterator[tuple[str, int, int, datetime, str | None]]:

@@ -147,6 +147,6 @@ def _session(row: Row) -> dict[str, Any]:
         "reasons": decision.reasons,
         "required_acr": decision.required_level.acr,
         "level": Level.from_acr(row["acr"]),
-        "tier": row["device_tier"],
+        "tier": evaluation.device_tier(row),
         "roles": rights_of(row).without(decision.withheld_roles).roles,
     }

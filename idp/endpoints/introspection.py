@@ -10,7 +10,7 @@ from idp.endpoints.callers import authenticated
 from idp.endpoints.standing import judge, row_behind
 from idp.machine.wire import NO_STORE, Answer, Request, json_answer
 from idp.storage import database
-from idp.storage.tokens import FIND_TOKEN
+from idp.storage.tokens import FIND_TOKEN_TO_TELL
 from idp.tokens import introspection_answer, mapped_claims, refresh_token, verify
 from idp.tokens.introspection_answer import INACTIVE
 from idp.tokens.mint import token_type
@@ -46,7 +46,7 @@ def _of_access_token(client: MachineClient, text: str) -> Mapping[str, Any]:
         token_claims = verify.access_token(text)
     except Refusal:
         return INACTIVE
-    row = row_behind(token_claims, caller=client)
+    row = row_behind(token_claims, caller=client, statement=FIND_TOKEN_TO_TELL)
     if row is None or row["organisation_id"] != client.organisation_id:
         return INACTIVE
     decision = judge(token_claims, row, Trigger.INTROSPECT)
@@ -76,7 +76,7 @@ def _of_refresh_token(
 ) -> Mapping[str, Any]:
     """A refresh token is shown only to the client that owns it."""
     row = database.one(
-        FIND_TOKEN,
+        FIND_TOKEN_TO_TELL,
         {
             "family": presented.family_id,
             "jti": "",

@@ -17,8 +17,13 @@ from sessions import evaluation
 from sessions.rights import rights_of
 
 
-def row_behind(token_claims: dict[str, Any], caller: MachineClient | None = None) -> Row | None:
-    """The rows that an access token stands on, by one statement."""
+def row_behind(
+    token_claims: dict[str, Any],
+    caller: MachineClient | None = None,
+    *,
+    statement: str = FIND_TOKEN,
+) -> Row | None:
+    """The rows that an access token stands on, by one statement: this one, for a person's token."""
     stem = claims.stem_of(str(token_claims.get("jti", "")))
     if stem is None:
         return None
@@ -30,7 +35,7 @@ def row_behind(token_claims: dict[str, Any], caller: MachineClient | None = None
         "grants": sorted(claims.grants_of(token_claims)),
         **evaluation.fact_params(),
     }
-    query = FIND_TOKEN if "sid" in token_claims else FIND_MACHINE_TOKEN
+    query = statement if "sid" in token_claims else FIND_MACHINE_TOKEN
     return database.one(query, params)
 
 

@@ -39,10 +39,10 @@ def row(**changes):
         "organisation_is_active": True, "user_is_active": True, "stamp_matches": True,
         "email_verified": True, "session_is_ended": False, "last_used_at": AT,
         "session_expires_at": AT + timedelta(days=7), "acr": "aal2", "amr": ["pwd", "otp"],
-        "auth_time": AT, "role_level": 0, "now": AT, "roles": None, "role_tiers": None, "has_dated_roles": False,
+        "auth_time": AT, "now": AT, "held_roles": [], "has_dated_roles": False,
         "session_started_at": AT, "binding": "", "proven_at": None, "risk_level": 0,
         "risk_is_answered": False, "user_risk_level": 0, "user_risk_is_answered": False,
-        "person_id": None, "device_state": None, "device_reported_at": None, "device_tier": 0,
+        "person_id": None, "device_state": None, "device_reported_at": None, "device_tier_ends_at": None,
         "address_has_changed": False, "locks": [], "policy_revision": "",
     }  # fmt: skip
     return good | changes

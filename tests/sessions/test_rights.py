@@ -10,13 +10,11 @@ ONE, TWO = "0001", "0002"
 
 
 def found(
-    *dated: tuple[str, int, int, datetime, str | None], roles: tuple[str, ...] = (), level: int = 0
+    *dated: tuple[str, int, int, datetime, str | None], roles: tuple[str, ...] = ()
 ) -> Rights:
-    """Rights of a row. dated: role, level, tier, end, grant."""
+    """Rights of a row. dated: role, level, tier, end, grant; roles: tier, acr and name."""
     names, levels, tiers, ends, grants = zip(*dated, strict=True) if dated else [None] * 5
-    row: dict[str, Any] = {
-        "roles": list(roles) or None, "role_level": level, "role_tiers": [0 for _ in roles] or None,
-    }  # fmt: skip
+    row: dict[str, Any] = {"held_roles": list(roles)}
     ending = {
         "dated_roles": names, "dated_levels": levels, "dated_tiers": tiers, "dated_ends": ends,
         "dated_grants": grants,
@@ -33,13 +31,19 @@ def test_nobody_has_none() -> None:
 
 
 def test_roles_without_an_end_never_end() -> None:
-    rights = found(roles=("reader",), level=1)
+    rights = found(roles=("0 aal1 reader",))
 
     assert (rights.roles, rights.level, rights.ends_at) == (("reader",), 1, None)
 
 
+def test_the_strictest_role_counts_and_each_is_held_once() -> None:
+    rights = found(roles=("0 phr ops", "2  night watch", "0 aal2 reader", "0 phr ops"))
+
+    assert rights == Rights(("night watch", "ops", "reader"), level=3, tiers={"night watch": 2})
+
+
 def test_an_elevated_role_stands_among_the_others_until_its_end() -> None:
-    rights = found(("db-admin", 3, 2, at(30), ONE), roles=("reader",))
+    rights = found(("db-admin", 3, 2, at(30), ONE), roles=("0  reader",))
 
     assert rights.roles == ("db-admin", "reader")
     assert (rights.level, rights.tiers) == (3, {"db-admin": 2})
@@ -47,7 +51,7 @@ def test_an_elevated_role_stands_among_the_others_until_its_end() -> None:
 
 
 def test_what_is_held_anyway_needs_no_grant() -> None:
-    rights = found(("reader", 4, 4, at(30), ONE), roles=("reader",))
+    rights = found(("reader", 4, 4, at(30), ONE), roles=("0  reader",))
 
     assert (rights.roles, rights.level, rights.ends_at, rights.grants) == (("reader",), 0, None, {})
 
@@ -85,10 +89,8 @@ def test_the_first_of_several_ends_counts() -> None:
 
 def test_what_was_judged_is_what_is_carried() -> None:
     """A role that begins between the decision and the token is in neither."""
-    row: dict[str, Any] = {
-        "roles": ["reader"], "role_level": 0, "role_tiers": [0], "has_dated_roles": False,
-    }  # fmt: skip
+    row: dict[str, Any] = {"held_roles": ["0  reader"], "has_dated_roles": False}
     judged = rights_of(row)
-    row |= {"roles": ["db-admin", "reader"], "role_tiers": [3, 0]}
+    row["held_roles"] = ["3  db-admin", "0  reader"]
 
     assert rights_of(row) is judged
