@@ -17,6 +17,8 @@ from audit.events import Event
 from audit.models import AuditEvent
 from core.ids import new_id
 
+# In place of an id that is made when something is written down; most requests write nothing.
+LATER = UUID(int=0)
 transaction_id: ContextVar[UUID | None] = ContextVar("transaction_id", default=None)
 request_address: ContextVar[str | None] = ContextVar("request_address", default=None)
 
@@ -49,7 +51,7 @@ def branch_params(address: str) -> dict[str, Any]:
     return {
         "event_id": new_id(),
         "address": address,
-        "transaction_id": transaction_id.get() or new_id(),
+        "transaction_id": _cause(),
     }
 
 
@@ -100,7 +102,7 @@ def record(
         session_id=session_id,
         device_id=device_id,
         address=address or request_address.get(),
-        transaction_id=transaction_id.get() or new_id(),
+        transaction_id=_cause(),
         facts=json.loads(json.dumps(facts, default=str)),
     )
 
@@ -129,10 +131,21 @@ def insert(
             "subject": subject,
             "session_id": session_id,
             "address": address,
-            "transaction_id": transaction_id.get() or new_id(),
+            "transaction_id": _cause(),
             "facts": json.dumps(facts, default=str),
         },
     )
+
+
+def _cause() -> UUID:
+    """What ties this to whatever else the same cause produced."""
+    known = transaction_id.get()
+    if known is None:
+        return new_id()
+    if known is LATER:
+        known = new_id()
+        transaction_id.set(known)
+    return known
 
 
 def _reference(value: str | models.Model | None) -> str:

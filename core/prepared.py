@@ -18,7 +18,8 @@ import orjson
 import psycopg
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg.adapt import AdaptersMap, PyFormat, Transformer
+from psycopg.abc import Buffer
+from psycopg.adapt import AdaptersMap, Loader, PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, Format
 from psycopg.pq.abc import PGresult
@@ -41,6 +42,7 @@ class Cursor:
         self.connection = connection
         self._adapters = AdaptersMap(connection.adapters)
         set_json_loads(orjson.loads, self._adapters)
+        self._adapters.register_loader("jsonb", _JsonbLoader)
         self._statements: dict[str, _Statement] = {}
 
     def execute(self, query: str, params: Mapping[str, Any]) -> None:
@@ -139,6 +141,14 @@ class _Statement:
         if name not in self._order:
             self._order.append(name)
         return f"${self._order.index(name) + 1}"
+
+
+class _JsonbLoader(Loader):
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> Any:
+        """One byte of version, then the text."""
+        return orjson.loads(memoryview(data)[1:])
 
 
 class _Thread(threading.local):

@@ -74,10 +74,13 @@ class Decision(NamedTuple):
 _MEMBERS = {
     "outcome", "reasons", "required_level", "max_age", "withheld_scopes", "withheld_roles",
 }  # fmt: skip
+_NOTHING: frozenset[str] = frozenset()
 
 
 def _names(answer: Any) -> frozenset[str]:
     """A list of names; anything else would withhold nothing by accident."""
+    if answer == []:
+        return _NOTHING
     if not isinstance(answer, list) or not all(isinstance(name, str) for name in answer):
         raise TypeError
     return frozenset(answer)

@@ -5,6 +5,7 @@ An engine belongs to its thread, keeps its last input when a new one is refused,
 """
 
 import threading
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -27,7 +28,7 @@ class RegoEvaluator:
         try:
             engine = self._engine()
             engine.set_input_json(document.decode())
-            answer = engine.eval_rule_as_json(f"data.{path.replace('/', '.')}")
+            answer = engine.eval_rule_as_json(_rule(path))
             return UNDEFINED if answer == _UNDEFINED else orjson.loads(answer)
         except (KeyboardInterrupt, SystemExit):
             raise
@@ -45,3 +46,9 @@ class RegoEvaluator:
                 engine.add_policy(name, source)
             self._local.engine = engine
         return engine
+
+
+@lru_cache(maxsize=64)
+def _rule(path: str) -> str:
+    """A path as the engine names the rule."""
+    return f"data.{path.replace('/', '.')}"

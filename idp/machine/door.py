@@ -7,6 +7,7 @@ form, and never shows more than a code.
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -19,7 +20,6 @@ from audit import recorder
 from core import clock
 from core.errors import Refusal
 from core.http import address_from
-from core.ids import new_id
 from idp import keys
 from idp.authzen import endpoints as authzen
 from idp.authzen import metadata as authzen_metadata
@@ -118,13 +118,14 @@ CROSS_ORIGIN = {"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo"
 
 def answer(environ: Mapping[str, Any]) -> Answer | None:
     """Answer a machine endpoint's request; None for every other path."""
-    if _route(environ.get("PATH_INFO", "")) is None:
+    route = _route(environ.get("PATH_INFO", ""))
+    if route is None:
         return None
     try:
         request = _read(environ)
     except Refusal as refusal:
         return _finish(error_answer(refusal))
-    return respond(request)
+    return _respond(request, *route)
 
 
 def respond(request: Request) -> Answer:
@@ -132,7 +133,10 @@ def respond(request: Request) -> Answer:
     route = _route(request.path)
     if route is None:
         return _finish(error_answer(Refusal.not_found()))
-    methods, endpoint = route
+    return _respond(request, *route)
+
+
+def _respond(request: Request, methods: frozenset[str], endpoint: Endpoint) -> Answer:
     is_cross_origin = request.path in CROSS_ORIGIN
     if request.method == "OPTIONS":
         return _finish(Answer(204, b"", [*PREFLIGHT] if is_cross_origin else []))
@@ -141,7 +145,7 @@ def respond(request: Request) -> Answer:
         refusal.headers = {"Allow": ", ".join(sorted(methods))}
         return _finish(error_answer(refusal))
     tokens = (
-        recorder.transaction_id.set(new_id()),
+        recorder.transaction_id.set(recorder.LATER),
         recorder.request_address.set(request.address),
     )
     try:
@@ -190,9 +194,8 @@ def _guarded(endpoint: Endpoint, request: Request) -> Answer:
 
 def _read(environ: Mapping[str, Any]) -> Request:
     host = str(environ.get("HTTP_HOST", ""))
-    domain, _ = split_domain_port(host)
     is_at_alias = addresses.is_alias(host)
-    if not domain or not (is_at_alias or validate_host(domain, settings.ALLOWED_HOSTS)):
+    if not (is_at_alias or _is_ours(host, tuple(settings.ALLOWED_HOSTS))):
         raise Refusal.invalid_request("The Host header is not one of ours.")
     try:
         length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -223,13 +226,21 @@ def _read(environ: Mapping[str, Any]) -> Request:
     )
 
 
+@lru_cache(maxsize=256)
+def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a Host header names one of these hosts."""
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
+
+
 def _finish(result: Answer) -> Answer:
-    names = {name for name, _ in result.headers}
+    headers = result.headers
+    names = [name for name, _ in headers]
     if "Content-Length" not in names:
-        result.headers.append(("Content-Length", str(len(result.body))))
-    result.headers.extend(header for header in INERT if header[0] not in names)
+        headers.append(("Content-Length", str(len(result.body))))
+    headers += [header for header in INERT if header[0] not in names]
     if settings.SECURE_HSTS_SECONDS:
-        result.headers.append(
+        headers.append(
             (
                 "Strict-Transport-Security",
                 f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload",

@@ -45,8 +45,8 @@ FIND_TOKEN = FAMILY.format(
   {CALLER}""",
 )
 
-# The same for introspection (RFC 7662), which is asked most often and tells little: neither what the
-# client asked for nor who the person is.
+# The same for introspection (RFC 7662), which is asked most often and tells little: neither what
+# the client asked for nor who the person is.
 FIND_TOKEN_TO_TELL = FAMILY.format(
     columns=f"""
   a.user_id, a.session_id, a.organisation_id, a.scope, a.family_id, a.family_expires_at, u.email,

@@ -147,12 +147,18 @@ def _signed_claims(text: str, kid: str) -> dict[str, Any]:
     return claims
 
 
-def _header(text: str) -> dict[str, Any]:
+def _header(text: str) -> Mapping[str, Any]:
     head, _, rest = text.partition(".")
     if not text.isascii() or len(text) > MAX_TOKEN_LENGTH or rest.count(".") != 1:
         raise Refusal.invalid_token("The token is malformed.")
     if len(head) > MAX_HEADER_LENGTH:
         raise Refusal.invalid_token("The token is malformed.")
+    return _parsed(head)
+
+
+@lru_cache(maxsize=64)
+def _parsed(head: str) -> Mapping[str, Any]:
+    """One header, as it begins every token of a key."""
     try:
         raw = base64.b64decode(head + "=" * (-len(head) % 4), altchars=b"-_", validate=True)
         header = json.loads(raw)

@@ -10,6 +10,7 @@ from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
 from idp import tasks
+from idp.machine import door
 from idp.models import AuthorizationCode, Client, RefreshFamily, SpentProof
 from idp.tokens.dpop import is_same_address
 from sessions.models import LoginSession
@@ -627,3 +628,13 @@ class TestDiscovery:
 
         assert "DPoP" in preflight.headers["Access-Control-Allow-Headers"]
         assert "DPoP-Nonce" in answer.headers["Access-Control-Expose-Headers"]
+
+    def test_every_preflight_is_answered_alike(self, settings):
+        settings.SECURE_HSTS_SECONDS = 60
+        request = {"PATH_INFO": dpop.TOKEN, "REQUEST_METHOD": "OPTIONS", "HTTP_HOST": "testserver"}
+        settings.ALLOWED_HOSTS = ["testserver"]
+
+        first, second = door.answer(request), door.answer(request)
+
+        assert first.headers == second.headers
+        assert len(dict(first.headers)) == len(first.headers)
