@@ -237,20 +237,35 @@ def logged(
     user_id: UUID | None = None,
     client: str = "",
 ) -> Iterator[Logged]:
-    """What policy answered from `since` to before `until`, the newest first."""
+    """What policy answered from `since` to before `until`, the newest first.
+
+    Batches of several processes lie over each other in time: they are read side by side.
+    """
     batches = DecisionBatch.objects.filter(last_at__gte=since, first_at__lt=until)
     if user_id is not None:
         batches = batches.filter(users__contains=[user_id])
     if client:
         batches = batches.filter(clients__contains=[client])
+
+    def is_asked_for(one: Logged) -> bool:
+        return (
+            since <= one.at < until
+            and path in {"", one.path}
+            and user_id in {None, one.about.user_id}
+            and client in {"", one.about.client}
+        )
+
+    waiting: list[Logged] = []
     for batch in batches.order_by("-last_at", "-id").iterator(chunk_size=20):
-        for one in reversed(_read(batch)):
-            if not since <= one.at < until or (path and one.path != path):
-                continue
-            if user_id is not None and one.about.user_id != user_id:
-                continue
-            if not client or one.about.client == client:
-                yield one
+        ready = [one for one in waiting if one.at > batch.last_at]
+        waiting = [one for one in waiting if one.at <= batch.last_at]
+        yield from sorted(ready, key=_moment, reverse=True)
+        waiting += filter(is_asked_for, _read(batch))
+    yield from sorted(waiting, key=_moment, reverse=True)
+
+
+def _moment(one: Logged) -> tuple[datetime, UUID]:
+    return one.at, one.decision_id
 
 
 def find(decision_id: UUID) -> Logged | None:

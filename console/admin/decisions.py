@@ -1,13 +1,6 @@
-"""The decision explorer: what policy answered lately, and why it did.
-
-Staff of one organisation see answers about its people and applications; the others are not there.
-"""
+"""The decision explorer: what policy answered lately, and why it did."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -16,33 +9,14 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.dateparse import parse_datetime
 
 from access.words import RULES, told
 from accounts.models import User
+from console.decisions import OUTCOMES, QUESTIONS, Place, Reach, look, look_at
 from core import clock
 from core.errors import Refusal
-from idp.models import Client
-from policy import engine
-from policy.bundle import Bundle
-from policy.decision_log import Logged, find, logged
-from policy.evaluator import UNDEFINED, PolicyUnavailable
-from policy.explaining import Explained, explain
+from policy.evaluator import UNDEFINED
 from policy.models import DecisionBatch
-from policy.simulation import settled
-from policy.versions import Published
-
-ON_A_PAGE = 50
-# How many answers are looked at for a page of those that are asked for.
-MOST_LOOKED_AT, AT_ONCE = 10_000, 500
-MOST_DAYS = 14
-QUESTIONS = {
-    engine.DECISION: "a session",
-    engine.RESPONSE: "what follows from a signal",
-    engine.ACCESS: "access for a time",
-    "sallyport/authzen/decisions": "AuthZEN",
-}
-OUTCOMES = ("allow", "restrict", "step_up", "deny", "revoke", "refuse", "no answer")
 
 
 class FilterForm(forms.Form):
@@ -55,101 +29,6 @@ class FilterForm(forms.Form):
         required=False,
         choices=[("", "Any"), *((each, each.replace("_", " ")) for each in OUTCOMES)],
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An answer as the list tells it. who: an address, "" where nobody is known."""
-
-    one: Logged
-    who: str
-    question: str
-    word: str
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """rows: the newest first. older: from where the next page goes on. looked_at: how many."""
-
-    rows: list[Row]
-    older: datetime | None
-    looked_at: int
-
-
-class _Reach:
-    """Whose answers this administrator may see, asked of the rows by the hundred."""
-
-    def __init__(self, user: Any) -> None:
-        self._everywhere = bool(user.is_superuser)
-        self._organisation_id = user.organisation_id
-        self._people: dict[UUID, str | None] = {}
-        self._clients: dict[str, bool] = {}
-
-    def learn(self, some: list[Logged]) -> None:
-        ids = {each.about.user_id for each in some if each.about.user_id} - self._people.keys()
-        names = {each.about.client for each in some if each.about.client} - self._clients.keys()
-        people, clients = (
-            User.unscoped.filter(pk__in=ids),
-            Client.unscoped.filter(client_id__in=names),
-        )
-        if not self._everywhere:
-            people = people.filter(organisation_id=self._organisation_id)
-            clients = clients.filter(organisation_id=self._organisation_id)
-        self._people |= dict.fromkeys(ids) | dict(people.values_list("pk", "email"))
-        known = set(clients.values_list("client_id", flat=True))
-        self._clients |= {name: name in known for name in names}
-
-    def holds(self, one: Logged) -> bool:
-        """By the person that it is about; by the application where it is about nobody."""
-        if self._everywhere:
-            return True
-        if one.about.user_id:
-            return self._people.get(one.about.user_id) is not None
-        return self._clients.get(one.about.client, False)
-
-    def name(self, one: Logged) -> str:
-        return (self._people.get(one.about.user_id) or "") if one.about.user_id else ""
-
-
-def look(
-    *, user: Any, until: datetime, person: User | None, client: str, path: str, outcome: str
-) -> Found:
-    """The latest answers before `until` that are asked for and may be seen."""
-    reach, rows, looked_at = _Reach(user), list[Row](), 0
-    asked = logged(
-        since=until - timedelta(days=MOST_DAYS),
-        until=until,
-        path=path,
-        user_id=person.pk if person else None,
-        client=client,
-    )
-    for some in _by_the_hundred(asked):
-        reach.learn(some)
-        for one in some:
-            looked_at += 1
-            if not reach.holds(one):
-                continue
-            row = _row(one, reach.name(one))
-            if not outcome or row.word == outcome:
-                rows.append(row)
-            if len(rows) == ON_A_PAGE:
-                return Found(rows, one.at, looked_at)
-        if looked_at >= MOST_LOOKED_AT:
-            return Found(rows, some[-1].at, looked_at)
-    return Found(rows, None, looked_at)
-
-
-def _by_the_hundred(asked: Iterator[Logged]) -> Iterator[list[Logged]]:
-    while some := list(islice(asked, AT_ONCE)):
-        yield some
-
-
-def _row(one: Logged, who: str) -> Row:
-    if one.error:
-        return Row(one, who, QUESTIONS.get(one.path, one.path), "no answer", ())
-    made = settled(one.path, one.result)
-    return Row(one, who, QUESTIONS.get(one.path, one.path), made.word, made.reasons)
 
 
 @admin.register(DecisionBatch)
@@ -180,20 +59,17 @@ class DecisionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:  # noqa: ARG002
         """The latest answers, and a way to older ones."""
-        form = FilterForm(request.GET)
-        found, until = None, clock.now()
-        before = parse_datetime(request.GET.get("before", "")) if "before" in request.GET else None
-        if before is not None and before.tzinfo is not None:
-            until = min(until, before)
+        form, found = FilterForm(request.GET), None
         if form.is_valid():
             person = _person(request, form.cleaned_data["person"])
             if form.cleaned_data["person"] and person is None:
                 form.add_error("person", "Nobody here has this address.")
             else:
                 found = look(
-                    user=request.user,
-                    until=until,
-                    person=person,
+                    reach=_reach(request),
+                    until=clock.now(),
+                    after=Place.read(request.GET.get("before", "")),
+                    person=person.pk if person else None,
                     client=form.cleaned_data["client"].strip(),
                     path=form.cleaned_data["path"],
                     outcome=form.cleaned_data["outcome"],
@@ -221,15 +97,11 @@ class DecisionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def explain(self, request: HttpRequest, decision_id: UUID) -> HttpResponse:
         """One answer, what it was given for, and which rules spoke."""
-        one = find(decision_id)
-        reach = _Reach(request.user)
-        if one is not None:
-            reach.learn([one])
-        if one is None or not reach.holds(one):
+        found = look_at(decision_id, _reach(request))
+        if found is None:
             raise Refusal.not_found()
-        bundle, is_same = _bundle(one.revision)
-        explained = explain(bundle, one.path, one.input) if bundle else None
-        row = _row(one, reach.name(one))
+        row, explained = found.row, found.explained
+        one = row.one
         return self._page(
             request,
             "one",
@@ -247,36 +119,13 @@ class DecisionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             explained=explained,
             spoken=[rule for rule in explained.rules if rule.has_spoken] if explained else [],
             silent=[rule for rule in explained.rules if not rule.has_spoken] if explained else [],
-            is_same_revision=is_same,
-            is_same_answer=_is_same_answer(one, explained),
+            is_same_revision=found.is_same_revision,
+            is_same_answer=found.is_same_answer,
         )
 
     def _page(self, request: HttpRequest, name: str, **context: Any) -> TemplateResponse:
         shown = {**self.admin_site.each_context(request), "opts": self.opts} | context
         return TemplateResponse(request, f"admin/policy/decisionbatch/{name}.html", shown)
-
-
-def _is_same_answer(one: Logged, explained: Explained | None) -> bool:
-    """Whether the rules say the same again: what was masked may make a difference."""
-    if explained is None or one.error:
-        return False
-    return bool(settled(one.path, one.result).rest == settled(one.path, explained.result).rest)
-
-
-def _bundle(revision: str) -> tuple[Bundle | None, bool]:
-    """The rules that answered, or else those that count now; and whether they are the same."""
-    try:
-        shipped = engine.shipped()
-        if revision == shipped.revision:
-            return shipped, True
-        published = Published()
-        try:
-            return published.load(revision), True
-        except PolicyUnavailable:
-            active = published.active()
-            return (published.load(active) if active else shipped), False
-    except PolicyUnavailable:
-        return None, False
 
 
 def _person(request: HttpRequest, address: str) -> User | None:
@@ -285,6 +134,11 @@ def _person(request: HttpRequest, address: str) -> User | None:
     if not user.is_superuser:
         people = people.filter(organisation_id=user.organisation_id)
     return people.first()
+
+
+def _reach(request: HttpRequest) -> Reach:
+    user: Any = request.user
+    return Reach(None if user.is_superuser else user.organisation_id)
 
 
 def _is_administrator(request: HttpRequest) -> bool:
