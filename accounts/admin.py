@@ -158,6 +158,7 @@ class UserAdmin(ScopedAdmin):
 class InvitationAdmin(ScopedAdmin):
     list_display = ("email", "organisation", "role", "invited_by", "expires_at", "used_at")
     ordering = ("-created_at",)
+    actions = ("withdraw",)
     may_add = True
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -178,6 +179,12 @@ class InvitationAdmin(ScopedAdmin):
             now=clock.now(),
         )
         obj.__dict__.update(saved.__dict__)
+
+    @admin.action(description="Withdraw: links that were not used work no more")
+    def withdraw(self, request: HttpRequest, chosen: QuerySet[Invitation]) -> None:
+        act_on_each(self, request, chosen, lambda row: flows.withdraw_invitation(
+            invitation=row, now=clock.now(), actor=actor_of(request)
+        ), "withdrawn")  # fmt: skip
 
 
 class _ScopedInline(admin.TabularInline):  # type: ignore[type-arg]

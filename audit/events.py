@@ -47,6 +47,7 @@ class Event(StrEnum):
     GROUP_ROLE_REMOVED = "accounts.group.role_removed"
     INVITATION_ACCEPTED = "accounts.invitation.accepted"
     INVITATION_CREATED = "accounts.invitation.created"
+    INVITATION_WITHDRAWN = "accounts.invitation.withdrawn"
     LOCK_LIFTED = "accounts.lock.lifted"
     LOCK_PLACED = "accounts.lock.placed"
     LOGIN_FAILED = "accounts.login.failed"

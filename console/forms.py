@@ -4,13 +4,12 @@ from typing import Any
 
 from django import forms
 
+from console.connecting import MAX_TABLE_BYTES, check_size
 from core.errors import Refusal
 from devices.connectors import administration, identifiers
 from devices.connectors.findings import REPORTABLE
 from devices.connectors.identifiers import Kind
 from devices.models import Connector, DeviceIdentifier
-
-MAX_PAGE_BYTES, MAX_PAGE_LINES = 1 << 20, 501  # the heading is one
 
 
 class MapField(forms.CharField):
@@ -102,13 +101,12 @@ class TableForm(forms.Form):
     )
 
     def clean_table(self) -> Any:
-        """Its bytes are kept as `content`. A page has to answer soon; a command may take longer."""
+        """Its bytes are kept as `content`."""
         table = self.cleaned_data["table"]
-        if table.size > MAX_PAGE_BYTES:
-            raise forms.ValidationError("Bring so large a table by manage.py import_posture.")
-        content = table.read()
-        lines = max(content.count(b"\n"), content.count(b"observed_at"))
-        if lines > MAX_PAGE_LINES:
-            raise forms.ValidationError("Bring so many devices by manage.py import_posture.")
+        content = table.read(MAX_TABLE_BYTES + 1)
+        try:
+            check_size(content)
+        except Refusal as refusal:
+            raise forms.ValidationError(refusal.detail) from refusal
         self.cleaned_data["content"] = content
         return table

@@ -34,6 +34,8 @@ from idp.registration.sectors import SectorList
 DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
 DEFAULT_SCOPES = ("openid", "profile", "email")
 MAX_OVERLAP = timedelta(days=30)
+# Who takes back what an application was allowed has proven to be there not longer ago.
+WITHDRAW_MAX_AGE = timedelta(minutes=15)
 SECRET_FIELDS = (
     "secret_digest", "previous_secret_digest", "previous_secret_expires_at", "secret_sealed",
 )  # fmt: skip

@@ -20,7 +20,12 @@ from accounts.flows.elevation import (
     standing_roles,
     suspend_elevation,
 )
-from accounts.flows.invitations import accept_invitation, find_invitation, invite
+from accounts.flows.invitations import (
+    accept_invitation,
+    find_invitation,
+    invite,
+    withdraw_invitation,
+)
 from accounts.flows.locks import (
     canonical,
     find_lock,
@@ -125,4 +130,5 @@ __all__ = [
     "update_profile",
     "update_resource",
     "update_role",
+    "withdraw_invitation",
 ]

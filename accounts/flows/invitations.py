@@ -73,6 +73,25 @@ def invite(
     return invitation, link
 
 
+@transaction.atomic
+def withdraw_invitation(*, invitation: Invitation, now: datetime, actor: User | None) -> bool:
+    """Let a link work no more; returns whether this call did it: used ones and old ones stay."""
+    open_ones = Invitation.objects.within_id(invitation.organisation_id).filter(
+        pk=invitation.pk, used_at=None, expires_at__gt=clock.sql_now()
+    )
+    if not open_ones.update(expires_at=clock.sql_now()):
+        return False
+    record(
+        Event.INVITATION_WITHDRAWN,
+        organisation_id=invitation.organisation_id,
+        actor=actor,
+        subject=invitation,
+        now=now,
+        email=invitation.email,
+    )
+    return True
+
+
 def find_invitation(*, token: str) -> Invitation | None:
     """The invitation behind a link, if it can still be accepted. Looking does not use it up."""
     if len(token) > MAX_TOKEN_LENGTH:

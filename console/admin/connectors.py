@@ -11,9 +11,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 
 from accounts.admin import ScopedAdmin
+from console.connecting import path_of
 from console.forms import ConnectorForm, IdentifierForm, TableForm
 from core import clock
 from core.errors import Refusal
@@ -61,9 +62,7 @@ class ConnectorAdmin(ScopedAdmin):
     @admin.display(description="Address")
     def address(self, obj: Connector) -> str:
         """Where the other product calls."""
-        if obj.kind == ConnectorKind.MDM:
-            return "nobody calls; bring a table"
-        return reverse("devices:api_connector", args=[obj.pk])
+        return path_of(obj) or "nobody calls; bring a table"
 
     def get_urls(self) -> list[URLPattern]:
         bring = self.admin_site.admin_view(self.bring_table)

@@ -8,10 +8,11 @@ from ninja import Query, Router, Schema
 
 from console.api.door import Administrator, Request
 from console.api.lookup import one
+from console.api.own_devices import ScoreExplained
 from console.api.paging import Listing, Place
 from console.api.shapes import Reason
-from devices import flows
-from devices.models import Device, State
+from devices import flows, shown
+from devices.models import Device, PostureReport, State
 
 router = Router(auth=Administrator())
 
@@ -36,6 +37,24 @@ class Devices(Schema):
     next: str | None
 
 
+class ReportTold(Schema):
+    """source: who said it. checks: what it found. tier: what it was worth, as it was granted."""
+
+    id: UUID
+    source: str
+    evidence: str
+    received_at: datetime
+    issued_at: datetime | None
+    score: int
+    tier: int
+    checks: Any
+
+
+class Reports(Schema):
+    items: list[ReportTold]
+    next: str | None
+
+
 @router.get("", response=Devices)
 def list_devices(request: Request, place: Query[Place]) -> dict[str, Any]:
     """Every device of the organisation."""
@@ -49,6 +68,22 @@ def list_devices(request: Request, place: Query[Place]) -> dict[str, Any]:
 def read_device(request: Request, device_id: UUID) -> dict[str, Any]:
     """One device."""
     return _show_device(one(Device, request.auth, device_id), request.auth.now)
+
+
+@router.get("/{uuid:device_id}/score", response=ScoreExplained)
+def explain_device_score(request: Request, device_id: UUID) -> dict[str, Any]:
+    """Why the device is trusted as far as it is."""
+    return shown.explain(one(Device, request.auth, device_id), now=request.auth.now)
+
+
+@router.get("/{uuid:device_id}/reports", response=Reports)
+def list_device_reports(request: Request, device_id: UUID, place: Query[Place]) -> dict[str, Any]:
+    """What was reported of it, as long as that is kept."""
+    caller = request.auth
+    device = one(Device, caller, device_id)
+    rows = PostureReport.objects.within_id(caller.organisation_id).filter(device=device)
+    filters = {"device": device_id}
+    return Listing("reports", caller.user.pk, place, caller.now, filters).page(rows, _report)
 
 
 @router.post("/{uuid:device_id}/approve", response=DeviceTold)
@@ -94,6 +129,10 @@ def retire_device(request: Request, device_id: UUID) -> dict[str, Any]:
     device = one(Device, caller, device_id)
     flows.retire(device=device, actor=caller.user, now=caller.now)
     return read_device(request, device_id)
+
+
+def _report(report: PostureReport) -> dict[str, Any]:
+    return {name: getattr(report, name) for name in ReportTold.model_fields}
 
 
 def _show_device(device: Device, now: datetime) -> dict[str, Any]:

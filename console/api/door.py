@@ -36,7 +36,7 @@ from idp.endpoints import presented
 from idp.endpoints.standing import judge, row_behind
 from idp.machine import addresses, protected_resource
 from idp.machine.wire import Request as WireRequest
-from idp.models.client import ACCESS, ACCESS_REQUEST, ADMIN
+from idp.models.client import ACCESS, ACCESS_REQUEST, ACCOUNT, ADMIN
 from idp.registration.metadata import FAPI2
 from idp.tokens import dpop, verify
 from mfa.flows import reachable_level
@@ -142,6 +142,16 @@ class Own(Token):
 
     openapi_description = f"scope: {ACCESS}"
     scope, trigger = ACCESS, Trigger.REQUEST
+
+
+class Account(Token):
+    """For whoever looks after their own account: its sign-ins, devices, profile, applications."""
+
+    openapi_description = f"scope: {ACCOUNT}"
+    scope, trigger = ACCOUNT, Trigger.REQUEST
+
+    def __init__(self) -> None:
+        super().__init__(personally=True)
 
 
 class Administrator(Token):

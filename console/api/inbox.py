@@ -15,7 +15,7 @@ router = Router(auth=Own())
 class Waits(Schema):
     """needed: approvals that this stage still needs, 0 where thresholds decide.
 
-    risk: of whoever asks, 0 to 4. device, tier: that they asked from, "" and 0 for none that is
+    risk: of whoever asks, 0 to 3. device, tier: that they asked from, "" and 0 for none that is
     known. earlier: how often they have asked for this before, by what became of it.
     """
 

@@ -11,7 +11,7 @@ from core.errors import Refusal
 M = TypeVar("M", bound=models.Model)
 
 
-def one(model: type[M], caller: Caller, pk: UUID, *related: str) -> M:
+def one(model: type[M], caller: Caller, pk: UUID | int, *related: str) -> M:
     """Refuses not_found. model: one whose rows belong to an organisation."""
     rows: Any = model.objects.within_id(caller.organisation_id)  # type: ignore[attr-defined]
     found: M | None = rows.filter(pk=pk).select_related(*related).first()

@@ -5,7 +5,7 @@ good for the very list and the very person that it was made for, and for an hour
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ MAX_CURSOR_LENGTH = 1000
 SALT = "console.api.paging"
 
 M = TypeVar("M", bound=models.Model)
+F = TypeVar("F")
 T = TypeVar("T")
 
 
@@ -51,7 +52,7 @@ class Listing:
         self, rows: "models.QuerySet[M]", show: Callable[[list[M]], Iterable[T]]
     ) -> dict[str, Any]:
         """As `page`; show: of all rows at once, where they need further statements."""
-        after = self._after()
+        after = self.after()
         if after is not None:
             rows = rows.filter(pk__lt=after)
         found = list(rows.order_by("-pk")[: self.place.limit + 1])
@@ -59,11 +60,23 @@ class Listing:
         found = found[: self.place.limit]
         return {
             "items": list(show(found)),
-            "next": self._cursor(found[-1].pk) if has_more else None,
+            "next": self.cursor(found[-1].pk) if has_more else None,
         }
 
-    def _after(self) -> UUID | None:
-        """Refuses invalid_request for a cursor that was made up, changed, moved or is old."""
+    def page_of_found(self, found: Sequence[F], show: Callable[[F], T]) -> dict[str, Any]:
+        """A page of what was found by no row of its own, in the order that it has."""
+        begin = int(self.after() or 0)
+        end = begin + self.place.limit
+        return {
+            "items": [show(each) for each in found[begin:end]],
+            "next": self.cursor(end) if end < len(found) else None,
+        }
+
+    def after(self) -> str | None:
+        """Where the page before ended.
+
+        Refuses invalid_request for a cursor that was made up, changed, moved or is old.
+        """
         if not self.place.cursor:
             return None
         try:
@@ -72,9 +85,9 @@ class Listing:
             raise Refusal.invalid_request("cursor is not one of ours.") from error
         if told["for"] != self._bound_to() or self.now.timestamp() >= told["until"]:
             raise Refusal.invalid_request("cursor is of another list, or too old: begin again.")
-        return UUID(told["after"])
+        return str(told["after"])
 
-    def _cursor(self, after: UUID) -> str:
+    def cursor(self, after: object) -> str:
         until = int((self.now + LIFETIME).timestamp())
         return _signer().sign(
             json.dumps({"after": str(after), "until": until, "for": self._bound_to()})

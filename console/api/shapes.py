@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from ninja import Schema
 from pydantic import (
     AfterValidator,
@@ -36,12 +38,21 @@ def _sensible(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+def _address(value: str) -> str:
+    try:
+        validate_email(value)
+    except ValidationError as error:
+        raise ValueError("must be an address of e-mail") from error
+    return value
+
+
 Instant = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_sensible)]
 Seconds = Annotated[StrictInt, Field(ge=0, le=LONGEST_SECONDS)]
 Whole = StrictInt
 Flag = StrictBool
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Line = Annotated[str, Field(max_length=1000)]
+Address = Annotated[str, Field(max_length=254), AfterValidator(_address)]
 
 
 class Reason(Sent):

@@ -101,12 +101,12 @@ def make_initial_access_token(
 @transaction.atomic
 def withdraw_initial_access_token(
     *, token: InitialAccessToken, now: datetime, actor: Any = None
-) -> None:
-    """Take a token's remaining uses away; what it registered stays."""
+) -> bool:
+    """Take a token's remaining uses away; what it registered stays. Whether this call did it."""
     rows = InitialAccessToken.objects.within_id(token.organisation_id)
     locked = rows.select_for_update().get(pk=token.pk)
     if not locked.uses_left:
-        return
+        return False
     unused, locked.uses_left = locked.uses_left, 0
     locked.save(update_fields=["uses_left"])
     record(
@@ -117,6 +117,7 @@ def withdraw_initial_access_token(
         now=now,
         unused=unused,
     )
+    return True
 
 
 def register(*, members: Mapping[str, Any], allowed: Permission, now: datetime) -> SelfRegistered:

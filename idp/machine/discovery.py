@@ -17,6 +17,7 @@ from idp.models import Client
 from idp.models.client import (
     ACCESS,
     ACCESS_REQUEST,
+    ACCOUNT,
     ADMIN,
     AUTHZEN,
     CIBA,
@@ -65,7 +66,7 @@ def metadata() -> dict[str, Any]:
         "status_list_aggregation_endpoint": issuer + status.PATH,
         "protected_resources": protected_resource.resources(),
         "scopes_supported": [
-            *SCOPES, AUTHZEN, ACCESS, ACCESS_REQUEST, ADMIN, POLICY_READ,
+            *SCOPES, AUTHZEN, ACCESS, ACCESS_REQUEST, ACCOUNT, ADMIN, POLICY_READ,
         ],
         "response_types_supported": list(RESPONSE_TYPES),
         "response_modes_supported": list(MODES),

@@ -14,7 +14,7 @@ from core.errors import Refusal
 from idp.algorithms import ALGORITHMS
 from idp.machine.wire import Request
 from idp.models import Client
-from idp.models.client import ACCESS, ACCESS_REQUEST, ADMIN
+from idp.models.client import ACCESS, ACCESS_REQUEST, ACCOUNT, ADMIN
 from idp.tokens import standard_claims
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -47,7 +47,7 @@ def metadata(path: str, base: str) -> dict[str, Any]:
         "resource": f"{base}{path}",
         "authorization_servers": [issuer],
         "jwks_uri": f"{issuer}/oauth/jwks",
-        "scopes_supported": [ACCESS, ACCESS_REQUEST, ADMIN]
+        "scopes_supported": [ACCESS, ACCESS_REQUEST, ACCOUNT, ADMIN]
         if is_api
         else ["openid", *standard_claims.NAMES_OF_SCOPE],
         "bearer_methods_supported": ["header"] if is_api else ["header", "body"],

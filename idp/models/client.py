@@ -19,7 +19,8 @@ SECRET_METHODS = ["client_secret_basic", "client_secret_post", "client_secret_jw
 KEY_METHODS = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
 # Ours, for clients that ask our policy or follow it; nobody gives them to itself.
 AUTHZEN, POLICY_READ = "authzen", "policy:read"
-ACCESS, ADMIN = "access", "admin"  # ours, of the API for people: nor these
+# Ours, of the API for people: nor these.
+ACCESS, ACCOUNT, ADMIN = "access", "account", "admin"
 ACCESS_REQUEST = "access:request"  # of the API, for clients that act for themselves: nor this
 SCOPES = ["openid", "profile", "email", "address", "phone", "roles", "offline_access"]
 

@@ -1,6 +1,5 @@
 """Taking back what one allowed an application; the list of them is a page of the console."""
 
-from datetime import timedelta
 from uuid import UUID
 
 from django.contrib import messages
@@ -12,10 +11,8 @@ from django.views.decorators.http import require_http_methods
 from core import clock
 from core.errors import Refusal
 from core.http import REACHABLE, require_assurance
-from idp.flows import revoke_consent
+from idp.flows import WITHDRAW_MAX_AGE, revoke_consent
 from idp.models import Client
-
-WITHDRAW_MAX_AGE = timedelta(minutes=15)
 
 
 @never_cache

@@ -40,7 +40,8 @@ OPEN = {
     "sessions:binding_challenge", "sessions:binding_registration", "sessions:binding_proof",
     "sessions:binding_leave", "sessions:dbsc_register", "sessions:dbsc_refresh",
     "healthz", "readyz",
-    *api.PUBLISHED, *api.NOTHING, *api.PEOPLE, *api.APPLICATIONS, *api.ADMINISTRATORS,
+    *api.PUBLISHED, *api.NOTHING, *api.PEOPLE, *api.OF_AN_ACCOUNT, *api.APPLICATIONS,
+    *api.ADMINISTRATORS,
     *api.OF_EVERY_ORGANISATION,
 }  # fmt: skip
 VALUES = {
@@ -48,6 +49,7 @@ VALUES = {
     "<uuid:": str(new_id()), "<uuidstr:": str(new_id()), "<slug:": "made-up", "<str:token>": "t" * 43, "(?P<key>[-:\\w]+)": "made:up",
     "(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)": "1a-made-up", "(?P<url>.*)": "no/such/page",
     "<path:object_id>": "1", "<path:": "1", "<id>": "1", "<int:content_type_id>": "1",
+    "<int:identifier_id>": "1",
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from tests.architecture.test_urls import ALL
 from tests.cast import Person
 from tests.support import access, api, ciba, oauth, passkeys
 from tests.support.machine import Machine
+from tests.support.rooms import room
 from tests.support.rows import changed, snapshot
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +65,7 @@ WHO: dict[str, set[str]] = {
         "idp:authzen_search_resource", "idp:authzen_search_action", "idp:policy_bundle",
         "devices:api_enrolments", "devices:api_enrolment", "devices:api_nonce",
         "devices:api_reports", "devices:api_connector",
-        *api.NOTHING, *api.PEOPLE, *api.APPLICATIONS, *api.ADMINISTRATORS,
+        *api.NOTHING, *api.PEOPLE, *api.OF_AN_ACCOUNT, *api.APPLICATIONS, *api.ADMINISTRATORS,
         *api.OF_EVERY_ORGANISATION,
     },
     # Browsers, by their cookie and a key of their own.
@@ -104,6 +105,7 @@ WHO: dict[str, set[str]] = {
 # What an administrator may do to rows of the own organisation; nobody deletes anything there.
 ADMINISTRATION: dict[str, set[str]] = {
     "access_accessreview": {"changelist", "change", "history"},
+    "access_chatwebhook": {"changelist", "add", "change", "history"},
     "access_eligibility": {"changelist", "add", "change", "history"},
     "access_entitlement": {"changelist", "add", "change", "history"},
     "access_grant": {"changelist", "change", "history"},
@@ -171,6 +173,7 @@ class Acme:
         grant = access.ask(entitlement, alice, self.session)
         self.rows: dict[str, Any] = {
             "access_accessreview": open_review(organisation=acme, now=now).pk,
+            "access_chatwebhook": room(acme, "https://hooks.chat.example/one").webhook.pk,
             "access_eligibility": entitlement.eligibilities.get().pk,
             "access_entitlement": entitlement.pk,
             "access_grant": grant.pk,

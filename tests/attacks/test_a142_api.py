@@ -9,7 +9,7 @@ from console.api import limits
 from core.limits import Limit
 from tests.attacks.test_a141_api import Acme, operations
 from tests.attacks.test_a142_mass_assignment import FLAGS
-from tests.support.api import ADMINISTRATORS, PEOPLE, Api, code_of, token_of
+from tests.support.api import ADMINISTRATORS, OF_AN_ACCOUNT, PEOPLE, Api, code_of, token_of
 from tests.support.rows import changed, snapshot
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +44,13 @@ OF_PEOPLE: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("which", ["people", "administrators"])
+OF_ACCOUNTS: dict[str, Any] = {
+    "judge_own_sign_in": {"verdict": "safe"}, "rename_own_device": {"name": "mine"},
+    "update_own_profile": {"name": "Alice"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("which", ["people", "accounts", "administrators"])
 def test_each_operation_takes_its_own_members_and_no_others(
     theirs, planted, employee, approver, which, monkeypatch
 ):
@@ -55,10 +61,11 @@ def test_each_operation_takes_its_own_members_and_no_others(
     api = Api.of(approver) if is_administration else Api(token_of(theirs.session), theirs.session)
     before = snapshot()
 
-    for name, method, path in operations(ADMINISTRATORS if is_administration else PEOPLE):
+    names = {"people": PEOPLE, "accounts": OF_AN_ACCOUNT, "administrators": ADMINISTRATORS}[which]
+    for name, method, path in operations(names):
         if method == "GET" or "{name}" in path:
             continue
-        said = theirs.said(name) if is_administration else OF_PEOPLE.get(name)
+        said = theirs.said(name) if is_administration else (OF_PEOPLE | OF_ACCOUNTS).get(name)
         answer = api.send(method, theirs.path(path), (said or {}) | planted)
 
         status, code = code_of(answer)

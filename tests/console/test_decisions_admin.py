@@ -107,7 +107,7 @@ def test_older_ones_are_a_page_further(administrator, asked, log, employee):
     log.flush()
     first = administrator.get(LIST, {"person": employee.email})
     older = administrator.get(LIST, {
-        "person": employee.email, "before": first.context["found"].older
+        "person": employee.email, "before": str(first.context["found"].older)
     })  # fmt: skip
 
     assert len(first.context["found"].rows) == 50

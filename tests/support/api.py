@@ -15,7 +15,7 @@ from tests.cast import Person
 from tests.support import oauth
 
 ROOT = "/api/v1"
-SCOPES = ["access", "admin", "offline_access"]
+SCOPES = ["access", "account", "admin", "offline_access"]
 # Who may call what. A path that stands nowhere here fails until somebody decides (A141).
 PUBLISHED = {"api:document"}
 NOTHING = {"api:root", "api:nothing"}
@@ -23,6 +23,13 @@ PEOPLE = {
     "api:read_me", "api:list_offers", "api:read_inbox", "api:explain_offer", "api:request_access",
     "api:break_glass", "api:list_grants", "api:read_grant", "api:activate", "api:extend",
     "api:cancel", "api:drop", "api:approve", "api:deny", "api:revoke", "api:review",
+}  # fmt: skip
+OF_AN_ACCOUNT = {
+    "api:list_own_sessions", "api:end_own_session", "api:end_own_others", "api:lock_own_account",
+    "api:list_own_sign_ins", "api:judge_own_sign_in", "api:list_own_devices",
+    "api:explain_own_score", "api:rename_own_device", "api:report_own_device_lost",
+    "api:retire_own_device", "api:read_own_profile", "api:update_own_profile",
+    "api:list_own_activity", "api:list_own_applications", "api:withdraw_own_application",
 }  # fmt: skip
 ADMINISTRATORS = {
     "api:list_entitlements", "api:create_entitlement", "api:read_entitlement",
@@ -41,6 +48,15 @@ ADMINISTRATORS = {
     "api:read_device", "api:approve_device", "api:suspend_device", "api:resume_device",
     "api:revoke_device", "api:retire_device", "api:list_sessions", "api:end_one_session",
     "api:list_locks", "api:create_lock", "api:lift_one_lock", "api:list_events",
+    "api:list_sign_ins", "api:judge_sign_in", "api:read_risk", "api:list_device_reports",
+    "api:explain_device_score", "api:list_alerts", "api:list_invitations", "api:invite", "api:withdraw_invitation",
+    "api:list_clients", "api:register_client", "api:read_client", "api:update_client",
+    "api:rotate_client_secret", "api:deactivate_client", "api:list_client_roles",
+    "api:give_client_role", "api:take_client_role", "api:list_initial_tokens",
+    "api:make_initial_token", "api:withdraw_initial_token", "api:list_connectors",
+    "api:create_connector", "api:read_connector", "api:map_connector_checks",
+    "api:rotate_connector_secret", "api:forget_connector", "api:switch_connector_off",
+    "api:list_decisions", "api:read_decision", "api:export_decisions", "api:bring_table", "api:list_identifiers", "api:identify_device", "api:unidentify_device",
 }  # fmt: skip
 APPLICATIONS = {
     "api:list_workload_offers", "api:explain_workload_offer", "api:request_workload_access",
@@ -50,7 +66,7 @@ APPLICATIONS = {
 OF_EVERY_ORGANISATION = {
     "api:list_policy_versions", "api:write_policy_version", "api:read_policy_version",
     "api:test_policy", "api:simulate_policy", "api:publish_policy", "api:roll_policy_back",
-    "api:list_policy_publications",
+    "api:list_policy_publications", "api:list_organisations", "api:deactivate_organisation",
 }  # fmt: skip
 
 
@@ -65,7 +81,7 @@ def application(of: Organisation, name: str = "", **fields: Any) -> Client:
 
 
 def token_of(
-    session: LoginSession, *, scope: str = "access admin", client: Client | None = None
+    session: LoginSession, *, scope: str = "access account admin", client: Client | None = None
 ) -> str:
     """An access token of a sign-in that is there."""
     client = client or application(session.user.organisation)

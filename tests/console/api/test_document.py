@@ -10,7 +10,13 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from console.api.site import document
-from tests.support.api import ADMINISTRATORS, APPLICATIONS, OF_EVERY_ORGANISATION, PEOPLE
+from tests.support.api import (
+    ADMINISTRATORS,
+    APPLICATIONS,
+    OF_AN_ACCOUNT,
+    OF_EVERY_ORGANISATION,
+    PEOPLE,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
@@ -43,7 +49,7 @@ def test_every_operation_is_described_once_and_asks_for_a_token():
 
     names = [operation["operationId"] for operation in told]
     assert sorted(f"api:{name}" for name in names) == sorted(
-        PEOPLE | APPLICATIONS | ADMINISTRATORS | OF_EVERY_ORGANISATION
+        PEOPLE | OF_AN_ACCOUNT | APPLICATIONS | ADMINISTRATORS | OF_EVERY_ORGANISATION
     )
     assert all(operation["security"] for operation in told)
     assert all(operation["description"] for operation in told)
@@ -57,7 +63,8 @@ def test_administration_is_told_from_the_rest():
     }
 
     for names, scheme in (
-        (PEOPLE, "Own"), (APPLICATIONS, "ByItself"), (ADMINISTRATORS, "Administrator"), (OF_EVERY_ORGANISATION, "Everywhere"),
+        (PEOPLE, "Own"), (OF_AN_ACCOUNT, "Account"), (APPLICATIONS, "ByItself"),
+        (ADMINISTRATORS, "Administrator"), (OF_EVERY_ORGANISATION, "Everywhere"),
     ):  # fmt: skip
         for name in names:
             assert asks[name.removeprefix("api:")] == {scheme}, name

@@ -45,7 +45,7 @@ def test_without_a_good_token_the_answer_says_where_to_get_one(alice, header):
     assert f'resource_metadata="{where}"' in answer["WWW-Authenticate"]
     told = oauth.send("GET", where.removeprefix(settings.ISSUER)).json
     assert told["resource"] == f"{settings.ISSUER}{ROOT}"
-    assert told["scopes_supported"] == ["access", "access:request", "admin"]
+    assert told["scopes_supported"] == ["access", "access:request", "account", "admin"]
 
 
 def test_a_cookie_is_no_token(employee):

@@ -1,0 +1,60 @@
+"""What an administrator should look at. Nothing of it is kept: it is found by asking the rows."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ninja import Query, Router, Schema
+
+from access.alerts import Alert, Kind, alerts_of
+from console.api.door import Administrator, Request
+from console.api.paging import Listing, Place
+
+router = Router(auth=Administrator())
+
+
+class AlertTold(Schema):
+    """what: a role or an entitlement. since: from when on it is so, if known. times: how often.
+
+    grant: the emergency that nobody has reviewed.
+    """
+
+    kind: Kind
+    user: UUID
+    email: str
+    what: str
+    since: datetime | None
+    times: int
+    grant: UUID | None
+
+
+class Alerts(Schema):
+    items: list[AlertTold]
+    next: str | None
+
+
+class OfKind(Place):
+    kind: Kind | None = None
+
+
+@router.get("", response=Alerts)
+def list_alerts(request: Request, narrowed: Query[OfKind]) -> dict[str, Any]:
+    """Standing privilege, what is unused or too often begun, emergencies that nobody reviewed."""
+    caller = request.auth
+    found = alerts_of(organisation_id=caller.organisation_id, now=caller.now)
+    if narrowed.kind is not None:
+        found = [alert for alert in found if alert.kind == narrowed.kind]
+    listing = Listing("alerts", caller.user.pk, narrowed, caller.now, {"kind": narrowed.kind})
+    return listing.page_of_found(found, _show)
+
+
+def _show(alert: Alert) -> dict[str, Any]:
+    return {
+        "kind": alert.kind,
+        "user": alert.user.pk,
+        "email": alert.user.email,
+        "what": alert.what,
+        "since": alert.since,
+        "times": alert.times,
+        "grant": alert.grant_id,
+    }
