@@ -27,9 +27,11 @@ from access.models import (
     Entitlement,
     EntitlementRole,
     Grant,
+    Workload,
 )
 from access.terms import seconds
 from access.words import told
+from access.workloads import may_act_for
 from accounts.flows import held_roles
 from accounts.models import GroupMember, RoleAssignment, User
 from devices.models import Device
@@ -55,6 +57,13 @@ def live_of(user: User, now: datetime) -> "QuerySet[Grant]":
 def waiting_of(user: User, now: datetime) -> "QuerySet[Grant]":
     mine: QuerySet[Grant] = Grant.unscoped.waiting(now).of(user)
     return mine.order_by("requested_at", "pk")
+
+
+def extendable(user: User, now: datetime) -> "QuerySet[Grant]":
+    """What is live of a person, and of applications that they answer for."""
+    rows = Grant.objects.within_id(user.organisation_id).select_related("entitlement", "workload")
+    mine = Grant.unscoped.live(now).filter(Q(requester=user) | Q(workload__responsible=user))
+    return rows.filter(pk__in=mine.values("pk"))
 
 
 def extension_of(grant: Grant, now: datetime) -> Grant | None:
@@ -231,13 +240,16 @@ def _with_roles(organisation_id: UUID) -> "Prefetch[Any]":
     return Prefetch("entitlement_roles", queryset=rows.order_by("role__name"))
 
 
-def find_entitlement(user: User, name: str, now: datetime) -> Entitlement | None:
-    """One that this person may ask for by now, by its name; any other does not exist."""
-    groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
-    mine = Eligibility.unscoped.live(now).filter(
-        Q(user=user) | Q(group_id__in=groups.values("group_id")),
-        organisation_id=user.organisation_id,
-    )
+def find_entitlement(
+    user: User, name: str, now: datetime, workload: Workload | None = None
+) -> Entitlement | None:
+    """One that this person, or the workload, may ask for by now; any other does not exist."""
+    mine = Eligibility.unscoped.live(now).filter(organisation_id=user.organisation_id)
+    if workload is not None:
+        mine = mine.filter(workload=workload)
+    else:
+        groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
+        mine = mine.filter(Q(user=user) | Q(group_id__in=groups.values("group_id")))
     found: Entitlement | None = (
         Entitlement.objects.within_id(user.organisation_id)
         .filter(name=name, is_active=True, pk__in=mine.values("entitlement_id"))
@@ -245,3 +257,45 @@ def find_entitlement(user: User, name: str, now: datetime) -> Entitlement | None
         .first()
     )
     return found
+
+
+# --- applications that act for themselves ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One that a person answers for, with what it has or waits for, and what else it may have."""
+
+    workload: Workload
+    grants: Sequence[Grant]
+    offers: Sequence[Entitlement]
+
+
+def find_workload(user: User, client_id: str, now: datetime) -> Workload | None:
+    """One that this person may ask for; any other does not exist."""
+    rows = Workload.objects.within_id(user.organisation_id).filter(name=client_id, ended_at=None)
+    found: Workload | None = rows.select_related("responsible").first()
+    return found if found is not None and may_act_for(user, found, now) else None
+
+
+def applications_of(user: User, now: datetime) -> list[Application]:
+    """Those that a person is responsible for, by name: three statements."""
+    mine = list(
+        Workload.objects.within_id(user.organisation_id)
+        .filter(responsible=user, ended_at=None)
+        .order_by("name")[:MANY]
+    )
+    if not mine:
+        return []
+    grants: dict[UUID, list[Grant]] = {each.pk: [] for each in mine}
+    going_on = Grant.unscoped.going_on(now).filter(workload__in=mine)
+    for grant in going_on.order_by("requested_at"):
+        if grant.workload_id is not None:
+            grants[grant.workload_id].append(grant)
+    offers: dict[UUID, list[Entitlement]] = {each.pk: [] for each in mine}
+    lines = Eligibility.unscoped.live(now).filter(workload__in=mine, entitlement__is_active=True)
+    for line in lines.select_related("entitlement").order_by("entitlement__name"):
+        whose: Any = line.workload_id
+        if line.entitlement_id not in {grant.entitlement_id for grant in grants[whose]}:
+            offers[whose].append(line.entitlement)
+    return [Application(each, grants[each.pk], offers[each.pk]) for each in mine]

@@ -653,7 +653,9 @@ class AccessReviewItem(ScopedModel):
     """Something that somebody has: a standing role, or that they may ask for an entitlement.
 
     subject, what: in words, which stay true when the assignment or the eligibility is gone. user:
-    None where a group is eligible. last_used_at: when they last signed in, or last began it.
+    None where a group is eligible, and for an application; of one that somebody answers for,
+    workload. client_role_id: of a role that an application holds, by its id in `idp`.
+    last_used_at: when they last signed in, or last began it.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -664,6 +666,8 @@ class AccessReviewItem(ScopedModel):
         "accounts.RoleAssignment", models.SET_NULL, null=True, related_name="+"
     )
     eligibility = models.ForeignKey(Eligibility, models.SET_NULL, null=True, related_name="+")
+    workload = models.ForeignKey(Workload, models.SET_NULL, null=True, related_name="+")
+    client_role_id = models.UUIDField(null=True)
     subject = models.CharField(max_length=254)
     what = models.CharField(max_length=100)
     last_used_at = models.DateTimeField(null=True)

@@ -6,9 +6,11 @@ from django.db import transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
+from access.models import AccessReview, AccessReviewItem, Need
 from audit.events import Event
 from audit.models import AuditEvent
 from core import background, clock
+from idp.clients.reviews import end_reviewed, list_client_roles
 from idp.delivery.logout_tokens import note_ended
 from idp.models import RefreshFamily
 from idp.models.token import RevokeReason
@@ -30,6 +32,26 @@ def announce_logout(sender: Any, *, session: LoginSession, **_: Any) -> None:  #
     if not note_ended(now=clock.now(), session_id=session.id):
         return
     background.hurry("idp.tasks.deliver_logout_tokens")
+
+
+@receiver(post_save, sender=AccessReview)
+def list_roles_of_applications(
+    sender: Any,  # noqa: ARG001
+    *,
+    instance: AccessReview,
+    created: bool,
+    **_: Any,
+) -> None:
+    """A campaign asks about them as well, from its transaction on."""
+    if created:
+        list_client_roles(instance)
+
+
+@receiver(post_save, sender=AccessReviewItem)
+def take_back_what_is_not_needed(sender: Any, *, instance: AccessReviewItem, **_: Any) -> None:  # noqa: ARG001
+    """What a reviewer says is not needed ends in that transaction."""
+    if instance.client_role_id is not None and instance.decision == Need.REMOVE:
+        end_reviewed(instance)
 
 
 DEMANDS = frozenset({"required_acr", "required_tier"})

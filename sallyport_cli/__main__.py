@@ -59,6 +59,9 @@ def _parser() -> ArgumentParser:
     found = add("request", commands.request, "ask for access")
     found.add_argument("entitlement")
     _wish(found)
+    found.add_argument(
+        "--workload", default="", help="the client_id of an application that you answer for"
+    )
     found.add_argument("--dry-run", action="store_true", help="only tell what would become of it")
     found.add_argument("--wait", action="store_true", help="until it is answered")
     found = add("show", commands.show, "a request in full")

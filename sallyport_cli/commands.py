@@ -80,6 +80,8 @@ def request(asked: Namespace, say: Say) -> Told:
     }
     if asked.minutes is not None:
         wish["duration"] = asked.minutes * MINUTE
+    if asked.workload:
+        wish["workload"] = asked.workload
     told = server.call("POST", "/access/grants", wish)
     if asked.dry_run:
         return Told(told, f"{telling.grant(told)} - that is what would become of it.")

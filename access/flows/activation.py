@@ -220,7 +220,7 @@ def _judge(
                 are_of_others=are_of_others(approvals, grant),
             ),
         ),
-        about=About(grant.requester_id, session.session_id),
+        about=About(grant.requester_id, session.session_id, grant.workload_name),
     )
 
 

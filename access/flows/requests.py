@@ -226,7 +226,8 @@ def judge_request(
             and mine.filter(pk=extends.pk, state=State.ACTIVE).exists(),
         ),
     )
-    return engine.permit(facts, about=About(requester.pk, session.session_id))
+    client = "" if workload is None else workload.name
+    return engine.permit(facts, about=About(requester.pk, session.session_id, client))
 
 
 def create_grant(

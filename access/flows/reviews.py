@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, Max, Min, OuterRef
+from django.db.models.functions import Coalesce
 
 from access import notices
 from access.administering import demand_administrator
@@ -43,6 +44,8 @@ def open_review(
 ) -> AccessReview:
     """Begin a campaign over every standing role and every eligibility of the organisation.
 
+    Roles that applications hold are `idp`'s, which adds them as it hears that the row is written.
+
     Refuses not_allowed but for administrators, conflict while one is open, invalid_request for
     times that cannot be.
     """
@@ -58,7 +61,8 @@ def open_review(
         raise Refusal.conflict("A review is open already.") from error
     items = [*_assignments(review, now), *_eligibilities(review, now)]
     AccessReviewItem.unscoped.bulk_create(items)
-    _record(Event.ACCESS_REVIEW_OPENED, review, actor, now, items=len(items), due_at=review.due_at)
+    count = AccessReviewItem.objects.within(organisation).filter(review=review).count()
+    _record(Event.ACCESS_REVIEW_OPENED, review, actor, now, items=count, due_at=review.due_at)
     _ask(review, now)
     return review
 
@@ -79,9 +83,14 @@ def decide_item(
     """
     demand_administrator(reviewer, item.organisation_id, now=now)
     rows = AccessReviewItem.objects.within_id(item.organisation_id)
-    held = rows.select_for_update(of=("self",)).select_related("review", "user").get(pk=item.pk)
+    held = (
+        rows.select_for_update(of=("self",))
+        .select_related("review", "user", "workload__responsible")
+        .get(pk=item.pk)
+    )
     reviewer = User.unscoped.get(pk=reviewer.pk)
-    if held.user is not None and held.user.person_id == reviewer.person_id:
+    whose = held.user if held.workload is None else held.workload.responsible
+    if whose is not None and whose.person_id == reviewer.person_id:
         raise Refusal.not_allowed("Nobody reviews access of their own.")
     if held.review.closed_at is not None:
         raise Refusal.conflict("This review is closed.")
@@ -204,15 +213,16 @@ def _eligibilities(review: AccessReview, now: datetime) -> list[AccessReviewItem
     begun = (
         Grant.objects.within_id(review.organisation_id)
         .filter(activated_at__isnull=False)
-        .values_list("entitlement_id", "requester_id")
+        .annotate(whose=Coalesce("workload_id", "requester_id"))
+        .values_list("entitlement_id", "whose")
         .annotate(last=Max("activated_at"))
         .order_by()
     )
-    used = {(entitlement, user): last for entitlement, user, last in begun}
+    used = {(entitlement, whose): last for entitlement, whose, last in begun}
     rows = (
         Eligibility.unscoped.live(now)
         .filter(organisation_id=review.organisation_id, entitlement__is_active=True)
-        .select_related("user", "group", "entitlement")
+        .select_related("user", "group", "workload", "entitlement")
         .order_by("entitlement__name", "pk")
     )
     return [
@@ -221,12 +231,19 @@ def _eligibilities(review: AccessReview, now: datetime) -> list[AccessReviewItem
             review=review,
             user=each.user,
             eligibility=each,
-            subject=each.user.email if each.user else f"group {each.group}",
+            workload=each.workload,
+            subject=_whose(each),
             what=f"may ask for {each.entitlement.name}",
-            last_used_at=used.get((each.entitlement_id, each.user_id)) if each.user_id else None,
+            last_used_at=used.get((each.entitlement_id, each.user_id or each.workload_id)),
         )
         for each in rows
     ]
+
+
+def _whose(eligibility: Eligibility) -> str:
+    if eligibility.workload is not None:
+        return f"application {eligibility.workload}"
+    return eligibility.user.email if eligibility.user else f"group {eligibility.group}"
 
 
 def _remove(item: AccessReviewItem, reviewer: User, now: datetime) -> None:

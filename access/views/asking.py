@@ -32,12 +32,14 @@ from access.views.proofs import (
     take_draft,
     to_step_up,
 )
+from access.workloads import OnBehalf
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
 
 USUAL_MINUTES = 60
 MAX_NAME_LENGTH = 64
+MAX_CLIENT_ID_LENGTH = 255
 MOST = {"reason": MAX_REASON_LENGTH, "ticket": MAX_TICKET_LENGTH}
 
 
@@ -47,27 +49,29 @@ def ask(request: HttpRequest) -> HttpResponse:
     """`?entitlement=<name>`, and `duration` (minutes), `reason`, `ticket` to begin with.
 
     `client_id`: the application that the link stands in; `idp.context` says whether it is one.
+    `workload`: the application that it is for, by its client_id, where it is not for the reader.
     """
-    entitlement = _find(request)
-    if entitlement is None:
+    behalf = _behalf(request)
+    entitlement = _find(request, behalf)
+    if entitlement is None or (behalf is None and request.GET.get("workload")):
         return _unavailable(request)
     page = request.get_full_path()
     if request.method != "POST":
         form = RequestForm(initial=_beginning(request, entitlement, page), entitlement=entitlement)
-        return _show(request, entitlement, form)
+        return _show(request, entitlement, form, behalf)
     form = RequestForm(request.POST, entitlement=entitlement)
     if not form.is_valid():
-        return _show(request, entitlement, form)
+        return _show(request, entitlement, form, behalf)
     is_dry = request.POST.get("step") == "look"
     try:
-        grant = _request(request, entitlement, form, is_dry=is_dry)
+        grant = _request(request, entitlement, form, behalf, is_dry=is_dry)
     except Refusal as refusal:
         if asks_step_up(refusal):
             keep_draft(request, page, request.POST.dict())
             return to_step_up(refusal, back=page)
-        return _refused(request, entitlement, form, refusal)
+        return _refused(request, entitlement, form, behalf, refusal)
     if is_dry:
-        return _show(request, entitlement, form, outcome=State(grant.state))
+        return _show(request, entitlement, form, behalf, outcome=State(grant.state))
     if grant.state == State.SCHEDULED:
         messages.success(request, "Nobody has to approve this: you may begin.")
     else:
@@ -80,7 +84,7 @@ def ask(request: HttpRequest) -> HttpResponse:
 def extend(request: HttpRequest, grant_id: UUID) -> HttpResponse:
     """Ask to have something for longer."""
     user, now = person(request), clock.now()
-    grant = asking.live_of(user, now).select_related("entitlement").filter(pk=grant_id).first()
+    grant = asking.extendable(user, now).filter(pk=grant_id).first()
     if grant is None:
         raise Refusal.not_found()
     entitlement, page = grant.entitlement, request.get_full_path()
@@ -164,11 +168,21 @@ def grant_page(grant: Grant, request: HttpRequest) -> str:
     return f"{page}?{urlencode({'client_id': client_id})}" if client_id else page
 
 
-def _find(request: HttpRequest) -> Entitlement | None:
+def _find(request: HttpRequest, behalf: OnBehalf | None = None) -> Entitlement | None:
     name = request.GET.get("entitlement", "")
     if not _is_plain(name, MAX_NAME_LENGTH):
         return None
-    return asking.find_entitlement(person(request), name, clock.now())
+    workload = None if behalf is None else behalf.workload
+    return asking.find_entitlement(person(request), name, clock.now(), workload)
+
+
+def _behalf(request: HttpRequest) -> OnBehalf | None:
+    """The application that the link names, if this person may ask for it."""
+    name = request.GET.get("workload", "")
+    if not name or not _is_plain(name, MAX_CLIENT_ID_LENGTH):
+        return None
+    found = asking.find_workload(person(request), name, clock.now())
+    return None if found is None else OnBehalf(found)
 
 
 def _unavailable(request: HttpRequest) -> HttpResponse:
@@ -192,7 +206,12 @@ def _beginning(
 
 
 def _request(
-    request: HttpRequest, entitlement: Entitlement, form: RequestForm, *, is_dry: bool
+    request: HttpRequest,
+    entitlement: Entitlement,
+    form: RequestForm,
+    behalf: OnBehalf | None,
+    *,
+    is_dry: bool,
 ) -> Grant:
     user, now = person(request), clock.now()
     spend(REQUESTS, str(user.pk), now=now)
@@ -200,6 +219,7 @@ def _request(
         entitlement=entitlement,
         requester=user,
         session_id=session_of(request),
+        behalf=behalf,
         dry_run=is_dry,
         now=now,
         **form.wish,
@@ -207,11 +227,15 @@ def _request(
 
 
 def _refused(
-    request: HttpRequest, entitlement: Entitlement, form: RequestForm, refusal: Refusal
+    request: HttpRequest,
+    entitlement: Entitlement,
+    form: RequestForm,
+    behalf: OnBehalf | None,
+    refusal: Refusal,
 ) -> HttpResponse:
     _raise_if_foreign(refusal)
     form.add_error(None, refusal.detail)
-    return _show(request, entitlement, form, status=refusal.status)
+    return _show(request, entitlement, form, behalf, status=refusal.status)
 
 
 def _raise_if_foreign(refusal: Refusal) -> None:
@@ -224,16 +248,18 @@ def _show(
     request: HttpRequest,
     entitlement: Entitlement,
     form: RequestForm,
+    behalf: OnBehalf | None,
     *,
     outcome: State | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    explained = _explain(request, entitlement, form)
+    explained = _explain(request, entitlement, form, behalf)
     rules = shown.rules_of(explained.rules)
     lasts = form.duration if form.is_bound and form.is_valid() else entitlement.max_duration
     context = {
         "form": form,
         "entitlement": entitlement,
+        "workload": "" if behalf is None else behalf.workload.name,
         "roles": [each.role for each in _roles(entitlement)],
         "explained": explained,
         "rules": rules,
@@ -256,13 +282,16 @@ def _proof_of_the_sign_in(request: HttpRequest, rules: list[shown.ShownRule]) ->
     return f"{reverse('sessions:step_up')}?{urlencode(query)}"
 
 
-def _explain(request: HttpRequest, entitlement: Entitlement, form: RequestForm) -> Explanation:
+def _explain(
+    request: HttpRequest, entitlement: Entitlement, form: RequestForm, behalf: OnBehalf | None
+) -> Explanation:
     """Of what is in the form, as far as it can be read."""
     wish = form.wish if form.is_bound and form.is_valid() else _unfinished(form)
     return explain(
         entitlement=entitlement,
         user=person(request),
         session_id=session_of(request),
+        behalf=behalf,
         now=clock.now(),
         **wish,
     )

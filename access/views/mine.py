@@ -30,6 +30,10 @@ def mine(request: HttpRequest) -> HttpResponse:
              shown.demands_of(choice.entitlement))
             for choice in asking.choices_of(user, session_id=session_id, now=now)
         ],
+        "applications": [
+            (each, shown.show_all(each.grants, now=now))
+            for each in asking.applications_of(user, now)
+        ],
         "history": history[:LATEST],
         "has_more": len(history) > LATEST,
     }  # fmt: skip

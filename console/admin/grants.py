@@ -22,11 +22,13 @@ from django.urls import URLPattern, path
 
 from access import flows
 from access.models import MAX_REASON_LENGTH, Grant, GrantEvent, State
-from access.reading import Holding, history, who_has_what
+from access.reading import history, who_has_what
+from access.workloads import CLIENT
 from accounts.admin import ScopedAdmin, WithinReachFilter, act_on_each, actor_of
 from accounts.models import Group, Organisation, Role, User
 from core import clock
 from core.errors import Refusal
+from idp.clients.holdings import workloads_have_what
 
 PEOPLE_ON_A_PAGE = 50
 # A cell that begins so would be reckoned with by a spreadsheet.
@@ -44,7 +46,9 @@ class MatrixForm(forms.Form):
     )
     role = forms.CharField(required=False, max_length=64)
     person = forms.CharField(
-        required=False, max_length=254, help_text="A part of the name or the address."
+        required=False,
+        max_length=254,
+        help_text="A part of name, address or client_id.",
     )
     organisation = forms.SlugField(required=False, widget=forms.HiddenInput)
 
@@ -83,10 +87,18 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A person; cells: for each role of the matrix how it is held, empty where it is not."""
+class Application:
+    """One that acts for itself, where a person would stand. email: its client_id."""
 
-    person: User
+    email: str
+    name: str = "an application"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A person or an application; cells: for each role of the matrix how it is held."""
+
+    person: User | Application
     cells: Sequence[Sequence[Held]]
 
 
@@ -99,21 +111,39 @@ class Matrix:
 def matrix_of(
     *, organisation_id: UUID, at: datetime, is_now: bool, role: str = "", person: str = ""
 ) -> Matrix:
-    """Everybody who held any of these roles then: a fixed number of statements."""
+    """Everybody who held any of these roles then, people first: a fixed number of statements."""
     holdings = [
         each
         for each in who_has_what(organisation_id=organisation_id, at=at)
         if (not role or each.role.name == role) and _is_meant(each.user, person)
     ]
-    suspended = _suspended(organisation_id, holdings) if is_now else set()
-    roles = sorted({each.role for each in holdings}, key=lambda each: each.name)
+    by_workloads = [
+        each
+        for each in workloads_have_what(organisation_id=organisation_id, at=at)
+        if (not role or each.role.name == role) and person.strip().lower() in each.client_id.lower()
+    ]
+    ids = {each.grant_id for each in holdings} | {had.grant_id for had in by_workloads}
+    suspended = _suspended(organisation_id, ids) if is_now else set()
+    known = {each.role for each in holdings} | {had.role for had in by_workloads}
+    roles = sorted(known, key=lambda each: each.name)
     people = sorted({each.user for each in holdings}, key=lambda each: each.email)
-    held: dict[tuple[UUID, UUID], list[Held]] = defaultdict(list)
+    names = sorted({each.client_id for each in by_workloads})
+    held: dict[tuple[UUID | str, UUID], list[Held]] = defaultdict(list)
     for each in holdings:
         held[each.user.pk, each.role.pk].append(
             Held(each.group, each.grant_id, each.ends_at, each.grant_id in suspended)
         )
-    return Matrix(roles, [Line(one, [held[one.pk, role.pk] for role in roles]) for one in people])
+    for had in by_workloads:
+        held[had.client_id, had.role.pk].append(
+            Held(None, had.grant_id, had.ends_at, had.grant_id in suspended)
+        )
+    return Matrix(
+        roles,
+        [
+            *(Line(one, [held[one.pk, role.pk] for role in roles]) for one in people),
+            *(Line(Application(name), [held[name, role.pk] for role in roles]) for name in names),
+        ],
+    )
 
 
 def _is_meant(user: User, part: str) -> bool:
@@ -121,8 +151,8 @@ def _is_meant(user: User, part: str) -> bool:
     return part in user.email or part in user.name.lower()
 
 
-def _suspended(organisation_id: UUID, holdings: Sequence[Holding]) -> set[UUID | None]:
-    ids = {each.grant_id for each in holdings if each.grant_id is not None}
+def _suspended(organisation_id: UUID, given: set[UUID | None]) -> set[UUID | None]:
+    ids = [each for each in given if each is not None]
     rows = Grant.objects.within_id(organisation_id).filter(pk__in=ids, state=State.SUSPENDED)
     return set(rows.values_list("pk", flat=True))
 
@@ -175,13 +205,16 @@ class ReasonForm(ActionForm):
 class GrantAdmin(ScopedAdmin):
     action_form = ReasonForm
     list_display = (
-        "requester", "entitlement", "organisation", "state", "requested_at", "ends_at",
+        "requester", "workload", "entitlement", "organisation", "state", "requested_at", "ends_at",
         "is_break_glass",
     )  # fmt: skip
-    list_filter = ("state", ("entitlement", WithinReachFilter), "is_break_glass")
-    list_select_related = ("requester", "entitlement", "organisation")
-    search_fields = ("requester__email", "entitlement__name", "ticket")
-    search_help_text = "Address, entitlement or ticket"
+    list_filter = (
+        "state", ("entitlement", WithinReachFilter), "is_break_glass",
+        ("workload", admin.EmptyFieldListFilter),
+    )  # fmt: skip
+    list_select_related = ("requester", "workload", "entitlement", "organisation")
+    search_fields = ("requester__email", "workload__name", "entitlement__name", "ticket")
+    search_help_text = "Address, application, entitlement or ticket"
     ordering = ("-requested_at",)
     actions = ("suspend", "resume", "revoke")
 
@@ -331,6 +364,7 @@ def _named(grant: Grant, events: Sequence[GrantEvent]) -> list[Told]:
     ids = {each.actor.removeprefix(label) for each in events if each.actor.startswith(label)}
     known = User.objects.within_id(grant.organisation_id).filter(pk__in=ids)
     named = {f"{label}{user.pk}": user.email for user in known}
+    named[f"{CLIENT}{grant.workload_id}"] = grant.workload_name
     return [Told(each, named.get(each.actor, each.actor)) for each in events]
 
 

@@ -9,6 +9,7 @@ from ninja import Query, Router, Schema
 from access.reading import Holding, who_has_what
 from console.api.door import Administrator, Request
 from console.api.shapes import Instant
+from idp.clients.holdings import WorkloadHolding, workloads_have_what
 
 router = Router(auth=Administrator())
 
@@ -17,10 +18,14 @@ MOST = 5000
 
 
 class Held(Schema):
-    """group, grant: by which, none where it is held by name."""
+    """group, grant: by which, none where it is held by name.
 
-    user: UUID
+    workload: the client_id of an application that holds it; then there is no user, and no email.
+    """
+
+    user: UUID | None
     email: str
+    workload: str | None
     role: UUID
     role_name: str
     group: str | None
@@ -30,7 +35,7 @@ class Held(Schema):
 
 
 class Holdings(Schema):
-    """total: of all; the first ones by person and role are listed."""
+    """total: of all; the first ones by person and role are listed, applications after people."""
 
     at: datetime
     items: list[Held]
@@ -46,17 +51,35 @@ def list_holdings(request: Request, when: Query[When]) -> dict[str, Any]:
     """Who holds which role, now or at any instant before."""
     caller = request.auth
     at = min(when.at or caller.now, caller.now)
-    held = who_has_what(organisation_id=caller.organisation_id, at=at)
-    return {"at": at, "items": [_held(each) for each in held[:MOST]], "total": len(held)}
+    held = [
+        *map(_held, who_has_what(organisation_id=caller.organisation_id, at=at)),
+        *map(_of_workload, workloads_have_what(organisation_id=caller.organisation_id, at=at)),
+    ]
+    return {"at": at, "items": held[:MOST], "total": len(held)}
 
 
 def _held(holding: Holding) -> dict[str, Any]:
     return {
         "user": holding.user.pk,
         "email": holding.user.email,
+        "workload": None,
         "role": holding.role.pk,
         "role_name": holding.role.name,
         "group": None if holding.group is None else holding.group.name,
+        "grant": holding.grant_id,
+        "starts_at": holding.starts_at,
+        "ends_at": holding.ends_at,
+    }
+
+
+def _of_workload(holding: WorkloadHolding) -> dict[str, Any]:
+    return {
+        "user": None,
+        "email": "",
+        "workload": holding.client_id,
+        "role": holding.role.pk,
+        "role_name": holding.role.name,
+        "group": None,
         "grant": holding.grant_id,
         "starts_at": holding.starts_at,
         "ends_at": holding.ends_at,

@@ -66,6 +66,7 @@ UNSCOPED = {
     "idp/authorization/checks.py": "a request begins by a client id alone",
     "idp/authorization/pending.py": "a request is looked up by its id and its browser",
     "idp/client_documents/flows.py": "a request begins by a client id alone",
+    "idp/clients/reviews.py": "roles of the organisation whose review it is",
     "idp/clients/roles.py": "roles of the client at hand",
     "idp/clients/rows.py": "the client that has authenticated, by its id",
     "idp/dynamic_registration/flows.py": "a registration access token names a client id",

@@ -153,4 +153,5 @@ def _eligibilities(entitlement: Entitlement) -> list[Eligibility]:
     rows = Eligibility.objects.within_id(entitlement.organisation_id).filter(
         entitlement=entitlement, ended_at=None
     )
-    return list(rows.select_related("user", "group").order_by("-starts_at")[:MOST_SHOWN])
+    rows = rows.select_related("user", "group", "workload__responsible")
+    return list(rows.order_by("-starts_at")[:MOST_SHOWN])

@@ -15,6 +15,7 @@ from access import flows
 from access.approvers import people_named, stages_of
 from access.models import LIVE, Eligibility, Entitlement, Grant, State
 from access.offers import Offer
+from access.workloads import why_unfit
 from accounts.models import Organisation, User
 from console.admin.entitlements.form import differences, initial
 from core import clock
@@ -26,7 +27,8 @@ MOST_SHOWN = 50
 class Preview:
     """What saving would do. was, then: the state of a request or a grant before and after.
 
-    askers: who may ask, as it stands. stages: who may answer at once, and after escalating.
+    askers, applications: who may ask, as it stands. unfit: why applications could not. stages: who
+    may answer at once, and after escalating.
     """
 
     changed: Sequence[str] = ()
@@ -36,6 +38,8 @@ class Preview:
     kept: int = 0
     askers: Sequence[User] = ()
     askers_more: int = 0
+    applications: Sequence[str] = ()
+    unfit: str = ""
     stages: list[tuple[int, Sequence[User], Sequence[User]]] = field(default_factory=list)
 
 
@@ -69,6 +73,8 @@ def preview(
         askers = _askers(made)
         told.askers = list(askers[:MOST_SHOWN])
         told.askers_more = max(0, askers.count() - MOST_SHOWN)
+        told.applications = _applications(made)
+        told.unfit = why_unfit(made) if told.applications else ""
         told.stages = [
             (
                 stage.position + 1,
@@ -81,6 +87,12 @@ def preview(
         ]
         transaction.set_rollback(True)
     return told
+
+
+def _applications(entitlement: Entitlement) -> list[str]:
+    live = Eligibility.unscoped.live(clock.now()).filter(entitlement=entitlement)
+    names = live.exclude(workload=None).order_by("workload__name")
+    return list(names.values_list("workload__name", flat=True)[:MOST_SHOWN])
 
 
 def _states(entitlement: Entitlement, keys: Any = None) -> dict[UUID, str]:
