@@ -1,5 +1,6 @@
-"""Random identifiers of stated entropy, their digests, and comparison in constant time."""
+"""Random identifiers of stated entropy, their digests and text, and comparison in constant time."""
 
+import binascii
 import hashlib
 import hmac
 import os
@@ -9,6 +10,7 @@ import uuid
 
 _MILLISECOND = 1_000_000  # in nanoseconds
 _CHANCE = (1 << 62) - 1
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def new_id() -> uuid.UUID:
@@ -28,6 +30,11 @@ def new_id() -> uuid.UUID:
 def new_token(size_bytes: int = 32) -> str:
     """A secret of `size_bytes` random bytes, as base64url text without padding."""
     return secrets.token_urlsafe(size_bytes)
+
+
+def base64url(raw: bytes) -> bytes:
+    """Base64url without padding (RFC 7515 §2)."""
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE).rstrip(b"=")
 
 
 def digest(secret: str) -> bytes:

@@ -170,12 +170,12 @@ def _wrapper() -> BaseDatabaseWrapper:
 def raw_connection() -> "psycopg.Connection[Any]":
     """The psycopg connection of this thread, opened when it has to be."""
     wrapper = _wrapper()
-    raw = wrapper.connection
-    if raw is None or raw.closed or raw.broken:
+    raw: psycopg.Connection[Any] | None = wrapper.connection
+    if raw is None or raw.pgconn.status == ConnStatus.BAD:
         wrapper.close()
         wrapper.ensure_connection()
-        raw = wrapper.connection
-    return cast("psycopg.Connection[Any]", raw)
+        raw = cast("psycopg.Connection[Any]", wrapper.connection)
+    return raw
 
 
 def cursor_of(raw: "psycopg.Connection[Any]") -> Cursor:

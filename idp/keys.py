@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -39,9 +40,12 @@ PUBLISHED = (State.NEXT, State.ACTIVE, State.RETIRING)
 
 @dataclass(frozen=True)
 class LoadedKey:
+    """key: as joserfc has it; private: as `cryptography` signs by it, taken out once."""
+
     kid: str
     alg: str
     key: Key
+    private: Any
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,10 @@ def _published() -> list[SigningKey]:
 def _load(rows: list[SigningKey]) -> Ring:
     parsed = {row.kid: _Cache.parsed.get(row.kid) or _parse(row) for row in rows}
     _Cache.parsed = parsed
-    loaded = {row.kid: LoadedKey(row.kid, row.alg, parsed[row.kid]) for row in rows}
+    loaded = {
+        row.kid: LoadedKey(row.kid, row.alg, parsed[row.kid], parsed[row.kid].private_key)
+        for row in rows
+    }
     to_us = encryption_keys.public_jwks()
     jwks = {"keys": [*(row.public_jwk for row in rows), *to_us]}
     return Ring(

@@ -46,19 +46,22 @@ def active_key(organisation_id: UUID | None) -> tuple[UUID, AESGCM]:
     now = clock.now()
     known = _cache.active.get(organisation_id)
     if known is not None and now - known[0] < CACHE_LIFETIME:
-        return known[1], key_by_id(known[1])
+        return known[1], _by_id(known[1], now)
     data_key = DataKey.objects.filter(organisation_id=organisation_id, is_active=True).first()
     if data_key is None:
         data_key = _make_first_key(organisation_id, now)
         if connection.in_atomic_block:  # not committed yet: nothing to remember
             return data_key.id, AESGCM(unwrap(data_key))
     _cache.active[organisation_id] = (now, data_key.id)
-    return data_key.id, key_by_id(data_key.id)
+    return data_key.id, _by_id(data_key.id, now)
 
 
 def key_by_id(key_id: UUID) -> AESGCM:
     """The data key of this id; raises KeyUnavailable."""
-    now = clock.now()
+    return _by_id(key_id, clock.now())
+
+
+def _by_id(key_id: UUID, now: datetime) -> AESGCM:
     known = _cache.by_id.get(key_id)
     if known is not None and now - known[0] < CACHE_LIFETIME:
         return known[1]

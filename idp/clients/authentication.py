@@ -132,14 +132,16 @@ def same_client(client: MachineClient, changed_at: datetime | None) -> None:
         raise StaleClient
 
 
-def authenticate(request: Request, fields: Mapping[str, str]) -> MachineClient:
+def authenticate(
+    request: Request, fields: Mapping[str, str], basic: tuple[str, str] | None
+) -> MachineClient:
     """The client that asks, proven by the one method that it has registered.
 
-    fields: the form, with a `client_id` that does not contradict the Authorization header. Refuses
-    invalid_client, and invalid_request when there are two proofs (RFC 6749 §2.3).
+    fields: the form, with a `client_id` that does not contradict `basic`, the Authorization header
+    as `read_basic` has it. Refuses invalid_client, and invalid_request when there are two proofs
+    (RFC 6749 §2.3).
     """
     secret, assertion = fields.get("client_secret"), fields.get("client_assertion")
-    basic = read_basic(request.authorization) if request.authorization else None
     shown = [proof for proof in (basic, secret, assertion) if proof is not None]
     if len(shown) > 1:
         raise Refusal.invalid_request("Authenticate in one way only.")

@@ -26,8 +26,8 @@ def forget() -> None:
     _paused.clear()
 
 
-def read_fields(request: Request) -> dict[str, str]:
-    """The form, with Basic credentials judged: one way of client authentication, and readable.
+def read_fields(request: Request) -> tuple[dict[str, str], tuple[str, str] | None]:
+    """The form, and Basic credentials, judged: one way of client authentication, and readable.
 
     Refuses too_many_attempts while the client is paused at this address.
     """
@@ -41,13 +41,13 @@ def read_fields(request: Request) -> dict[str, str]:
         if fields.setdefault("client_id", basic[0]) != basic[0]:
             raise Refusal.invalid_request("client_id contradicts the Authorization header.")
     _check_pause(request, fields)
-    return fields
+    return fields, basic
 
 
 def authenticated(request: Request) -> tuple[MachineClient, dict[str, str]]:
     """The client, by whatever method it has registered, and the form; refuses invalid_client."""
-    fields = read_fields(request)
-    return _authenticated(request, fields), fields
+    fields, basic = read_fields(request)
+    return _authenticated(request, fields, basic), fields
 
 
 def authenticated_by_header(request: Request) -> MachineClient:
@@ -67,7 +67,7 @@ def authenticated_by_header(request: Request) -> MachineClient:
             "client_assertion_type": assertions.TYPE,
         }
     _check_pause(request, fields)
-    return _authenticated(request, fields)
+    return _authenticated(request, fields, basic)
 
 
 def _check_pause(request: Request, fields: dict[str, str]) -> None:
@@ -77,9 +77,11 @@ def _check_pause(request: Request, fields: dict[str, str]) -> None:
             raise Refusal.too_many_attempts(math.ceil(left))
 
 
-def _authenticated(request: Request, fields: dict[str, str]) -> MachineClient:
+def _authenticated(
+    request: Request, fields: dict[str, str], basic: tuple[str, str] | None
+) -> MachineClient:
     try:
-        return authentication.authenticate(request, fields)
+        return authentication.authenticate(request, fields, basic)
     except Refusal as refusal:
         if refusal.code == "invalid_client":
             count_failure(request, fields)

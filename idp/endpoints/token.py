@@ -16,14 +16,14 @@ from idp.tokens import dpop
 
 def token(request: Request) -> Answer:
     """POST /oauth/token (RFC 6749 §3.2)."""
-    fields = read_fields(request)
+    fields, basic = read_fields(request)
     grant_type = fields.get("grant_type")
     if grant_type is None:
         raise Refusal.invalid_request("grant_type is missing.")
     if grant_type not in GRANT_TYPES:
         raise Refusal.unsupported_grant_type("The grant type is not supported.")
     with database.unit() as unit:
-        work = TokenRequest(request, fields, unit)
+        work = TokenRequest(request, fields, basic, unit)
         answer: Answer = server.create_token_response(work)
     for trace in work.traces:
         with transaction.atomic(), database.unit() as unit:

@@ -6,6 +6,7 @@ lost answer must not sign anybody out); any other spent token means theft: the f
 """
 
 from typing import Any
+from uuid import UUID
 
 from authlib.oauth2.rfc6749 import grants
 from django.conf import settings
@@ -79,11 +80,12 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         )
         raise Refused(Refusal.invalid_grant("The refresh token is bound to another key."))
 
-    def authenticate_user(self, proven: "_Proven") -> str:
+    def authenticate_user(self, proven: "_Proven") -> UUID:
         proven.decision = proof.judge(
             self.request, self.request.client, proven.row, Trigger.REFRESH
         )
-        return str(proven.row["user_id"])
+        user_id: UUID = proven.row["user_id"]
+        return user_id
 
     def issue_token(self, user: Any, proven: "_Proven") -> dict[str, Any]:
         client: MachineClient = self.request.client

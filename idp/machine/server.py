@@ -29,7 +29,9 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
     cnf: what the tokens are bound to, known once the client has authenticated.
     """
 
-    def __init__(self, request: Request, fields: dict[str, str], unit: Unit) -> None:
+    def __init__(
+        self, request: Request, fields: dict[str, str], basic: tuple[str, str] | None, unit: Unit
+    ) -> None:
         # Authlib's own __init__ judges the address of each request; ours is judged at start.
         self.method = request.method
         self.uri = f"{settings.ISSUER}{request.path}"
@@ -43,7 +45,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
         self.credential: Any = None
         self._body: Any = None
         self._scope: str | None = None
-        self.fields = fields
+        self.fields, self.basic = fields, basic
         self.unit = unit
         self.address = request.address
         self.wire = request
@@ -77,7 +79,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         endpoint: str = "token",  # noqa: ARG002
     ) -> MachineClient:
         try:
-            client = authentication.authenticate(request.wire, request.fields)
+            client = authentication.authenticate(request.wire, request.fields, request.basic)
         except Refusal as refusal:
             raise Refused(refusal) from refusal
         if "none" not in methods and not client.is_confidential:

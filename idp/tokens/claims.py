@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 
 from core.assurance import Level
-from core.ids import new_token
+from core.ids import base64url, new_token
 from core.prepared import Row
 from idp.algorithms import ED25519
 from idp.models.client import AUTHZEN, POLICY_READ
@@ -239,4 +239,4 @@ def _seconds(instant: datetime) -> int:
 
 
 def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return base64url(raw).decode()

@@ -1,6 +1,5 @@
 """The one mint: every token of the product is signed here."""
 
-import base64
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from core import clock
 from core.errors import Refusal
+from core.ids import base64url
 from idp import keys
 from idp.keys import LoadedKey
 from idp.tokens import claims, encryption, status
@@ -27,7 +27,7 @@ LOGOUT_TOKEN_TYPE = "logout+jwt"  # Back-Channel Logout 1.0 §2.4
 
 def mint(authorization: Authorization, refresh_token: RefreshToken | None) -> dict[str, Any]:
     """The token endpoint's answer (RFC 6749 §5.1). Lifetimes in whole seconds."""
-    key = keys.signing_key(authorization.alg)
+    key = _key(authorization.alg)
     answer = _with_access_token(authorization, key)
     if authorization.authorization_details:  # RFC 9396 §7
         answer["authorization_details"] = list(authorization.authorization_details)
@@ -46,7 +46,7 @@ def mint_at_front(
 
     words: those of response_type. code: the one that goes along.
     """
-    key = keys.signing_key(authorization.alg)
+    key = _key(authorization.alg)
     answer: dict[str, str] = {}
     if "token" in words:
         given = _with_access_token(authorization, key)
@@ -84,7 +84,7 @@ def _with_access_token(authorization: Authorization, key: LoadedKey) -> dict[str
 
 def sign(payload: dict[str, Any], *, typ: str, alg: str) -> str:
     """Any other JWT of ours, by the active key of an algorithm."""
-    return _sign(payload, typ, keys.signing_key(alg))
+    return _sign(payload, typ, _key(alg))
 
 
 def token_type(cnf: Mapping[str, str] | None) -> str:
@@ -92,16 +92,18 @@ def token_type(cnf: Mapping[str, str] | None) -> str:
     return "DPoP" if cnf and "jkt" in cnf else "Bearer"
 
 
-def _sign(payload: dict[str, Any], kind: str, key: LoadedKey) -> str:
-    """A compact JWS (RFC 7515 §3.1); the header is encoded once for each key.
-
-    Refuses UNAVAILABLE in a process whose clock is off: a worker's, too.
-    """
+def _key(alg: str) -> LoadedKey:
+    """What signs now. Refuses UNAVAILABLE in a process whose clock is off: a worker's, too."""
     if clock.is_off():
         raise Refusal.unavailable()
-    signing_input = _head(key.alg, key.kid, kind) + _encode(orjson.dumps(payload))
-    signature = _SIGNERS[key.alg](key.key.private_key, signing_input)
-    return (signing_input + b"." + _encode(signature)).decode()
+    return keys.signing_key(alg)
+
+
+def _sign(payload: dict[str, Any], kind: str, key: LoadedKey) -> str:
+    """A compact JWS (RFC 7515 §3.1); the header is encoded once for each key."""
+    signing_input = _head(key.alg, key.kid, kind) + base64url(orjson.dumps(payload))
+    signature = _SIGNERS[key.alg](key.private, signing_input)
+    return (signing_input + b"." + base64url(signature)).decode()
 
 
 def _es256(key: Any, data: bytes) -> bytes:
@@ -139,8 +141,4 @@ _SIGNERS: dict[str, Callable[[Any, bytes], bytes]] = {
 
 @lru_cache(maxsize=16)
 def _head(alg: str, kid: str, kind: str) -> bytes:
-    return _encode(orjson.dumps({"alg": alg, "kid": kid, "typ": kind})) + b"."
-
-
-def _encode(raw: bytes) -> bytes:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+    return base64url(orjson.dumps({"alg": alg, "kid": kid, "typ": kind})) + b"."

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from django.conf import settings
 
-from core.ids import digest
+from core.ids import base64url, digest
 
 ID_SIZE, GENERATION_SIZE, SECRET_SIZE, TAG_SIZE = 16, 4, 32, 16
 BODY_SIZE = ID_SIZE + GENERATION_SIZE + SECRET_SIZE
@@ -31,17 +31,14 @@ class RefreshToken(NamedTuple):
     text: str
     family_id: UUID
     generation: int
-
-    @property
-    def digest(self) -> bytes:
-        return digest(self.text)
+    digest: bytes
 
 
 def make(family_id: UUID, generation: int) -> RefreshToken:
     """A new token: generation 0 is the first of its family."""
     body = family_id.bytes + generation.to_bytes(GENERATION_SIZE) + os.urandom(SECRET_SIZE)
-    text = base64.urlsafe_b64encode(body + _tag(body, settings.SECRET_KEY)).rstrip(b"=").decode()
-    return RefreshToken(text, family_id, generation)
+    text = base64url(body + _tag(body, settings.SECRET_KEY)).decode()
+    return RefreshToken(text, family_id, generation, digest(text))
 
 
 def parse(text: str) -> RefreshToken | None:
@@ -56,8 +53,8 @@ def parse(text: str) -> RefreshToken | None:
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     if not any(hmac.compare_digest(tag, _tag(body, key)) for key in keys):
         return None
-    family_id = UUID(bytes=body[:ID_SIZE])
-    return RefreshToken(text, family_id, int.from_bytes(body[ID_SIZE : ID_SIZE + GENERATION_SIZE]))
+    generation = int.from_bytes(body[ID_SIZE : ID_SIZE + GENERATION_SIZE])
+    return RefreshToken(text, UUID(bytes=body[:ID_SIZE]), generation, digest(text))
 
 
 def _tag(body: bytes, secret_key: str) -> bytes:

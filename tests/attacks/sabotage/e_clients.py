@@ -6,14 +6,14 @@ from typing import Any
 from tests.attacks.sabotage.defence import Defence, replace, wrap
 
 
-def by_name_alone(original: Any, request: Any, fields: Any) -> Any:
+def by_name_alone(original: Any, request: Any, fields: Any, basic: Any) -> Any:
     from core.errors import Refusal
     from idp.clients.authentication import find_client
 
     try:
-        return original(request, fields)
+        return original(request, fields, basic)
     except Refusal:
-        return find_client(fields.get("client_id", "")) or original(request, fields)
+        return find_client(fields.get("client_id", "")) or original(request, fields, basic)
 
 
 def following_redirects(original: Any, answer: Any, limit_bytes: int) -> Any:
