@@ -1,5 +1,6 @@
 """The one mint: every token of the product is signed here."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
@@ -8,7 +9,10 @@ from typing import Any
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    Prehashed,
+    decode_dss_signature,
+)
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from core import clock
@@ -108,7 +112,7 @@ def _sign(payload: dict[str, Any], kind: str, key: LoadedKey) -> str:
 
 def _es256(key: Any, data: bytes) -> bytes:
     """RFC 7518 §3.4: both numbers of the signature, 32 bytes each."""
-    r, s = decode_dss_signature(key.sign(data, _ECDSA))
+    r, s = decode_dss_signature(key.sign(hashlib.sha256(data).digest(), _ECDSA))
     return r.to_bytes(32) + s.to_bytes(32)
 
 
@@ -129,7 +133,7 @@ def _ed25519(key: Any, data: bytes) -> bytes:
     return signature
 
 
-_ECDSA = ECDSA(SHA256())
+_ECDSA = ECDSA(Prehashed(SHA256()))  # sooner told what the bytes are than made to hash them
 _SIGNERS: dict[str, Callable[[Any, bytes], bytes]] = {
     "ES256": _es256,
     "RS256": _rs256,
