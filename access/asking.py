@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -41,8 +41,6 @@ from policy.journal import About
 from sessions.models import LoginSession
 
 MANY = 100
-HISTORY_OF_A_CASE = 5
-LOOKED_BACK = timedelta(days=90)
 
 
 # --- one's own ------------------------------------------------------------------------------------
@@ -118,10 +116,15 @@ def places_of(grants: Iterable[Grant], *, session_id: UUID | None) -> dict[UUID,
             if grant.device_id and grant.terms["binds_device"]
             else None,
             address=grant.address if grant.terms["binds_network"] else None,
-            is_here=not grant.terms["binds_session"] or grant.session_id == session_id,
+            is_here=counts_in(grant, session_id),
         )
         for grant in grants
     }
+
+
+def counts_in(grant: Grant, session_id: UUID | None) -> bool:
+    """Whether it counts in this session, while it is live."""
+    return not grant.terms["binds_session"] or grant.session_id == session_id
 
 
 # --- what may be asked for ------------------------------------------------------------------------
@@ -150,16 +153,36 @@ def choices_of(user: User, *, session_id: UUID | None, now: datetime) -> list[Ch
 
     As if for the longest time, with a reason and a good ticket: those are the form's to ask.
     """
-    lines = _eligibilities(user, now)
-    entitlements = (
-        Entitlement.objects.within_id(user.organisation_id)
-        .filter(pk__in=lines, is_active=True)
-        .annotate(stage_count=Count("stages"))
-        .prefetch_related(_with_roles(user.organisation_id))
-        .order_by("name")[:MANY]
+    choices = choices_among(
+        list(offered_to(user, now).order_by("name")[:MANY]), user, session_id=session_id, now=now
     )
+    return sorted(
+        choices,
+        key=lambda each: (
+            each.open is not None,
+            each.starts_at is not None,
+            bool(each.against) and not each.asks_step_up,
+        ),
+    )
+
+
+def offered_to(user: User, now: datetime) -> "QuerySet[Entitlement]":
+    """What a person may ask for, now or from some time on, with its roles."""
+    offered: QuerySet[Entitlement] = Entitlement.objects.within_id(user.organisation_id).filter(
+        pk__in=_lines(user, now).values("entitlement_id"), is_active=True
+    )
+    return offered.annotate(stage_count=Count("stages")).prefetch_related(
+        _with_roles(user.organisation_id)
+    )
+
+
+def choices_among(
+    entitlements: Sequence[Entitlement], user: User, *, session_id: UUID | None, now: datetime
+) -> list[Choice]:
+    """The same of these, which are offered, as they come."""
     if not entitlements:
         return []
+    lines = eligibilities_of(user, now)
     standing, session = standing_of(user, now), acting(user=user, session_id=session_id, now=now)
     person = facts_of_requester(user, None, now)
     pending = waiting_of(user, now).filter(extends=None)
@@ -199,7 +222,7 @@ def choices_of(user: User, *, session_id: UUID | None, now: datetime) -> list[Ch
             Choice(
                 entitlement=entitlement,
                 role_names=names,
-                asks_nobody=not entitlement.stage_count,
+                asks_nobody=not entitlement.stage_count,  # type: ignore[attr-defined]
                 against=[told(reason, passed=False) for reason in verdict.reasons],
                 asks_step_up=verdict.asks_step_up,
                 open=taken.get(entitlement.pk),
@@ -207,32 +230,31 @@ def choices_of(user: User, *, session_id: UUID | None, now: datetime) -> list[Ch
                 ends_at=ends_at,
             )
         )
-    return sorted(
-        choices,
-        key=lambda each: (
-            each.open is not None,
-            each.starts_at is not None,
-            bool(each.against) and not each.asks_step_up,
-        ),
-    )
+    return choices
 
 
-def _eligibilities(user: User, now: datetime) -> dict[UUID, tuple[datetime, datetime | None]]:
+def eligibilities_of(
+    user: User, now: datetime, workload: Workload | None = None
+) -> dict[UUID, tuple[datetime, datetime | None]]:
     """By entitlement: from when until when, of the line that begins first and lasts longest."""
-    groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
-    lines = (
-        Eligibility.objects.within_id(user.organisation_id)
-        .filter(Q(user=user) | Q(group_id__in=groups.values("group_id")))
-        .filter(Q(ends_at=None) | Q(ends_at__gt=now), ended_at=None)
-    )
     found: dict[UUID, tuple[datetime, datetime | None]] = {}
     worst_first = sorted(
-        lines,
+        _lines(user, now, workload),
         key=lambda line: (line.starts_at <= now, line.ends_at is None, line.ends_at or now),
     )
     for line in worst_first:
         found[line.entitlement_id] = (line.starts_at, line.ends_at)
     return found
+
+
+def _lines(user: User, now: datetime, workload: Workload | None = None) -> "QuerySet[Eligibility]":
+    """By name or by a group, from now or from some time on; of a workload by name."""
+    groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
+    person = Q(user=user) | Q(group_id__in=groups.values("group_id"))
+    mine: QuerySet[Eligibility] = Eligibility.objects.within_id(user.organisation_id).filter(
+        person if workload is None else Q(workload=workload)
+    )
+    return mine.filter(Q(ends_at=None) | Q(ends_at__gt=now), ended_at=None)
 
 
 def _with_roles(organisation_id: UUID) -> "Prefetch[Any]":
@@ -243,13 +265,8 @@ def _with_roles(organisation_id: UUID) -> "Prefetch[Any]":
 def find_entitlement(
     user: User, name: str, now: datetime, workload: Workload | None = None
 ) -> Entitlement | None:
-    """One that this person, or the workload, may ask for by now; any other does not exist."""
-    mine = Eligibility.unscoped.live(now).filter(organisation_id=user.organisation_id)
-    if workload is not None:
-        mine = mine.filter(workload=workload)
-    else:
-        groups = GroupMember.objects.within_id(user.organisation_id).filter(user=user)
-        mine = mine.filter(Q(user=user) | Q(group_id__in=groups.values("group_id")))
+    """One that this person, or a workload, may ask for by now; any other does not exist."""
+    mine = _lines(user, now, workload).filter(starts_at__lte=now)
     found: Entitlement | None = (
         Entitlement.objects.within_id(user.organisation_id)
         .filter(name=name, is_active=True, pk__in=mine.values("entitlement_id"))

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
+from access.administering import may_administer
 from access.approvers import lines_naming, standing_of
 from access.deciding import Answer, Outcome, Rules, decide
 from access.flows.answers import answers_of
@@ -18,17 +19,52 @@ from access.models import (
     Stage,
     Verdict,
 )
-from access.workloads import CLIENT
+from access.workloads import CLIENT, stands_for
 from accounts.models import User
 from audit.recorder import ref
+from core.errors import Refusal
 from devices.models import Device
 from risk.geo import locate
 from risk.models import SignIn, UserRisk
 from sessions.models import LoginSession
 
-MANY = 100
 HISTORY_OF_A_CASE = 5
 LOOKED_BACK = timedelta(days=90)
+
+
+# --- who sees what --------------------------------------------------------------------------------
+
+
+def find_grant(
+    user: User, grant_id: UUID, now: datetime, *, is_proven_administrator: bool = False
+) -> Grant:
+    """A grant that somebody may look at: their own, or one that they may answer or administer.
+
+    is_proven_administrator: whether administering counts, as after two factors. Refuses not_found
+    for any other.
+    """
+    grant = _rows(user).filter(pk=grant_id).first()
+    if grant is None:
+        raise Refusal.not_found()
+    if stands_for(user, grant, None) or is_approver_of(user, grant, now):
+        return grant
+    if is_proven_administrator and may_administer(user, grant.organisation_id, now=now):
+        return grant
+    raise Refusal.not_found()
+
+
+def find_own(user: User, grant_id: UUID) -> Grant:
+    """One of one's own, or of an application that one answers for; refuses not_found."""
+    mine = Q(requester=user) | Q(workload__responsible=user)
+    grant = _rows(user).filter(mine, pk=grant_id).first()
+    if grant is None:
+        raise Refusal.not_found()
+    return grant
+
+
+def _rows(user: User) -> "QuerySet[Grant]":
+    rows: QuerySet[Grant] = Grant.objects.within_id(user.organisation_id)
+    return rows.select_related("entitlement", "requester", "workload", "extends", "reviewed_by")
 
 
 # --- those who answer -----------------------------------------------------------------------------
@@ -68,12 +104,13 @@ def answers_by(grants: Iterable[Grant]) -> dict[UUID, datetime]:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Of the timeline. who: a name, "" for time or rule."""
+    """Of the timeline. who: a name, "" for time or rule. actor: the same as audit has it."""
 
     at: datetime
     kind: str
     words: str
     who: str
+    actor: str
     facts: dict[str, Any]
 
 
@@ -89,13 +126,24 @@ def timeline_of(grant: Grant) -> list[Line]:
     names[f"{CLIENT}{grant.workload_id}"] = grant.workload_name
     return [
         Line(
-            event.at, event.kind, event.get_kind_display(), names.get(event.actor, ""), event.facts
+            event.at,
+            event.kind,
+            event.get_kind_display(),
+            names.get(event.actor, ""),
+            event.actor,
+            event.facts,
         )
         for event in events
     ]
 
 
 USER = "accounts.User:"
+
+
+def approvals_of(grant: Grant) -> list[Approval]:
+    """Every answer with who gave it, in order."""
+    rows = Approval.objects.within_id(grant.organisation_id).filter(grant=grant)
+    return list(rows.select_related("approver").order_by("at", "id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +190,7 @@ def case_of(grant: Grant, now: datetime) -> Case:
         .filter(user=grant.requester, ends_at__gt=now, level__gt=0)
         .first(),
         device=session.browser.device if session and session.browser else None,
-        approvals=list(
-            Approval.objects.within_id(of)
-            .filter(grant=grant)
-            .select_related("approver")
-            .order_by("at", "id")
-        ),
+        approvals=approvals_of(grant),
         earlier=list(before.order_by("-requested_at")[:HISTORY_OF_A_CASE]),
         earlier_count=before.count(),
     )

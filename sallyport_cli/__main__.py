@@ -56,6 +56,8 @@ def _parser() -> ArgumentParser:
     add("list", commands.list_access, "what you have, and what you may ask for")
     found = add("history", commands.history, "what you had before")
     found.add_argument("--limit", type=int, default=20)
+    found = add("explain", commands.explain, "what would be asked of you, and who could approve")
+    found.add_argument("entitlement")
     found = add("request", commands.request, "ask for access")
     found.add_argument("entitlement")
     _wish(found)
@@ -70,18 +72,27 @@ def _parser() -> ArgumentParser:
     for name, command, words in (
         ("approve", commands.approve, "say yes to a request"),
         ("deny", commands.deny, "say no to a request"),
+        ("revoke", commands.revoke, "take away what was approved"),
     ):
         found = _about_one(add(name, command, words))
         found.add_argument("--reason", default="")
     _about_one(add("activate", commands.activate, "begin what was approved"))
     _about_one(add("drop", commands.drop, "give active access back"))
     _about_one(add("cancel", commands.cancel, "withdraw a request"))
+    found = _waiting(add("break-glass", commands.break_glass, "take access in an emergency"))
+    found.add_argument("entitlement")
+    found.add_argument("--minutes", type=int, default=None)
+    found.add_argument("--reason", required=True)
     _wish(_about_one(add("extend", commands.extend, "ask to have it for longer")))
     return parser
 
 
 def _about_one(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument("id")
+    return _waiting(parser)
+
+
+def _waiting(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument("--wait", action="store_true", help="for a proof in the browser")
     parser.set_defaults(wait_seconds=WAIT_SECONDS)
     return parser

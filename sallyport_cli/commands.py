@@ -70,6 +70,12 @@ def show(asked: Namespace, say: Say) -> Told:  # noqa: ARG001
     return Told(told, telling.in_full(told))
 
 
+def explain(asked: Namespace, say: Say) -> Told:  # noqa: ARG001
+    """Every rule of an entitlement, and who could approve."""
+    told = _server().call("GET", f"/access/entitlements/{quote(asked.entitlement, safe='')}")
+    return Told(told, telling.explained(told))
+
+
 def request(asked: Namespace, say: Say) -> Told:
     server = _server()
     wish: dict[str, Any] = {
@@ -84,7 +90,7 @@ def request(asked: Namespace, say: Say) -> Told:
         wish["workload"] = asked.workload
     told = server.call("POST", "/access/grants", wish)
     if asked.dry_run:
-        return Told(told, f"{telling.grant(told)} - that is what would become of it.")
+        return Told(told, f"{telling.grant(told)} - so it would be; nothing was asked.")
     say(f"{told['id']}  {telling.grant(told)}")
     if asked.wait:
         told = _wait_for_answers(server, told)
@@ -103,6 +109,18 @@ def approve(asked: Namespace, say: Say) -> Told:
 
 def deny(asked: Namespace, say: Say) -> Told:
     return _act(asked, say, "deny", {"reason": asked.reason})
+
+
+def revoke(asked: Namespace, say: Say) -> Told:
+    return _act(asked, say, "revoke", {"reason": asked.reason})
+
+
+def break_glass(asked: Namespace, say: Say) -> Told:
+    """Take access without approval: everybody who was not asked is told."""
+    body: dict[str, Any] = {"entitlement": asked.entitlement, "reason": asked.reason}
+    if asked.minutes is not None:
+        body["duration"] = asked.minutes * MINUTE
+    return _send(asked, say, "/access/grants/break-glass", body)
 
 
 def activate(asked: Namespace, say: Say) -> Told:
@@ -125,9 +143,12 @@ def extend(asked: Namespace, say: Say) -> Told:
 
 
 def _act(asked: Namespace, say: Say, action: str, body: Any = None) -> Told:
+    return _send(asked, say, f"/access/grants/{quote(asked.id, safe='')}/{action}", body)
+
+
+def _send(asked: Namespace, say: Say, path: str, body: Any) -> Told:
     """Do it. With `--wait` a proof that is asked for is waited for: it is made in the browser."""
     server = _server()
-    path = f"/access/grants/{quote(asked.id, safe='')}/{action}"
     ends_at = time.time() + asked.wait_seconds if asked.wait else 0.0
     is_told = False
     while True:

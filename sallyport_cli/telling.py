@@ -16,6 +16,16 @@ STATES = {
     "revoked": "taken away",
     "activation_failed": "could not begin",
 }
+OUTCOMES = {
+    "approval_awaited": "you may ask, and somebody has to approve it",
+    "scheduled": "you may ask, and begin at once",
+}
+# What stands against asking, the worst first.
+MARKS = {
+    "bad": "you may not ask for it now",
+    "proof": "you may ask, once you have proven more in your browser",
+    "todo": "you may ask, and have to say more",
+}
 MINUTE = 60
 
 
@@ -51,18 +61,38 @@ def grant(told: dict[str, Any]) -> str:
 
 def offers(items: Iterable[dict[str, Any]]) -> str:
     return table(
-        ["access", "roles", "at most", "description"],
+        ["access", "roles", "at most", "description", "not now, since"],
         [
             (
                 each["name"],
                 ", ".join(each["roles"]),
                 f"{each['max_duration'] // MINUTE} min",
                 each["description"],
+                " ".join(each["against"]),
             )
             for each in items
         ],
         nothing="There is nothing that you may ask for.",
     )
+
+
+def explained(told: dict[str, Any]) -> str:
+    """Every rule with whether it holds, and who could approve, in their order."""
+    marks = {rule["mark"] for rule in told["rules"]}
+    said = next((words for mark, words in MARKS.items() if mark in marks), "")
+    lines = [
+        plain(f"{told['entitlement']}: {said or OUTCOMES.get(told['outcome'], 'you may ask')}")
+    ]
+    lines += [plain(f"  {rule['mark']:5}  {rule['words']}") for rule in told["rules"]]
+    for number, stage in enumerate(told["stages"], 1):
+        people = ", ".join(stage["approvers"]) or "nobody"
+        needed = stage["approvals_needed"]
+        asked = f"{needed} of" if needed else "by its thresholds"
+        lines.append(plain(f"  approval {number}: {asked} {people}"))
+        if stage["escalation"]:
+            after = stage["escalate_after"] // MINUTE
+            lines.append(plain(f"    after {after} min also {', '.join(stage['escalation'])}"))
+    return "\n".join(lines)
 
 
 def roles(items: Iterable[dict[str, Any]]) -> str:

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -12,7 +11,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from access import asking, cases, flows, shown
-from access.administering import may_administer
 from access.explaining import explain_answer, who_may_answer
 from access.forms import AnswerForm, ReasonForm, ReviewForm
 from access.limits import TOUCH
@@ -26,7 +24,6 @@ from access.views.proofs import (
     to_step_up,
 )
 from access.workloads import stands_for
-from accounts.models import User
 from core import clock
 from core.assurance import Assurance, Level
 from core.errors import Refusal
@@ -98,38 +95,15 @@ def find(request: HttpRequest, grant_id: UUID) -> Grant:
 
     Refuses not_found for any other.
     """
-    user = person(request)
-    grant = (
-        Grant.objects.within_id(user.organisation_id)
-        .filter(pk=grant_id)
-        .select_related("entitlement", "requester", "workload", "extends", "reviewed_by")
-        .first()
-    )
-    if grant is None or not _may_see(request, user, grant):
-        raise Refusal.not_found()
-    return grant
-
-
-def _may_see(request: HttpRequest, user: User, grant: Grant) -> bool:
-    now = clock.now()
-    if stands_for(user, grant, None) or cases.is_approver_of(user, grant, now):
-        return True
     assurance: Assurance = getattr(request, "assurance", Assurance())
-    return assurance.level >= Level.AAL2 and may_administer(user, grant.organisation_id, now=now)
+    is_proven = assurance.level >= Level.AAL2
+    return cases.find_grant(
+        person(request), grant_id, clock.now(), is_proven_administrator=is_proven
+    )
 
 
 def _mine(request: HttpRequest, grant_id: UUID) -> Grant:
-    """One of my own, or of an application that I answer for; no other exists."""
-    user = person(request)
-    grant = (
-        Grant.objects.within_id(user.organisation_id)
-        .filter(Q(requester=user) | Q(workload__responsible=user), pk=grant_id)
-        .select_related("entitlement", "requester", "workload", "extends")
-        .first()
-    )
-    if grant is None:
-        raise Refusal.not_found()
-    return grant
+    return cases.find_own(person(request), grant_id)
 
 
 def say_no(request: HttpRequest, grant: Grant, refusal: Refusal) -> HttpResponse:

@@ -6,9 +6,17 @@ from uuid import UUID
 from ninja import Query, Router
 
 from access import flows
-from access.models import OPEN, Grant
+from access.models import Grant
 from console.api.door import Administrator, Request
-from console.api.grants import GrantDid, GrantInFull, GrantPage, tell, tell_in_full
+from console.api.grants import (
+    GrantDid,
+    GrantInFull,
+    GrantPage,
+    narrow,
+    tell,
+    tell_all,
+    tell_in_full,
+)
 from console.api.lookup import one
 from console.api.paging import Listing, Place
 from console.api.shapes import Name, Reason
@@ -28,10 +36,6 @@ def list_all_grants(request: Request, narrowed: Query[WhichOfAll]) -> dict[str, 
     """Everybody's requests and grants, the latest first."""
     caller = request.auth
     rows = Grant.objects.within_id(caller.organisation_id)
-    if narrowed.which == "open":
-        rows = rows.filter(state__in=OPEN)
-    elif narrowed.which == "past":
-        rows = rows.exclude(state__in=OPEN)
     if narrowed.requester is not None:
         rows = rows.filter(requester_id=narrowed.requester)
     if narrowed.entitlement is not None:
@@ -40,7 +44,9 @@ def list_all_grants(request: Request, narrowed: Query[WhichOfAll]) -> dict[str, 
         rows = rows.filter(workload__name=narrowed.workload)
     filters = narrowed.dict(exclude={"limit", "cursor"})
     listing = Listing("all grants", caller.user.pk, narrowed, caller.now, filters)
-    return listing.page(rows, lambda grant: tell(grant, caller))
+    return listing.page_of_all(
+        narrow(rows, narrowed.which, caller.now), lambda found: tell_all(found, caller)
+    )
 
 
 @router.get("/{uuid:grant_id}", response=GrantInFull)

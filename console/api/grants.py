@@ -1,24 +1,28 @@
 """Requests and grants: one's own, and those that one may answer."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from django.db.models import Q
 from ninja import Query, Router, Schema
 from ninja.responses import Status
 
-from access import flows
-from access.approvers import stages_of, standing_of
-from access.limits import DECIDING, TOUCH
-from access.models import LIVE, OPEN, Approval, Grant, GrantEvent, State
+from access import cases, flows, shown
+from access.asking import counts_in
+from access.limits import DECIDING, REQUESTS, TOUCH
+from access.models import Approval, Grant
 from access.workloads import stands_for
-from accounts.models import User
 from console.api.door import Caller, Machine, Own, Request
 from console.api.offers import find_behalf, find_offer
 from console.api.paging import Listing, Place
 from console.api.shapes import Flag, Instant, Line, Name, Reason, Seconds, Sent, duration, seconds
 from core.errors import Refusal
+from core.limits import spend
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 router = Router(auth=Own())
 PERSONALLY = Own(personally=True)
@@ -140,8 +144,10 @@ def request_access(request: Request, wish: GrantWish) -> Status[Any]:
     """Ask for access. With `dry_run` nothing is asked: the answer says what would become of it."""
     caller = request.auth
     behalf = find_behalf(caller, wish.workload)
+    entitlement = find_offer(caller.user, wish.entitlement, caller.now, behalf)
+    spend(REQUESTS, str(caller.user.pk), now=caller.now)
     grant = flows.request_grant(
-        entitlement=find_offer(caller.user, wish.entitlement, caller.now, behalf),
+        entitlement=entitlement,
         requester=caller.user,
         behalf=behalf,
         session_id=caller.session_id,
@@ -179,25 +185,25 @@ def list_grants(request: Request, narrowed: Query[WhichGrants]) -> dict[str, Any
     caller = request.auth
     mine = Q(requester=caller.user) | Q(workload__responsible=caller.user)
     rows = Grant.objects.within_id(caller.organisation_id).filter(mine)
-    if narrowed.which == "open":
-        rows = rows.filter(state__in=OPEN)
-    elif narrowed.which == "past":
-        rows = rows.exclude(state__in=OPEN)
     listing = Listing("grants", caller.user.pk, narrowed, caller.now, {"which": narrowed.which})
-    return listing.page(rows.select_related("requester"), lambda grant: tell(grant, caller))
+    return listing.page_of_all(
+        narrow(rows, narrowed.which, caller.now), lambda found: tell_all(found, caller)
+    )
 
 
 @router.get("/{uuid:grant_id}", response=GrantInFull)
 def read_grant(request: Request, grant_id: UUID) -> dict[str, Any]:
     """A request in full, with what happened to it: one's own, or one that one may answer."""
-    return tell_in_full(find(request.auth, grant_id), request.auth)
+    return tell_in_full(
+        cases.find_grant(request.auth.user, grant_id, request.auth.now), request.auth
+    )
 
 
 @router.post("/{uuid:grant_id}/activate", response=GrantTold, auth=PERSONALLY)
 def activate(request: Request, grant_id: UUID) -> dict[str, Any]:
     """Begin. It counts in the sign-in that the token is of, which has to be proven just now."""
     caller = request.auth
-    grant = _own(caller, grant_id)
+    grant = cases.find_own(caller.user, grant_id)
     caller.demand_recent(TOUCH)
     active = flows.activate_grant(
         grant=grant, requester=caller.user, session_id=caller.session_id, now=caller.now
@@ -209,8 +215,10 @@ def activate(request: Request, grant_id: UUID) -> dict[str, Any]:
 def extend(request: Request, grant_id: UUID, wish: Longer) -> Status[Any]:
     """Ask to have it for longer: another request, which is approved as the first one was."""
     caller = request.auth
+    extended = cases.find_own(caller.user, grant_id)
+    spend(REQUESTS, str(caller.user.pk), now=caller.now)
     grant = flows.extend_grant(
-        grant=_own(caller, grant_id),
+        grant=extended,
         requester=caller.user,
         session_id=caller.session_id,
         duration=duration(wish.duration),
@@ -225,7 +233,7 @@ def extend(request: Request, grant_id: UUID, wish: Longer) -> Status[Any]:
 def cancel(request: Request, grant_id: UUID) -> dict[str, Any]:
     """Withdraw a request that has not begun."""
     caller = request.auth
-    grant = _own(caller, grant_id)
+    grant = cases.find_own(caller.user, grant_id)
     did = flows.cancel_grant(
         grant=grant, requester=caller.user, session_id=caller.session_id, now=caller.now
     )
@@ -236,7 +244,7 @@ def cancel(request: Request, grant_id: UUID) -> dict[str, Any]:
 def drop(request: Request, grant_id: UUID) -> dict[str, Any]:
     """Give active access back early."""
     caller = request.auth
-    grant = _own(caller, grant_id)
+    grant = cases.find_own(caller.user, grant_id)
     did = flows.drop_grant(
         grant=grant, requester=caller.user, session_id=caller.session_id, now=caller.now
     )
@@ -308,41 +316,9 @@ def review(request: Request, grant_id: UUID, said: Justified) -> dict[str, Any]:
     return tell_did(caller, grant, did=did)
 
 
-# --- looking up -----------------------------------------------------------------------------------
-
-
-def find(caller: Caller, grant_id: UUID) -> Grant:
-    """One's own, or one that one is an approver of. Any other does not exist."""
-    rows = Grant.objects.within_id(caller.organisation_id).select_related(
-        "entitlement", "requester", "workload"
-    )
-    grant = rows.filter(pk=grant_id).first()
-    if grant is None or not _may_see(caller.user, grant, caller.now):
-        raise Refusal.not_found()
-    return grant
-
-
-def _may_see(user: User, grant: Grant, now: datetime) -> bool:
-    if stands_for(user, grant, None):
-        return True
-    standing = standing_of(user, now)
-    return any(
-        standing.names(approver)
-        for stage in stages_of(grant.entitlement)
-        for approver in stage.approvers.all()
-    )
-
-
-def _own(caller: Caller, grant_id: UUID) -> Grant:
-    grant = find(caller, grant_id)
-    if not stands_for(caller.user, grant, None):
-        raise Refusal.not_found()
-    return grant
-
-
 def _anothers(caller: Caller, grant_id: UUID) -> Grant:
     """Somebody else's, for whoever has just proven to be there."""
-    grant = find(caller, grant_id)
+    grant = cases.find_grant(caller.user, grant_id, caller.now)
     if stands_for(caller.user, grant, None):
         raise Refusal.not_allowed("Nobody answers a request of their own.")
     caller.demand_recent(DECIDING)
@@ -352,28 +328,33 @@ def _anothers(caller: Caller, grant_id: UUID) -> Grant:
 # --- showing --------------------------------------------------------------------------------------
 
 
-def state_at(grant: Grant, now: datetime) -> State:
-    """What a grant is by now, also where nobody has written down yet what time has done."""
-    state = State(grant.state)
-    if state == State.APPROVAL_AWAITED and now >= grant.pending_until:
-        return State.EXPIRED
-    if state == State.SCHEDULED and grant.activate_by is not None and now >= grant.activate_by:
-        return State.EXPIRED
-    if state in LIVE and grant.ends_at is not None and now >= grant.ends_at:
-        return State.ENDED
-    return state
+def narrow(rows: "QuerySet[Grant]", which: str, now: datetime) -> "QuerySet[Grant]":
+    """Those that go on by now, or those that are over, whether or not that is written down yet."""
+    going_on = Grant.unscoped.going_on(now).values("pk")
+    if which == "open":
+        return rows.filter(pk__in=going_on)
+    return rows.exclude(pk__in=going_on) if which == "past" else rows
 
 
 def tell(grant: Grant, caller: Caller | Machine) -> dict[str, Any]:
-    state = state_at(grant, caller.now)
-    terms = grant.terms
+    return tell_all([grant], caller)[0]
+
+
+def tell_all(grants: Sequence[Grant], caller: Caller | Machine) -> list[dict[str, Any]]:
+    """One statement, however many there are."""
+    until = cases.answers_by(grants)
+    return [_tell(grant, caller, until[grant.pk]) for grant in grants]
+
+
+def _tell(grant: Grant, caller: Caller | Machine, answer_by: datetime) -> dict[str, Any]:
+    seen, terms = shown.show(grant, now=caller.now, answer_by=answer_by), grant.terms
     return {
         "id": grant.pk,
         "entitlement": terms["entitlement"]["name"],
         "roles": grant.role_names,
         "requester": {"id": grant.requester_id, **_named(terms["requester"])},
         "workload": grant.workload_name or None,
-        "state": state.value,
+        "state": seen.state.value,
         "reason": grant.reason,
         "ticket": grant.ticket,
         "duration": seconds(grant.duration),
@@ -383,27 +364,22 @@ def tell(grant: Grant, caller: Caller | Machine) -> dict[str, Any]:
         "starts_at": grant.starts_at,
         "approved_at": grant.approved_at,
         "activated_at": grant.activated_at,
-        "until": _until(grant, state),
+        "until": seen.until,
         "ended_at": grant.ended_at,
         "end_cause": grant.end_cause,
         "suspended_because": grant.suspended_because,
-        "is_here": state in LIVE
-        and (not terms["binds_session"] or grant.session_id == caller.session_id),
+        "is_here": seen.is_live and counts_in(grant, caller.session_id),
     }
 
 
 def tell_in_full(grant: Grant, caller: Caller | Machine) -> dict[str, Any]:
-    answers = Approval.objects.within_id(grant.organisation_id).filter(grant=grant)
-    events = GrantEvent.objects.within_id(grant.organisation_id).filter(grant=grant)
     return tell(grant, caller) | {
         "terms": grant.terms,
         "terms_digest": bytes(grant.terms_digest).hex(),
-        "answers": [
-            show_answer(each) for each in answers.select_related("approver").order_by("at", "id")
-        ],
+        "answers": [show_answer(each) for each in cases.approvals_of(grant)],
         "timeline": [
-            {"at": each.at, "kind": each.kind, "actor": each.actor, "facts": each.facts}
-            for each in events.order_by("id")
+            {"at": line.at, "kind": line.kind, "actor": line.actor, "facts": line.facts}
+            for line in cases.timeline_of(grant)
         ],
     }
 
@@ -421,14 +397,6 @@ def show_answer(approval: Approval) -> dict[str, Any]:
 
 def _named(person: dict[str, str]) -> dict[str, str]:
     return {"email": person["email"], "name": person["name"]}
-
-
-def _until(grant: Grant, state: State) -> datetime | None:
-    if state == State.APPROVAL_AWAITED:
-        return grant.pending_until
-    if state == State.SCHEDULED:
-        return grant.activate_by
-    return grant.ends_at if state in LIVE else None
 
 
 def tell_did(caller: Caller | Machine, grant: Grant, *, did: bool) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from typing import Any
 from ninja import Router, Schema
 
 from access.reading import Waiting, inbox_of
-from console.api.door import Caller, Own, Request
-from console.api.grants import Answer, GrantTold, show_answer, tell
+from console.api.door import Own, Request
+from console.api.grants import Answer, GrantTold, show_answer, tell_all
 
 MOST = 200
 router = Router(auth=Own())
@@ -41,12 +41,16 @@ def read_inbox(request: Request) -> dict[str, Any]:
     """Every request that the caller may answer now, the most urgent first."""
     caller = request.auth
     waiting = inbox_of(approver=caller.user, now=caller.now)
-    return {"items": [_show(each, caller) for each in waiting[:MOST]], "total": len(waiting)}
-
-
-def _show(waiting: Waiting, caller: Caller) -> dict[str, Any]:
+    told = tell_all([each.grant for each in waiting[:MOST]], caller)
     return {
-        "grant": tell(waiting.grant, caller),
+        "items": [_show(each, grant) for each, grant in zip(waiting, told, strict=False)],
+        "total": len(waiting),
+    }
+
+
+def _show(waiting: Waiting, grant: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "grant": grant,
         "answers": [show_answer(each) for each in waiting.approvals],
         "is_escalated": waiting.is_escalated,
         "needed": waiting.needed,

@@ -4,14 +4,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
 from ninja import Query, Router, Schema
 
-from access.approvers import eligibility_of
+from access import asking, shown
 from access.explaining import Explanation, StageTold, explain
-from access.models import Eligibility, Entitlement, EntitlementRole, Grant, Workload
+from access.models import Entitlement, EntitlementRole, Grant, Workload
 from access.workloads import OnBehalf, may_act_for
-from accounts.models import GroupMember, User
+from accounts.models import User
 from console.api.door import Caller, Own, Request
 from console.api.paging import Listing, Place
 from console.api.shapes import seconds
@@ -45,11 +44,33 @@ class Offers(Schema):
     next: str | None
 
 
+class OwnOffer(Offer):
+    """starts_at: from when on one may ask for it, where that is ahead.
+
+    against: why it may not be asked for now, in sentences; asks_step_up: nothing but a stronger or
+    fresher sign-in is missing. asks_nobody: nobody has to approve it.
+    """
+
+    starts_at: datetime | None
+    asks_nobody: bool
+    against: list[str]
+    asks_step_up: bool
+
+
+class OwnOffers(Schema):
+    items: list[OwnOffer]
+    next: str | None
+
+
 class Rule(Schema):
-    """name: as the policy of access calls it. words: what it asks, or what its failure means."""
+    """name: as the policy of access calls it. words: what it asks, or what its failure means.
+
+    mark: good; todo, for the request to say; proof, for a stronger or fresher sign-in; or bad.
+    """
 
     name: str
     passed: bool
+    mark: str
     words: str
 
 
@@ -74,21 +95,20 @@ class Explained(Schema):
     stages: list[Stage]
 
 
-@router.get("/entitlements", response=Offers)
+@router.get("/entitlements", response=OwnOffers)
 def list_offers(request: Request, place: Query[Place]) -> dict[str, Any]:
-    """What the caller may ask for."""
+    """What the caller may ask for, and why some of it not now."""
     caller = request.auth
     listing = Listing("offers", caller.user.pk, place, caller.now, {})
-    groups = GroupMember.objects.within_id(caller.organisation_id).filter(user=caller.user)
-    lines = (
-        Eligibility.unscoped.live(caller.now)
-        .filter(organisation_id=caller.organisation_id)
-        .filter(Q(user=caller.user) | Q(group_id__in=groups.values("group_id")))
+    return listing.page_of_all(
+        asking.offered_to(caller.user, caller.now),
+        lambda found: [
+            _offer(choice)
+            for choice in asking.choices_among(
+                found, caller.user, session_id=caller.session_id, now=caller.now
+            )
+        ],
     )
-    offered = Entitlement.objects.within_id(caller.organisation_id).filter(
-        is_active=True, pk__in=lines.values("entitlement_id")
-    )
-    return listing.page_of_all(offered, lambda found: offers_of(found, caller.user, caller.now))
 
 
 @router.get("/entitlements/{slug:name}", response=Explained)
@@ -118,12 +138,8 @@ def find_behalf(caller: Caller, client_id: str | None) -> OnBehalf | None:
 def find_offer(user: User, name: str, now: datetime, behalf: OnBehalf | None = None) -> Entitlement:
     """One that this person, or their application, may ask for. No other exists for them."""
     workload = None if behalf is None else behalf.workload
-    found = (
-        Entitlement.objects.within_id(user.organisation_id)
-        .filter(name=name, is_active=True)
-        .first()
-    )
-    if found is None or eligibility_of(user, found, now, workload) is None:
+    found = asking.find_entitlement(user, name, now, workload)
+    if found is None:
         raise Refusal.not_found()
     return found
 
@@ -134,45 +150,63 @@ def tell(told: Explanation) -> dict[str, Any]:
         "allowed": told.allowed,
         "outcome": told.outcome,
         "rules": [
-            {"name": rule.name, "passed": rule.passed, "words": rule.words} for rule in told.rules
+            {
+                "name": rule.name,
+                "passed": rule.mark == "good",
+                "mark": rule.mark,
+                "words": rule.words,
+            }
+            for rule in shown.rules_of(told.rules)
         ],
         "stages": [_stage(stage) for stage in told.stages],
     }
 
 
-def offers_of(
-    found: list[Entitlement], user: User, now: datetime, workload: Workload | None = None
-) -> list[dict[str, Any]]:
-    mine = Grant.unscoped.open().of(user, workload).filter(entitlement__in=found, extends=None)
+def offers_of(found: list[Entitlement], workload: Workload, now: datetime) -> list[dict[str, Any]]:
+    """The same for an application that acts for itself, which no sign-in stands behind."""
+    responsible = workload.responsible
+    mine = Grant.unscoped.going_on(now).of(responsible, workload).filter(extends=None)
     asked = {grant.entitlement_id: grant.pk for grant in mine}
     roles: dict[UUID, list[str]] = {each.pk: [] for each in found}
-    rows = EntitlementRole.objects.within_id(user.organisation_id).filter(entitlement__in=found)
+    rows = EntitlementRole.objects.within_id(workload.organisation_id).filter(entitlement__in=found)
     for entitlement_id, name in rows.values_list("entitlement_id", "role__name"):
         roles[entitlement_id].append(name)
+    lines = asking.eligibilities_of(responsible, now, workload)
     return [
-        {
-            "name": each.name,
-            "description": each.description,
+        _terms(each)
+        | {
             "roles": sorted(roles[each.pk]),
-            "until": _until(user, each, now, workload),
-            "max_duration": seconds(each.max_duration),
-            "reason_required": each.reason_required,
-            "ticket_required": bool(each.ticket_pattern or each.ticket_webhook),
-            "required_acr": each.required_acr,
-            "max_age": seconds(each.max_age),
-            "required_tier": each.required_tier,
-            "break_glass_duration": seconds(each.break_glass_duration),
+            "until": lines[each.pk][1],
             "grant": asked.get(each.pk),
         }
         for each in found
     ]
 
 
-def _until(
-    user: User, entitlement: Entitlement, now: datetime, workload: Workload | None
-) -> datetime | None:
-    eligible = eligibility_of(user, entitlement, now, workload)
-    return None if eligible is None else eligible.ends_at
+def _offer(choice: asking.Choice) -> dict[str, Any]:
+    return _terms(choice.entitlement) | {
+        "roles": list(choice.role_names),
+        "starts_at": choice.starts_at,
+        "until": choice.ends_at,
+        "asks_nobody": choice.asks_nobody,
+        "against": list(choice.against),
+        "asks_step_up": choice.asks_step_up,
+        "grant": None if choice.open is None else choice.open.pk,
+    }
+
+
+def _terms(entitlement: Entitlement) -> dict[str, Any]:
+    return {
+        "name": entitlement.name,
+        "description": entitlement.description,
+        "max_duration": seconds(entitlement.max_duration),
+        "reason_required": entitlement.reason_required,
+        "ticket_required": bool(entitlement.ticket_pattern or entitlement.ticket_webhook),
+        "required_acr": entitlement.required_acr,
+        "max_age": seconds(entitlement.max_age),
+        "required_tier": entitlement.required_tier,
+        "break_glass_duration": seconds(entitlement.break_glass_duration),
+    }
 
 
 def _stage(stage: StageTold) -> dict[str, Any]:

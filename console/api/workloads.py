@@ -11,9 +11,9 @@ from ninja import Query, Router
 from ninja.responses import Status
 
 from access import flows
-from access.approvers import eligibility_of
+from access.asking import find_entitlement
 from access.explaining import explain
-from access.models import OPEN, Eligibility, Entitlement, Grant
+from access.models import Eligibility, Entitlement, Grant
 from console.api.door import ByItself, Machine, MachineRequest
 from console.api.grants import (
     GrantDid,
@@ -22,7 +22,9 @@ from console.api.grants import (
     GrantTold,
     Longer,
     WhichGrants,
+    narrow,
     tell,
+    tell_all,
     tell_did,
     tell_in_full,
 )
@@ -56,9 +58,7 @@ def list_workload_offers(request: MachineRequest, place: Query[Place]) -> dict[s
     offered = Entitlement.objects.within_id(workload.organisation_id).filter(
         is_active=True, pk__in=lines.values("entitlement_id")
     )
-    return listing.page_of_all(
-        offered, lambda found: offers_of(found, workload.responsible, caller.now, workload)
-    )
+    return listing.page_of_all(offered, lambda found: offers_of(found, workload, caller.now))
 
 
 @router.get("/entitlements/{slug:name}", response=Explained)
@@ -101,13 +101,11 @@ def list_workload_grants(request: MachineRequest, narrowed: Query[WhichGrants]) 
     """What the application has asked for, or had asked for it, the latest first."""
     caller = request.auth
     rows = _own_grants(caller)
-    if narrowed.which == "open":
-        rows = rows.filter(state__in=OPEN)
-    elif narrowed.which == "past":
-        rows = rows.exclude(state__in=OPEN)
     filters = {"which": narrowed.which}
     listing = Listing("workload grants", caller.workload.pk, narrowed, caller.now, filters)
-    return listing.page(rows, lambda grant: tell(grant, caller))
+    return listing.page_of_all(
+        narrow(rows, narrowed.which, caller.now), lambda found: tell_all(found, caller)
+    )
 
 
 @router.get("/grants/{uuid:grant_id}", response=GrantInFull)
@@ -173,9 +171,8 @@ def _give_up(caller: Machine, grant_id: UUID, flow: Any) -> dict[str, Any]:
 def _offer(caller: Machine, name: str) -> Entitlement:
     """One that the application may ask for. Any other does not exist for it."""
     workload = caller.workload
-    rows = Entitlement.objects.within_id(workload.organisation_id)
-    found: Entitlement | None = rows.filter(name=name, is_active=True).first()
-    if found is None or not eligibility_of(workload.responsible, found, caller.now, workload):
+    found = find_entitlement(workload.responsible, name, caller.now, workload)
+    if found is None:
         raise Refusal.not_found()
     return found
 

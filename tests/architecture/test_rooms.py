@@ -49,7 +49,7 @@ UNSCOPED = {
     "console/admin/policies.py": "one's own account, and people whose answers would be others",
     "console/admin/reviews.py": "items of reviews within reach",
     "console/admin/sign_ins.py": "a person by id, narrowed for staff of one organisation",
-    "console/api/offers.py": "eligibilities and open grants of the user at hand",
+    "console/api/grants.py": "which of the grants at hand go on",
     "console/api/sessions.py": "live sessions, narrowed to the caller's organisation",
     "console/api/users.py": "live locks, narrowed to the caller's organisation",
     "console/api/workloads.py": "eligibilities of the workload at hand",

@@ -131,6 +131,12 @@ def test_from_the_request_to_the_end(alice: Terminal, bob: Terminal) -> None:
     offered = alice.told("list")
     assert "vault" in [each["name"] for each in offered["entitlements"]]
 
+    code, out, _ = alice.run("explain", "vault")
+    assert code == 0
+    assert out.startswith("vault: you may ask, and have to say more\n")
+    assert "todo   Please give a reason." in out
+    assert "approval 1: 1 of bob@acme.example" in out
+
     code, out, _ = alice.run("request", "vault", "--minutes", "30", "--reason", "x", "--dry-run")
     assert code == 0
     assert "waits for approval" in out
@@ -170,6 +176,13 @@ def test_a_refusal_has_an_exit_code_and_says_why(alice: Terminal) -> None:
     assert (code, out) == (1, "")
     assert "There is nothing here." in error
 
+    code, _, error = alice.run("explain", "no-such-thing")
+    assert (code, error.strip()) == (1, "There is nothing here.")
+
+    code, _, error = alice.run("break-glass", "vault", "--reason", "fire")
+    assert code == 1
+    assert "emergency" in error.lower() or "without asking" in error.lower()
+
     code, _, error = alice.run("request", "vault")
     assert code == 1
     assert "Please give a reason." in error
@@ -181,6 +194,20 @@ def test_a_request_is_withdrawn(alice: Terminal) -> None:
     grant = alice.told("request", "vault", "--reason", "by mistake")
     assert alice.told("cancel", grant["id"])["did"] is True
     assert alice.told("cancel", grant["id"])["did"] is False
+
+
+def test_a_request_is_denied(alice: Terminal, bob: Terminal) -> None:
+    grant = alice.told("request", "vault", "--reason", "out of habit")
+
+    code, out, error = bob.run("deny", grant["id"], "--reason", "not today", "--wait")
+    assert code == 0, error
+    assert out.strip() == "vault: denied"
+
+    code, _, error = bob.run("revoke", grant["id"], "--reason", "again")
+    assert code in {0, 1, 4}, error
+    assert "denied" in alice.run("history")[1]
+    code, _, error = alice.run("activate", grant["id"])
+    assert code in {1, 4}, error
 
 
 def test_tokens_are_renewed_and_rotated(alice: Terminal) -> None:

@@ -1,9 +1,14 @@
 """Asking, answering and what follows, by the API: the same flows as on pages."""
 
+from datetime import datetime, timedelta
+
 import pytest
 from django.test import Client as Browser
 
+from access import flows
 from access.models import Grant, State
+from access.offers import StageLine
+from core import clock
 from tests import cast
 from tests.support import access
 from tests.support.api import Api, code_of
@@ -177,3 +182,62 @@ def test_it_begins_in_the_sign_in_that_the_token_is_of(alice, bob, employee):
     assert elsewhere.get(f"/access/grants/{grant}").json()["is_here"] is False
     assert [each["name"] for each in elsewhere.get("/me").json()["roles"]] == []
     assert access.roles_in(cast.sign_in(Browser(), employee)) == []
+
+
+def test_what_time_has_ended_is_past_though_no_worker_says_so(alice, bob, later):
+    waits = asked(alice)
+    later(hours=1)
+    alice, bob = alice.again(), bob.again()
+
+    assert Grant.unscoped.get(pk=waits).state == State.APPROVAL_AWAITED
+    assert alice.get("/access/grants", which="open").json()["items"] == []
+    (past,) = alice.get("/access/grants", which="past").json()["items"]
+    assert (past["id"], past["state"], past["until"]) == (waits, "expired", None)
+    assert [each["id"] for each in bob.get("/grants", which="past").json()["items"]] == [waits]
+    begun = asked(alice)
+    (now_open,) = bob.get("/grants", which="open").json()["items"]
+    assert now_open["id"] == begun
+
+
+def test_until_is_when_the_stage_denies_by_itself(acme, employee, approver):
+    stage = StageLine(access.named(approver), auto_deny_after=timedelta(minutes=10))
+    access.entitlement(acme, name="vault", eligible=[employee], stages=[stage])
+    alice = Api.of(employee)
+
+    told = alice.post("/access/grants", {"entitlement": "vault"}).json()
+
+    row = Grant.unscoped.get(pk=told["id"])
+    late = datetime.fromisoformat(told["until"]) - row.stage_since - timedelta(minutes=10)
+    assert abs(late) < timedelta(milliseconds=1)
+    assert row.pending_until > row.stage_since + timedelta(minutes=10)
+
+
+def test_what_may_not_be_asked_for_now_says_why(acme, employee, approver):
+    access.entitlement(acme, name="far", eligible=[employee], required_tier=3)
+    access.entitlement(acme, name="free", eligible=[employee])
+    access.entitlement(acme, name="strong", eligible=[employee], required_acr="phr")
+    later_on = access.entitlement(acme, name="soon", by=[approver])
+    flows.add_eligibility(
+        entitlement=later_on, user=employee.user, now=clock.now(),
+        starts_at=clock.now() + timedelta(days=3),
+    )  # fmt: skip
+
+    listed = Api.of(employee).get("/access/entitlements").json()["items"]
+
+    told = {offer["name"]: offer for offer in listed}
+    assert told["far"]["against"] == ["This needs a device that is trusted more."]
+    assert (told["free"]["against"], told["free"]["asks_nobody"]) == ([], True)
+    assert told["strong"]["asks_step_up"] is True
+    assert told["soon"]["starts_at"] is not None
+    assert told["soon"]["asks_nobody"] is False
+
+
+def test_nobody_asks_without_end(alice, early_in_a_window):
+    wish = {"entitlement": "db-admin", "dry_run": True}
+    for _ in range(30):
+        assert alice.post("/access/grants", wish).status_code == 200
+
+    refused = alice.post("/access/grants", wish)
+
+    assert code_of(refused) == (429, "too_many_attempts")
+    assert int(refused["Retry-After"]) > 0
