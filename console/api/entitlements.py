@@ -17,6 +17,7 @@ from console.api.door import Administrator, Caller, Request
 from console.api.lookup import maybe, one
 from console.api.paging import Listing, Place
 from console.api.shapes import Did, Flag, Name, Seconds, Sent, Whole, duration, seconds
+from console.previewing import preview
 
 router = Router(auth=Administrator())
 
@@ -94,6 +95,37 @@ class EntitlementTold(NewEntitlement):
     changed_at: datetime
 
 
+class GrantMoved(Schema):
+    """until: of what is live."""
+
+    id: UUID
+    requester: str
+    until: datetime | None
+
+
+class StagePeople(Schema):
+    position: int
+    approvers: list[str]
+    escalation: list[str]
+
+
+class Previewed(Schema):
+    """What saving would do. changed: members that would be others, none for a new entitlement.
+
+    withdrawn, ended, suspended: what waits or is live; kept: how many live ones would go on.
+    askers: who may ask, fifty at most; askers_more: how many besides.
+    """
+
+    changed: list[str]
+    withdrawn: list[GrantMoved]
+    ended: list[GrantMoved]
+    suspended: list[GrantMoved]
+    kept: int
+    askers: list[str]
+    askers_more: int
+    stages: list[StagePeople]
+
+
 class EntitlementPage(Schema):
     items: list[EntitlementTold]
     next: str | None
@@ -142,6 +174,21 @@ def update_entitlement(
     return show(changed)
 
 
+@router.post("/preview", response=Previewed)
+def preview_new_entitlement(request: Request, wish: NewEntitlement) -> dict[str, Any]:
+    """What offering it would do; nothing is kept, and what cannot be offered is refused."""
+    return _preview(request.auth, wish, name=wish.name)
+
+
+@router.post("/{uuid:entitlement_id}/preview", response=Previewed)
+def preview_entitlement(
+    request: Request, entitlement_id: UUID, wish: EntitlementTerms
+) -> dict[str, Any]:
+    """What setting the terms anew would do; nothing is kept."""
+    caller = request.auth
+    return _preview(caller, wish, entitlement=one(Entitlement, caller, entitlement_id))
+
+
 @router.post("/{uuid:entitlement_id}/retire", response=Did)
 def retire_entitlement(request: Request, entitlement_id: UUID) -> dict[str, Any]:
     """Offer it no more, and take away what was given by it."""
@@ -149,6 +196,48 @@ def retire_entitlement(request: Request, entitlement_id: UUID) -> dict[str, Any]
     entitlement = one(Entitlement, caller, entitlement_id)
     did = flows.retire_entitlement(entitlement=entitlement, now=caller.now, actor=caller.user)
     return {"did": did}
+
+
+def _preview(
+    caller: Caller,
+    wish: EntitlementTerms,
+    *,
+    entitlement: Entitlement | None = None,
+    name: str = "",
+) -> dict[str, Any]:
+    told = preview(
+        entitlement=entitlement,
+        organisation=caller.user.organisation,
+        name=name,
+        offer=_offer(wish, caller),
+        actor=caller.user,
+        describe=show,
+    )
+    return {
+        "changed": _changed(told.before or told.after, told.after),
+        **{
+            kind: [
+                {"id": grant.pk, "requester": grant.requester.email, "until": grant.ends_at}
+                for grant in getattr(told, kind)
+            ]
+            for kind in ("withdrawn", "ended", "suspended")
+        },
+        "kept": told.kept,
+        "askers": [person.email for person in told.askers],
+        "askers_more": told.askers_more,
+        "stages": [
+            {
+                "position": position,
+                "approvers": [person.email for person in at_once],
+                "escalation": [person.email for person in later],
+            }
+            for position, at_once, later in told.stages
+        ],
+    }
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return [name for name in EntitlementTerms.model_fields if before[name] != after[name]]
 
 
 def show(entitlement: Entitlement) -> dict[str, Any]:
@@ -204,10 +293,6 @@ def _offer(wish: EntitlementTerms, caller: Caller) -> offers.Offer:
         thresholds=[each.dict() for each in wish.thresholds],
         **kept,
     )
-
-
-def _roles(ids: list[UUID], caller: Caller) -> list[Role]:
-    return [one(Role, caller, each) for each in dict.fromkeys(ids)]
 
 
 def _stage(stage: StageTerms, caller: Caller) -> offers.StageLine:

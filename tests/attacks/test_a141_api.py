@@ -137,6 +137,8 @@ class Acme:
         terms = {"roles": [ids["role_id"]]}
         said: dict[str, Any] = {
             "create_entitlement": terms | {"name": "another"}, "update_entitlement": terms,
+            "preview_new_entitlement": terms | {"name": "one-more"},
+            "preview_entitlement": terms,
             "add_eligibility": {"entitlement": ids["entitlement_id"], "group": ids["group_id"]},
             "revoke_grant": {}, "open_review": {}, "decide_review_item": {"decision": "remove"},
             "lock_user": {"reason": "because"}, "link_user": {"other": ids["user_id"]},
@@ -291,6 +293,7 @@ def test_an_administrator_of_one_organisation_reaches_no_other(theirs, outsider)
             "create_entitlement",
             "invite",
             "identify_device",
+            "preview_new_entitlement",
         }:
             assert answer.status_code == 404, (name, told)
         else:

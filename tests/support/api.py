@@ -33,7 +33,7 @@ OF_AN_ACCOUNT = {
 }  # fmt: skip
 ADMINISTRATORS = {
     "api:list_entitlements", "api:create_entitlement", "api:read_entitlement",
-    "api:update_entitlement", "api:retire_entitlement", "api:list_eligibilities",
+    "api:update_entitlement", "api:preview_entitlement", "api:preview_new_entitlement", "api:retire_entitlement", "api:list_eligibilities",
     "api:add_eligibility", "api:end_eligibility", "api:list_all_grants", "api:read_any_grant",
     "api:suspend_grant", "api:resume_grant", "api:revoke_grant", "api:list_holdings",
     "api:list_reviews", "api:open_review", "api:list_review_items", "api:decide_review_item",

@@ -13,7 +13,8 @@ from access.models import Eligibility, Entitlement
 from accounts.admin import ScopedAdmin, act_on_each, actor_of
 from accounts.models import Organisation
 from console.admin.entitlements.editor import Editor
-from console.admin.entitlements.preview import MOST_SHOWN, preview
+from console.admin.entitlements.form import differences, initial
+from console.previewing import MOST_SHOWN, preview
 from core import clock
 from core.errors import Refusal
 
@@ -88,7 +89,7 @@ class EntitlementAdmin(ScopedAdmin):
                 if "preview" in request.POST:
                     told = preview(
                         entitlement=entitlement, organisation=organisation, name=name,
-                        offer=editor.offer, actor=actor_of(request),
+                        offer=editor.offer, actor=actor_of(request), describe=initial,
                     )  # fmt: skip
                 else:
                     return self._save(request, editor, entitlement, name)
@@ -104,6 +105,7 @@ class EntitlementAdmin(ScopedAdmin):
                 "editor": editor,
                 "original": entitlement,
                 "preview": told,
+                "changed": differences(told.before, told.after) if told and told.before else [],
                 "eligibilities": _eligibilities(entitlement) if entitlement else [],
                 "organisation": organisation,
                 "organisations": _organisations(request) if entitlement is None else [],

@@ -1,9 +1,9 @@
 """What saving an entitlement would do: found out by doing it, and taking it back.
 
-So nobody has to foresee it.
+So nobody has to foresee it. For the page and the API alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,6 @@ from access.models import LIVE, Eligibility, Entitlement, Grant, State
 from access.offers import Offer
 from access.workloads import why_unfit
 from accounts.models import Organisation, User
-from console.admin.entitlements.form import differences, initial
 from core import clock
 
 MOST_SHOWN = 50
@@ -25,13 +24,14 @@ MOST_SHOWN = 50
 
 @dataclass
 class Preview:
-    """What saving would do. was, then: the state of a request or a grant before and after.
+    """What saving would do. before, after: the terms as `describe` tells them, before none for new.
 
     askers, applications: who may ask, as it stands. unfit: why applications could not. stages: who
     may answer at once, and after escalating.
     """
 
-    changed: Sequence[str] = ()
+    before: Any = None
+    after: Any = None
     withdrawn: Sequence[Grant] = ()
     ended: Sequence[Grant] = ()
     suspended: Sequence[Grant] = ()
@@ -45,7 +45,7 @@ class Preview:
 
 def preview(
     *, entitlement: Entitlement | None, organisation: Organisation, name: str, offer: Offer,
-    actor: User,
+    actor: User, describe: Callable[[Entitlement], Any],
 ) -> Preview:  # fmt: skip
     """Save it, look, and take it back. Refuses what saving refuses."""
     now = clock.now()
@@ -57,11 +57,10 @@ def preview(
             )
         else:
             before = _states(entitlement)
-            old = initial(entitlement)
+            told.before = describe(entitlement)
             made = flows.update_entitlement(
                 entitlement=entitlement, offer=offer, now=now, actor=actor
             )
-            told.changed = differences(old, initial(made))
             after = _states(made, before)
             moved = {key for key, state in after.items() if state != before[key]}
             rows = Grant.objects.within(organisation).select_related("requester")
@@ -70,6 +69,7 @@ def preview(
             told.suspended = [each for each in grants if each.state == State.SUSPENDED]
             told.ended = [each for each in grants if each.state == State.REVOKED]
             told.kept = sum(after[key] in LIVE for key in after.keys() - moved)
+        told.after = describe(made)
         askers = _askers(made)
         told.askers = list(askers[:MOST_SHOWN])
         told.askers_more = max(0, askers.count() - MOST_SHOWN)
