@@ -10,21 +10,22 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ActionForm
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from accounts.admin import ScopedAdmin, act_on_each
+from accounts.admin import ScopedAdmin, act_on_each, actor_of
 from accounts.models import User
 from audit.events import Event
 from audit.models import AuditEvent
 from audit.recorder import ref
 from console import trend
+from console.tiers import counts_by_day, in_tier
 from core import clock
 from core.errors import Refusal
 from devices import flows, shown
 from devices.flows.states import MAX_REASON_LENGTH
-from devices.models import Device, PostureReport, State, TierCount
+from devices.models import Device, PostureReport, State
 from devices.score import TOP_TIER
 
 MOST_EVENTS = 200
@@ -42,11 +43,7 @@ class TierFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> QuerySet[Device]:  # noqa: ARG002
         if self.value() not in {str(tier) for tier in range(TOP_TIER + 1)}:
             return queryset
-        tier, now = int(self.value() or 0), clock.now()
-        enrolled = queryset.filter(state=State.ENROLLED)
-        reached = enrolled.filter(_from(tier, now)) if tier else enrolled
-        above = enrolled.filter(_from(tier + 1, now)) if tier < TOP_TIER else enrolled.none()
-        return reached.exclude(pk__in=above.values("pk"))
+        return in_tier(queryset, int(self.value() or 0), clock.now())
 
 
 class ReasonForm(ActionForm):
@@ -91,8 +88,9 @@ class DeviceAdmin(ScopedAdmin):
         return f"T{device.tier_at(clock.now())}" if device.state == State.ENROLLED else "-"
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        drawn = _trend(self.get_queryset(request), request)
-        context = {"trend": drawn} | (extra_context or {})
+        now, user = clock.now(), actor_of(request)
+        counted = counts_by_day(None if user.is_superuser else user.organisation_id, now=now)
+        context = {"trend": trend.draw(counted, today=now.date())} | (extra_context or {})
         return super().changelist_view(request, context)
 
     def change_view(
@@ -195,28 +193,3 @@ def _history(device: Device) -> list[Happened]:
     known = User.objects.within_id(device.organisation_id).filter(pk__in=people)
     named = {ref(user): user.email for user in known}
     return [Happened(event, named.get(event.actor, event.actor)) for event in events]
-
-
-def _from(tier: int, now: Any) -> Q:
-    """In this tier or a higher one: the end of it, at its place in the list, is yet to come."""
-    return Q(**{f"tier_ends_at__{tier - 1}__gt": now})
-
-
-def _trend(devices: QuerySet[Device], request: HttpRequest) -> trend.Trend:
-    """The counts that were kept of the last days, and today's as it is now."""
-    now = clock.now()
-    user: Any = request.user
-    rows = TierCount.unscoped.filter(day__gt=now.date() - trend.DAYS * trend.ONE_DAY)
-    if not user.is_superuser:
-        rows = rows.filter(organisation_id=user.organisation_id)
-    counted: dict[Any, list[int]] = {}
-    for day, counts in rows.values_list("day", "counts"):
-        known = counted.get(day, [0] * trend.TIERS)
-        counted[day] = [one + other for one, other in zip(known, counts, strict=True)]
-    enrolled = devices.filter(state=State.ENROLLED)
-    reached = [enrolled.count()]
-    reached += [enrolled.filter(_from(tier, now)).count() for tier in range(1, TOP_TIER + 1)]
-    counted[now.date()] = [
-        here - above for here, above in zip(reached, [*reached[1:], 0], strict=True)
-    ]
-    return trend.draw(counted, today=now.date())

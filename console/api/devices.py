@@ -1,18 +1,21 @@
 """Devices of the organisation, and what becomes of them."""
 
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Query, Router, Schema
+from pydantic import Field
 
 from console.api.door import Administrator, Request
 from console.api.lookup import one
 from console.api.own_devices import ScoreExplained
 from console.api.paging import Listing, Place
 from console.api.shapes import Reason
+from console.tiers import counts_by_day, in_tier
 from devices import flows, shown
 from devices.models import Device, PostureReport, State
+from devices.score import TOP_TIER
 
 router = Router(auth=Administrator())
 
@@ -55,13 +58,46 @@ class Reports(Schema):
     next: str | None
 
 
+class TiersOfDay(Schema):
+    """counts: devices of tier 0 to 4."""
+
+    day: date
+    counts: list[int]
+
+
+class TiersByDay(Schema):
+    """The last thirty days of which counts were kept, and today as of now."""
+
+    items: list[TiersOfDay]
+
+
+class WhichDevices(Place):
+    """tier: as of now, of enrolled ones."""
+
+    state: State | None = None
+    tier: Annotated[int, Field(ge=0, le=TOP_TIER)] | None = None
+
+
 @router.get("", response=Devices)
-def list_devices(request: Request, place: Query[Place]) -> dict[str, Any]:
-    """Every device of the organisation."""
+def list_devices(request: Request, narrowed: Query[WhichDevices]) -> dict[str, Any]:
+    """Every device of the organisation; `state`, `tier`."""
     caller = request.auth
-    listing = Listing("devices", caller.user.pk, place, caller.now, {})
     rows = Device.objects.within_id(caller.organisation_id).prefetch_related("users__user")
+    if narrowed.state is not None:
+        rows = rows.filter(state=narrowed.state)
+    if narrowed.tier is not None:
+        rows = in_tier(rows, narrowed.tier, caller.now)
+    filters = narrowed.dict(exclude={"limit", "cursor"})
+    listing = Listing("devices", caller.user.pk, narrowed, caller.now, filters)
     return listing.page(rows, lambda device: _show_device(device, caller.now))
+
+
+@router.get("/tiers", response=TiersByDay)
+def count_tiers(request: Request) -> dict[str, Any]:
+    """How many devices were in which tier, day by day."""
+    caller = request.auth
+    counted = counts_by_day(caller.organisation_id, now=caller.now)
+    return {"items": [{"day": day, "counts": counts} for day, counts in sorted(counted.items())]}
 
 
 @router.get("/{uuid:device_id}", response=DeviceTold)

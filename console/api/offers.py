@@ -9,7 +9,7 @@ from ninja import Query, Router, Schema
 from access import asking, shown
 from access.explaining import Explanation, StageTold, explain
 from access.models import Entitlement, EntitlementRole, Grant, Workload
-from access.workloads import OnBehalf, may_act_for
+from access.workloads import OnBehalf
 from accounts.models import User
 from console.api.door import Caller, Own, Request
 from console.api.paging import Listing, Place
@@ -128,9 +128,8 @@ def find_behalf(caller: Caller, client_id: str | None) -> OnBehalf | None:
     """An application that this person may ask for. Any other does not exist for them."""
     if client_id is None:
         return None
-    rows = Workload.objects.within_id(caller.organisation_id).select_related("responsible")
-    workload = rows.filter(name=client_id).first()
-    if workload is None or not may_act_for(caller.user, workload, caller.now):
+    workload = asking.find_workload(caller.user, client_id, caller.now)
+    if workload is None:
         raise Refusal.not_found()
     return OnBehalf(workload)
 

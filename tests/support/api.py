@@ -48,7 +48,7 @@ ADMINISTRATORS = {
     "api:read_device", "api:approve_device", "api:suspend_device", "api:resume_device",
     "api:revoke_device", "api:retire_device", "api:list_sessions", "api:end_one_session",
     "api:list_locks", "api:create_lock", "api:lift_one_lock", "api:list_events",
-    "api:list_sign_ins", "api:judge_sign_in", "api:read_risk", "api:list_device_reports",
+    "api:list_sign_ins", "api:judge_sign_in", "api:read_risk", "api:list_device_reports", "api:count_tiers",
     "api:explain_device_score", "api:list_alerts", "api:list_invitations", "api:invite", "api:withdraw_invitation",
     "api:list_clients", "api:register_client", "api:read_client", "api:update_client",
     "api:rotate_client_secret", "api:deactivate_client", "api:list_client_roles",

@@ -3,6 +3,7 @@
 import pytest
 
 from accounts.models import Organisation
+from core import clock
 from core.ids import new_id
 from risk.models import SignIn, UserRisk
 from sessions.models import LoginSession
@@ -68,6 +69,19 @@ def test_a_device_is_explained_with_what_was_reported(bob, carol, employee):
     assert bob.get(f"/devices/{device.pk}/reports").json() == {"items": [], "next": None}
     for path in ("score", "reports"):
         assert code_of(carol.get(f"/devices/{device.pk}/{path}")) == (404, "not_found")
+
+
+def test_devices_are_counted_and_narrowed_by_tier(bob, carol, employee):
+    device = Machine().enrolled_by(employee.user)
+
+    today = bob.get("/devices/tiers").json()["items"][-1]
+
+    assert (today["day"], today["counts"]) == (str(clock.now().date()), [1, 0, 0, 0, 0])
+    assert carol.get("/devices/tiers").json()["items"][-1]["counts"] == [0, 0, 0, 0, 0]
+    assert [each["id"] for each in bob.get("/devices", tier=0).json()["items"]] == [str(device.pk)]
+    assert bob.get("/devices", tier=1).json()["items"] == []
+    assert bob.get("/devices", state="lost").json()["items"] == []
+    assert code_of(bob.get("/devices", tier=9)) == (422, "invalid_request")
 
 
 def test_organisations_are_for_who_administers_all_of_them(bob, globex, approver):
