@@ -85,6 +85,12 @@ class Mtls(BaseModel):
     base_url: str = ""
 
 
+class ForwardAuth(BaseModel):
+    """Applications behind proxies that ask us about each request. Off without proxies."""
+
+    proxies: list[IPvAnyNetwork] = []
+
+
 class Registration(BaseModel):
     """Applications that register themselves (RFC 7591).
 
@@ -185,6 +191,7 @@ class Environment(BaseSettings):
     session_management: bool = False
     session_binding: Literal["off", "preferred", "required"] = "preferred"
     mtls: Mtls = Mtls()
+    forward_auth: ForwardAuth = ForwardAuth()
     policy_dir: Path = Path("policies")
     policy: Policy = Policy()
     pdp: Pdp = Pdp()

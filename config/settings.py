@@ -35,6 +35,7 @@ PDP_TOKEN = ENV.pdp.token.get_secret_value()
 AUTHORIZATION_DETAILS_TYPES = ENV.authorization_details_types
 MTLS_HEADER, MTLS_VERIFY_HEADER = ENV.mtls.header, ENV.mtls.verify_header
 MTLS_PROXIES = ENV.mtls.proxies
+FORWARD_AUTH_PROXIES = ENV.forward_auth.proxies
 MTLS_BASE_URL = ENV.mtls.base_url  # its host has the machine endpoints, and no pages
 
 INSTALLED_APPS = [

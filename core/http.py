@@ -1,7 +1,7 @@
 """What every page shares: the client's address, required assurance, and how a refusal looks."""
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import lru_cache, wraps
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from core.errors import Refusal
 
 REACHABLE: Literal["reachable"] = "reachable"
 View = Callable[..., HttpResponse]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -43,6 +44,25 @@ def address_from(peer: str, forwarded_for: str) -> str:
             except ValueError:
                 pass
     return _plain_address(peer)
+
+
+def address_of_hop(forwarded_for: str) -> str | None:
+    """Who asked a proxy that we know: the rightmost hop, or as many as we trust; None for none."""
+    hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
+    count = max(1, settings.TRUSTED_PROXY_COUNT)
+    try:
+        return str(ipaddress.ip_address(hops[-count])) if len(hops) >= count else None
+    except ValueError:
+        return None
+
+
+def is_from(peer: str, networks: Sequence[Network]) -> bool:
+    """Whether a peer's address, as the server has it, is in one of these networks."""
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    return any(address.version == network.version and address in network for network in networks)
 
 
 @lru_cache(maxsize=4096)

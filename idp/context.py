@@ -14,6 +14,7 @@ from core.errors import Refusal
 from core.http import origin_of
 from idp import journey
 from idp.clients.introduction import introduce
+from idp.forward_auth.sign_in import find_wish
 from idp.models import Client
 
 LOGIN_STASH = "account_login"  # where allauth keeps a sign-in that waits for its second factor
@@ -29,6 +30,11 @@ def _find(request: HttpRequest) -> Client | None:
     waiting = stash.get("redirect_url") if isinstance(stash, dict) else ""
     target = request.POST.get("next") or request.GET.get("next") or waiting or ""
     path, _, query = target.partition("?")
+    if path == reverse("idp:forward_resume"):
+        try:
+            return find_wish(parse_qs(query).get("rd", [""])[0]).host.client
+        except Refusal:
+            return None
     if path != reverse("idp:resume"):
         return None
     handle = parse_qs(query).get("id", [""])[0]
@@ -69,5 +75,8 @@ def _home_of(client: Client) -> str:
     introduction = introduce(client)
     if introduction.client_uri and not introduction.is_by_itself:
         return introduction.client_uri
+    if client.kind == Client.Kind.PROXIED:
+        hosts = client.proxied_hosts.order_by("created_at")
+        return next((f"{host.origin}/" for host in hosts), "")
     origins = (origin_of(uri) for uri in client.redirect_uris)
     return next((f"{origin}/" for origin in origins if origin), "")

@@ -46,6 +46,13 @@ DEVICE_CODE_TRIES = Limit(
     why="The code that people type has 34 bits: nobody needs more than a few tries for it.",
 )
 
+FORWARD_CODES = Limit(
+    name="idp-forward-codes",
+    burst=60,
+    period=timedelta(minutes=1),
+    why="Each leaves a row for a day; a browser needs one for an application, not one a second.",
+)
+
 GLOBAL_REVOCATIONS = Limit(
     name="idp-global-revocations",
     burst=60,

@@ -14,6 +14,7 @@ from idp.views import (
     consent,
     device,
     end_session,
+    forward_auth,
     machine,
 )
 
@@ -70,6 +71,15 @@ own = [
     path("oauth/status-lists", machine.dispatch, name="status_lists"),  # Token Status List §9
     path("oauth/status-lists/<str:list_id>", machine.dispatch, name="status_list"),  # §8.1
     path("client-logos/<str:digest>", machine.dispatch, name="client_logo"),
+    # Forward-auth: what proxies ask (deploy/), and our own pages beside it
+    path("forward-auth/nginx", machine.dispatch, name="forward_nginx"),
+    path("forward-auth/traefik", machine.dispatch, name="forward_traefik"),
+    path("forward-auth/caddy", machine.dispatch, name="forward_caddy"),
+    path("forward-auth/envoy", machine.dispatch, name="forward_envoy"),
+    path("forward-auth/envoy/<path:asked>", machine.dispatch, name="forward_envoy_path"),
+    path("forward-auth/start", forward_auth.start, name="forward_start"),
+    path("forward-auth/resume", forward_auth.resume, name="forward_resume"),
+    path("forward-auth/help", forward_auth.explain, name="forward_help"),
     path("oauth/jwks", machine.dispatch, name="jwks"),  # RFC 7517 §5
     path(".well-known/openid-configuration", machine.dispatch, name="discovery"),  # Discovery §4
     path(

@@ -83,7 +83,7 @@ suspicions contains concat("_", [target, "locked"]) if {
 
 suspicions contains "role_requires_stronger_authentication" if {
 	signs.roles_demand_more
-	input.trigger in {"login", "authorize", "token", "refresh", "authzen", "admin"}
+	input.trigger in {"login", "authorize", "token", "refresh", "authzen", "forward_auth", "admin"}
 }
 
 suspicions contains "authentication_too_old" if {

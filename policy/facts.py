@@ -18,6 +18,7 @@ class Trigger(StrEnum):
     INTROSPECT = "introspect"
     USERINFO = "userinfo"
     AUTHZEN = "authzen"
+    FORWARD_AUTH = "forward_auth"
     REQUEST = "request"
     DBSC_REFRESH = "dbsc_refresh"
     POSTURE = "posture"

@@ -45,19 +45,24 @@ _COUNTS = counts(
     address="s.address",
     organisation="s.organisation_id",
 )
-FIND_DATED = f"""
+# For statements with the session as `s` and its browser as `b`: always one row.
+DATED = f"""
 SELECT array_agg(r.name) AS dated_roles, array_agg(ra.ends_at) AS dated_ends,
        array_agg(CAST(ra.grant_id AS text)) AS dated_grants,
        array_agg(greatest(r.required_tier, ra.required_tier)) AS dated_tiers,
        array_agg(greatest(array_position({LEVELS}, r.required_acr),
                           array_position({LEVELS}, ra.required_acr)) - 1) AS dated_levels
-  FROM idp_sessions_loginsession s
-  JOIN accounts_roleassignment ra ON ra.user_id = s.user_id
+  FROM accounts_roleassignment ra
   JOIN accounts_role r ON r.id = ra.role_id
-  LEFT JOIN devices_browser b ON b.id = s.browser_id
- WHERE s.id = %(session)s AND ra.ended_at IS NULL AND ra.ends_at IS NOT NULL
+ WHERE ra.user_id = s.user_id AND ra.ended_at IS NULL AND ra.ends_at IS NOT NULL
    AND {_COUNTS}
    AND NOT {ROLE_LOCKED}
+"""
+FIND_DATED = f"""
+SELECT dated.* FROM idp_sessions_loginsession s
+  LEFT JOIN devices_browser b ON b.id = s.browser_id
+ CROSS JOIN LATERAL ({DATED}) dated
+ WHERE s.id = %(session)s
 """
 
 _NONE: Mapping[str, Any] = {}

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
 
 from core.errors import Refusal
+from core.http import is_from
 from idp.registration.metadata import ClientMetadata
 
 MAX_HEADER_LENGTH = 16_384
@@ -53,7 +54,7 @@ def certificate_of(environ: Mapping[str, Any]) -> ClientCertificate:
     if not settings.MTLS_HEADER:
         return NO_CERTIFICATE
     text = environ.get(_variable(settings.MTLS_HEADER), "")
-    if not text or not _is_proxy(environ.get("REMOTE_ADDR", "")):
+    if not text or not is_from(environ.get("REMOTE_ADDR", ""), settings.MTLS_PROXIES):
         return NO_CERTIFICATE
     verdict = settings.MTLS_VERIFY_HEADER
     is_verified = bool(verdict) and environ.get(_variable(verdict), "") == SUCCESS
@@ -139,14 +140,3 @@ def _load(der: bytes) -> x509.Certificate | None:
 @lru_cache(maxsize=8)
 def _variable(header: str) -> str:
     return "HTTP_" + header.upper().replace("-", "_")
-
-
-def _is_proxy(peer: str) -> bool:
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
-        return False
-    return any(
-        address.version == network.version and address in network
-        for network in settings.MTLS_PROXIES
-    )

@@ -37,6 +37,7 @@ from idp.endpoints.revocation import revoke
 from idp.endpoints.status_lists import all_lists, status_list
 from idp.endpoints.token import token
 from idp.endpoints.userinfo import userinfo
+from idp.forward_auth import door as forward_auth
 from idp.machine import addresses, discovery, protected_resource
 from idp.machine.wire import JSON, MAX_BODY_SIZE_BYTES, Answer, Request, error_answer
 from idp.models.logo import PATH as LOGOS
@@ -118,6 +119,9 @@ CROSS_ORIGIN = {"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo"
 
 def answer(environ: Mapping[str, Any]) -> Answer | None:
     """Answer a machine endpoint's request; None for every other path."""
+    forwarded = forward_auth.answer(environ)
+    if forwarded is not None:
+        return forwarded
     route = _route(environ.get("PATH_INFO", ""))
     if route is None:
         return None

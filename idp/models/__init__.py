@@ -7,6 +7,7 @@ from idp.models.device import DeviceAuthorization
 from idp.models.key import EncryptionKey, SigningKey
 from idp.models.logo import ClientLogo
 from idp.models.logout import LogoutDelivery
+from idp.models.proxied import ForwardCode, ForwardSession, ProxiedHost
 from idp.models.registration import InitialAccessToken
 from idp.models.role import ClientRole
 from idp.models.status import ListedToken, StatusList
@@ -23,11 +24,14 @@ __all__ = [
     "Consent",
     "DeviceAuthorization",
     "EncryptionKey",
+    "ForwardCode",
+    "ForwardSession",
     "InitialAccessToken",
     "ListedToken",
     "LogoutDelivery",
     "PairwiseSalt",
     "PingDelivery",
+    "ProxiedHost",
     "PushedRequest",
     "RefreshFamily",
     "RevokedToken",

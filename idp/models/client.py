@@ -45,6 +45,7 @@ class Client(ScopedModel):
     class Kind(models.TextChoices):
         PUBLIC = "public", "public (single-page or native)"
         CONFIDENTIAL = "confidential", "confidential (keeps a secret)"
+        PROXIED = "proxied", "proxied (stands behind a proxy that asks about each request)"
 
     class AuthMethod(models.TextChoices):
         NONE = "none"
@@ -107,6 +108,13 @@ class Client(ScopedModel):
                     kind="confidential",
                     secret_digest=None,
                     token_endpoint_auth_method__in=KEY_METHODS,
+                )
+                | Q(
+                    kind="proxied",
+                    secret_digest=None,
+                    token_endpoint_auth_method="none",
+                    grant_types=[],
+                    redirect_uris=[],
                 ),
                 name="idp_client_secret_fits_kind",
             ),

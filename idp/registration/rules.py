@@ -90,6 +90,8 @@ def check_name(name: str) -> str:
 
 def check_redirect_uris(uris: Sequence[str], *, kind: str) -> list[str]:
     """The addresses as given; refuses whatever is not plainly one place."""
+    if uris and kind == Client.Kind.PROXIED:
+        raise Refusal.invalid_request("A proxied application has hosts, and no redirect URIs.")
     if len(uris) > MAX_URIS:
         raise Refusal.invalid_request(f"At most {MAX_URIS} addresses can be registered.")
     for uri in uris:
@@ -135,6 +137,10 @@ def _fault_of(uri: str, kind: str) -> str:
 
 
 def check_grant_types(grant_types: Sequence[str], *, kind: str) -> list[str]:
+    if kind == Client.Kind.PROXIED:
+        if grant_types:
+            raise Refusal.invalid_request("A proxied application asks for no tokens.")
+        return []
     if not grant_types:
         raise Refusal.invalid_request("Give at least one grant type.")
     for name in grant_types:
@@ -167,10 +173,10 @@ def check_scopes(scopes: Sequence[str]) -> list[str]:
 
 
 def check_auth_method(method: str | None, *, kind: str) -> str:
-    """How the client authenticates: `none` for public ones, else by its secret."""
-    if kind == Client.Kind.PUBLIC:
+    """How the client authenticates: `none` for those without a secret, else by its secret."""
+    if kind != Client.Kind.CONFIDENTIAL:
         if method not in {None, "", Client.AuthMethod.NONE}:
-            raise Refusal.invalid_request("A public client cannot authenticate by a secret.")
+            raise Refusal.invalid_request(f"A {kind} client cannot authenticate by a secret.")
         return Client.AuthMethod.NONE.value
     chosen = method or Client.AuthMethod.BASIC.value
     if chosen not in {*SECRET_METHODS, *KEY_METHODS}:
@@ -229,5 +235,5 @@ def check_signing_alg(signing_alg: str) -> str:
 
 def check_kind(kind: str) -> str:
     if kind not in Client.Kind.values:
-        raise Refusal.invalid_request("A client is public or confidential.")
+        raise Refusal.invalid_request("A client is public, confidential or proxied.")
     return kind

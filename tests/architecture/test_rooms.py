@@ -73,6 +73,7 @@ UNSCOPED = {
     "idp/dynamic_registration/flows.py": "a registration access token names a client id",
     "idp/dynamic_registration/permission.py": "an initial access token is looked up by its digest",
     "idp/clients/logos.py": "logos of all that are due, and a picture by its digest",
+    "idp/forward_auth/sign_in.py": "a browser wants to go to an origin, whosever it is",
     "idp/logout.py": "signing out begins by a token or a client id",
     "idp/delivery/logout_tokens.py": "ended sessions of all, and of one at hand",
     "idp/management/commands/rotate_client_secret.py": "a person names a client id",

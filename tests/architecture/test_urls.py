@@ -35,6 +35,8 @@ OPEN = {
     "idp:authzen_evaluation", "idp:authzen_evaluations", "idp:authzen_search_subject",
     "idp:authzen_search_resource", "idp:authzen_search_action", "idp:authzen_metadata",
     "idp:policy_bundle",
+    "idp:forward_nginx", "idp:forward_traefik", "idp:forward_caddy", "idp:forward_envoy",
+    "idp:forward_envoy_path", "idp:forward_start", "idp:forward_resume",
     "devices:api_enrolments", "devices:api_enrolment", "devices:api_nonce", "devices:api_reports",
     "devices:api_connector",
     "sessions:binding_challenge", "sessions:binding_registration", "sessions:binding_proof",
@@ -94,6 +96,8 @@ MACHINES = {
         "idp:consent",
         "idp:end_session",
         "idp:check_session",
+        "idp:forward_start",
+        "idp:forward_resume",
     }
 }
 

@@ -49,7 +49,7 @@ WHO: dict[str, set[str]] = {
         "mfa:challenge", "mfa:passkey_challenge", "mfa:passkey_challenge_options",
         "mfa:passkey_login", "mfa:passkey_login_options",
         "idp:authorize", "idp:resume", "idp:account", "idp:consent", "idp:end_session",
-        "idp:check_session", "risk:was_it_you", "healthz", "readyz",
+        "idp:check_session", "idp:forward_start", "idp:forward_resume", "risk:was_it_you", "healthz", "readyz",
     },
     # What is published.
     "everybody": {
@@ -63,6 +63,8 @@ WHO: dict[str, set[str]] = {
         "idp:registered_client", "idp:global_token_revocation",
         "idp:authzen_evaluation", "idp:authzen_evaluations", "idp:authzen_search_subject",
         "idp:authzen_search_resource", "idp:authzen_search_action", "idp:policy_bundle",
+        "idp:forward_nginx", "idp:forward_traefik", "idp:forward_caddy", "idp:forward_envoy",
+        "idp:forward_envoy_path",
         "devices:api_enrolments", "devices:api_enrolment", "devices:api_nonce",
         "devices:api_reports", "devices:api_connector",
         *api.NOTHING, *api.PEOPLE, *api.OF_AN_ACCOUNT, *api.APPLICATIONS, *api.ADMINISTRATORS,
@@ -85,7 +87,7 @@ WHO: dict[str, set[str]] = {
         "devices:enrol", "devices:enrol_confirm", "devices:enrol_browser", "devices:one",
         "devices:score", "devices:rename", "devices:lost", "devices:retire", "idp:device",
         "idp:device_confirm", "idp:authentication_requests", "idp:authentication_request",
-        "idp:revoke_consent", "risk:sign_ins", "risk:judge",
+        "idp:revoke_consent", "idp:forward_help", "risk:sign_ins", "risk:judge",
         "access:mine", "access:history", "access:ask", "access:emergency", "access:inbox",
         "access:grant", "access:activate", "access:extend", "access:drop", "access:cancel",
         "access:answer", "access:revoke", "access:review",

@@ -285,6 +285,21 @@ def device_page(visit: Visitor, *buttons: str) -> Page:
     return page
 
 
+def proxied_page(visit: Visitor, rules: str) -> Page:
+    """Why an application behind a proxy may, or may not, be opened."""
+    origin = visit.instance.inside(
+        "from core import clock; from core.ids import new_id;"
+        "from accounts.models import Organisation;"
+        "from idp.forward_auth.registration import register_application;"
+        "origin = f'https://wiki-{new_id().hex}.acme.example';"
+        "register_application(organisation=Organisation.objects.get(slug='acme'),"
+        f" name='A wiki with a rather long name', origins=[origin], rules={rules},"
+        " now=clock.now());"
+        "print(origin)",
+    )  # fmt: skip
+    return visit.inside(f"/forward-auth/help?rd={origin.strip()}/a/page/somewhere?version=2")
+
+
 def with_passkey(visit: Visitor, path: str) -> Page:
     """A page that takes a passkey, opened by somebody who has just added one."""
     page = visit.open_browser(signed_in=visit.pool.take("strong"))
@@ -574,6 +589,10 @@ GALLERY: dict[str, Visit] = {
         authorize_url(visit.instance, scope="openid profile email roles offline_access")
     ),
     "idp/continue.html": going_on,
+    "idp/forward_auth.html": lambda visit: proxied_page(visit, "[]"),
+    "idp/forward_auth.html refused": lambda visit: proxied_page(
+        visit, "[{'prefix': '/', 'roles': ['nobody-has-this']}]"
+    ),
     "idp/device.html": lambda visit: visit.inside("/device/"),
     "idp/device.html filled in": device_page,
     "idp/device.html mistake": wrong_device_code,

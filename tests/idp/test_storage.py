@@ -54,12 +54,15 @@ VALUES = {
     "ids": [ID], "emails": ["a@acme.example"], "usernames": ["alice"], "workloads": ["acme-web"], "type": "record",
     "types": ["record"], "names": ["1"], "wanted_types": ["record", "*"], "after": str(ID), "most": 100,
     "sessions": [ID], "organisation": ID,
+    "origin": "https://wiki.acme.example", "host": ID, "former": b"f", "cookie": b"c", "seen_from": b"s",
+    "reasons": "[]", "decision_id": "", "revision": "",
     "used": b"u", "used_until": None, "from_address": "203.0.113.7", "client_name": None,
 }  # fmt: skip
 # Tables that grow with use. The others are small, or read whole.
 LARGE = [
     "idp_authorizationcode", "idp_refreshfamily", "idp_sessions_loginsession", "accounts_user",
     "idp_revokedtoken", "idp_spentproof", "idp_listedtoken", "account_emailaddress", "accounts_roleassignment",
+    "idp_forwardcode", "idp_forwardsession",
     "accounts_lock", "devices_browser", "devices_device", "risk_userrisk", "access_workloadrole",
 ]  # fmt: skip
 
@@ -87,6 +90,8 @@ def test_no_statement_is_forgotten():
         "FIND_STATUS_LIST", "FIND_STATUS_LISTS",
         "FIND_GROUPS", "FACTS", "FIND_USERS", "FIND_USERS_BY_EMAIL", "FIND_USERS_BY_USERNAME", "FIND_WORKLOADS", "FIND_RESOURCES",
         "FIND_SESSIONS", "FIND_ACTIVE_POLICY",
+        "FIND_PROXIED", "FIND_PROXIED_HOST", "FIND_FOR_SIGN_IN", "REDEEM_FORWARD_CODE", "END_FORWARD_SESSION",
+        "NOTE_FORWARD_REFUSAL", "TOUCH_FORWARDED",
     }  # fmt: skip
 
 

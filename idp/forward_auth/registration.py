@@ -1,0 +1,120 @@
+"""Which hosts belong to which proxied application, and what their paths demand."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+
+from accounts.models import Organisation
+from audit.events import Event
+from audit.recorder import record
+from core.errors import Refusal
+from idp.flows import register_client
+from idp.forward_auth import rules as path_rules
+from idp.models import Client, ProxiedHost
+
+
+@transaction.atomic
+def register_application(
+    *,
+    organisation: Organisation,
+    name: str,
+    origins: Sequence[str],
+    now: datetime,
+    rules: Any = (),
+    required_acr: str = "",
+    required_tier: int = 0,
+    signing_alg: str = "ES256",
+    actor: models.Model | None = None,
+) -> Client:
+    """Register an application behind a proxy, at one host or several, by the same rules.
+
+    Refuses INVALID_REQUEST for what cannot be, CONFLICT for a host that has an application.
+    """
+    if not origins:
+        raise Refusal.invalid_request("Give at least one origin: https://app.example.com")
+    client = register_client(
+        organisation=organisation,
+        name=name,
+        kind=Client.Kind.PROXIED,
+        grant_types=(),
+        scopes=(),
+        is_first_party=True,
+        required_acr=required_acr,
+        required_tier=required_tier,
+        signing_alg=signing_alg,
+        actor=actor,
+        now=now,
+    ).client
+    for origin in origins:
+        add_host(client=client, origin=origin, rules=rules, actor=actor, now=now)
+    return client
+
+
+@transaction.atomic
+def add_host(
+    *,
+    client: Client,
+    origin: str,
+    now: datetime,
+    rules: Any = (),
+    actor: models.Model | None = None,
+) -> ProxiedHost:
+    """Let an application be at a host. Refuses INVALID_REQUEST, CONFLICT where it is taken."""
+    if client.kind != Client.Kind.PROXIED:
+        raise Refusal.invalid_request("This application asks for tokens, and needs no proxy.")
+    origin, hostname = path_rules.check_origin(origin)
+    kept = path_rules.check_rules(list(rules))
+    try:
+        with transaction.atomic():
+            host = ProxiedHost.objects.create(
+                organisation_id=client.organisation_id,
+                client=client,
+                origin=origin,
+                hostname=hostname,
+                rules=kept,
+                resource_types=path_rules.resource_types(kept),
+                created_at=now,
+            )
+    except IntegrityError as error:
+        raise Refusal.conflict(f"{hostname} belongs to an application already.") from error
+    _record(Event.PROXIED_HOST_ADDED, host, now, actor, rules=kept)
+    return host
+
+
+@transaction.atomic
+def change_rules(
+    *, host: ProxiedHost, rules: Any, now: datetime, actor: models.Model | None = None
+) -> ProxiedHost:
+    """Put other rules in place; the next request is judged by them. Refuses INVALID_REQUEST."""
+    kept = path_rules.check_rules(rules)
+    locked = ProxiedHost.objects.within_id(host.organisation_id).select_for_update().get(pk=host.pk)
+    if locked.rules == kept:
+        return locked
+    before, locked.rules = locked.rules, kept
+    locked.resource_types = path_rules.resource_types(kept)
+    locked.save(update_fields=["rules", "resource_types"])
+    _record(Event.PROXIED_HOST_CHANGED, locked, now, actor, rules=kept, before=before)
+    return locked
+
+
+@transaction.atomic
+def remove_host(*, host: ProxiedHost, now: datetime, actor: models.Model | None = None) -> None:
+    """Forget that an application is there; the next request is refused."""
+    _record(Event.PROXIED_HOST_REMOVED, host, now, actor, rules=host.rules)
+    host.delete()
+
+
+def _record(
+    event: Event, host: ProxiedHost, now: datetime, actor: models.Model | None, **facts: Any
+) -> None:
+    record(
+        event,
+        organisation_id=host.organisation_id,
+        actor=actor,
+        subject=host.client,
+        now=now,
+        origin=host.origin,
+        **facts,
+    )
