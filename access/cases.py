@@ -123,7 +123,7 @@ def timeline_of(grant: Grant) -> list[Line]:
         pk__in={event.actor.rpartition(":")[2] for event in events if event.actor.startswith(USER)}
     )
     names = {ref(person): str(person) for person in people}
-    names[f"{CLIENT}{grant.workload_id}"] = grant.workload_name
+    names[f"{CLIENT}{grant.workload_id}"] = grant.workload_title
     return [
         Line(
             event.at,

@@ -182,13 +182,15 @@ class Workload(ScopedModel):
     """An application that acts for itself, as far as access knows it, and who answers for it.
 
     id: the client's own; the database holds that there is one in the same organisation. name: its
-    client_id. responsible: a person who hears of what it asks for and has, may ask for it, and
-    approves none of it. ended_at: when the application was switched off.
+    client_id. title: what people call it, as it is registered. responsible: a person who hears of
+    what it asks for and has, may ask for it, and approves none of it. ended_at: when the
+    application was switched off.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
     name = models.CharField(max_length=255)
+    title = models.CharField(max_length=100, blank=True)
     responsible = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="access_workloads"
     )
@@ -459,6 +461,12 @@ class Grant(ScopedModel):
         """The client_id of the workload that it is for; "" for a person's."""
         told = self.terms.get("workload")
         return told["name"] if told else ""
+
+    @property
+    def workload_title(self) -> str:
+        """What people called the workload when it was asked for."""
+        told = self.terms.get("workload")
+        return told.get("title") or told["name"] if told else ""
 
     @property
     def beneficiary(self) -> str:

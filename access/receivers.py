@@ -65,6 +65,8 @@ def follow_audit(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noq
     with transaction.atomic():
         if instance.event == Event.CLIENT_DEACTIVATED:
             _close_workload(instance)
+        if instance.event == Event.CLIENT_UPDATED:
+            _rename_workload(instance)
         judge_standing(grants.filter(about).distinct(), now=instance.at)
         if instance.event == Event.USER_DEACTIVATED:
             _close_requests(instance)
@@ -116,6 +118,13 @@ def _close_workload(event: AuditEvent) -> None:
     client = event.subject.removeprefix(CLIENT)
     Workload.unscoped.filter(pk=client, ended_at=None).update(ended_at=event.at)
     _withdraw(Q(workload_id=client), "workload_gone", event.at)
+
+
+def _rename_workload(event: AuditEvent) -> None:
+    changed = event.facts.get("changed")
+    if isinstance(changed, dict) and "name" in changed:
+        client = event.subject.removeprefix(CLIENT)
+        Workload.unscoped.filter(pk=client).update(title=changed["name"])
 
 
 def _withdraw(whose: Q, cause: str, at: datetime) -> None:

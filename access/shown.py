@@ -169,7 +169,7 @@ def _cause(grant: Grant, state: State) -> str:
 def _where(grant: Grant, place: Place) -> list[str]:
     if not grant.workload_name:
         return where(place)
-    said = [f"In tokens of {grant.workload_name} that are made from now on"]
+    said = [f"In tokens of {grant.workload_title} that are made from now on"]
     return said + ([f"From {place.address}"] if place.address else [])
 
 

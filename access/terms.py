@@ -82,6 +82,7 @@ def _workload(behalf: OnBehalf) -> dict[str, Any]:
     return {
         "id": str(behalf.workload.pk),
         "name": behalf.workload.name,
+        "title": behalf.workload.title,
         "asks_by_itself": behalf.by_itself,
         "responsible": behalf.workload.responsible.email,
     }

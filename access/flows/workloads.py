@@ -21,6 +21,7 @@ def appoint_responsible(
     *,
     client: UUID,
     name: str,
+    title: str,
     organisation_id: UUID,
     responsible: User,
     now: datetime,
@@ -28,7 +29,8 @@ def appoint_responsible(
 ) -> Workload:
     """Let a person answer for an application, which access then knows as a workload.
 
-    client, name: its id and its client_id, from who knows that it acts for itself. What was asked
+    client, name, title: its id, its client_id and what people call it, from who knows that it acts
+    for itself. What was asked
     for while another answered for it is withdrawn, and what is had ends. Refuses not_allowed but
     for administrators, not_found across organisations, conflict for an account that is closed.
     """
@@ -40,7 +42,8 @@ def appoint_responsible(
     workload, is_new = Workload.objects.within_id(organisation_id).get_or_create(
         id=client,
         defaults={
-            "organisation_id": organisation_id, "name": name, "responsible": responsible,
+            "organisation_id": organisation_id, "name": name, "title": title,
+            "responsible": responsible,
         },
     )  # fmt: skip
     rows = Workload.objects.within_id(organisation_id).select_for_update(of=("self",))

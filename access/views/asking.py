@@ -259,7 +259,7 @@ def _show(
     context = {
         "form": form,
         "entitlement": entitlement,
-        "workload": "" if behalf is None else behalf.workload.name,
+        "workload": "" if behalf is None else behalf.workload.title or behalf.workload.name,
         "roles": [each.role for each in _roles(entitlement)],
         "explained": explained,
         "rules": rules,

@@ -30,6 +30,7 @@ def make_workload(
     return appoint_responsible(
         client=client.pk,
         name=client.client_id,
+        title=client.name,
         organisation_id=client.organisation_id,
         responsible=responsible,
         now=now,

@@ -164,7 +164,7 @@ class TestAsking:
         assert (asked.state, asked.requester) == (State.APPROVAL_AWAITED, employee.user)
         assert asked.workload_id == client_.pk
         assert asked.terms["workload"] == {
-            "id": str(client_.pk), "name": "nightly", "asks_by_itself": True,
+            "id": str(client_.pk), "name": "nightly", "title": "Nightly", "asks_by_itself": True,
             "responsible": employee.email,
         }  # fmt: skip
         assert str(asked) == "db-admin for nightly"
@@ -288,6 +288,8 @@ class TestAnswering:
     def test_a_change_of_its_name_is_no_key(self, asked, client_, approver, workload):
         idp.update_client(client=client_, now=clock.now(), actor=approver.user, name="Nightly run")
         assert not answers_for(approver.user, workload)
+        workload.refresh_from_db()
+        assert workload.title == "Nightly run"
         assert access.approve(asked, approver).state == State.SCHEDULED
 
     def test_the_database_takes_no_answer_of_theirs(self, asked, employee, workload):

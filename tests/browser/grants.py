@@ -95,3 +95,55 @@ def crew(email: str, boss: str) -> None:
     acme = user.organisation
     flows.add_group_member(group=Group.objects.within(acme).get(name="crew"), user=user, now=now)
     flows.assign_role(user=approver, role=Role.objects.within(acme).get(name="admin"), now=now)
+
+
+def workload(email: str, boss: str) -> list[str]:
+    """Of an application that one person answers for: its client_id, and three grants.
+
+    One waits that it asked for by itself, one is active, and one waits that the person asked for.
+    """
+    from access import flows
+    from access.models import Entitlement
+    from access.workloads import OnBehalf
+    from accounts.models import User
+    from core import clock
+    from core.ids import new_id
+    from idp.clients.workloads import make_workload
+    from idp.flows import register_client
+    from sessions.models import LoginSession
+
+    now, people = clock.now(), User.unscoped
+    user, approver = people.get(email=email), people.get(email=boss)
+    client = register_client(
+        organisation=user.organisation, name=f"Nightly berth plan {new_id().hex[-6:]}",
+        kind="confidential", grant_types=["client_credentials"],
+        scopes=["roles", "access:request"], now=now,
+    ).client  # fmt: skip
+    made = make_workload(client=client, responsible=user, now=now)
+    terms: dict[str, Any] = {
+        "binds_session": False, "binds_device": False, "ticket_pattern": "",
+        "break_glass_duration": None, "break_glass_roles": [],
+    }  # fmt: skip
+    sessions = LoginSession.unscoped.live(now)
+    mine, theirs = (sessions.filter(user=who).first().pk for who in (user, approver))
+    found = [client.client_id]
+    for kind in ("waits", "active", "asked", "offered"):
+        entitlement = Entitlement.objects.within(user.organisation).get(
+            name=offered(email, boss, **terms)
+        )
+        flows.add_eligibility(entitlement=entitlement, workload=made, now=now)
+        if kind == "offered":
+            return [*found, entitlement.name]
+        itself = OnBehalf(made, by_itself=True, address="192.0.2.7")
+        asks: dict[str, Any] = {"session_id": None, "behalf": itself}
+        if kind == "asked":
+            asks = {"session_id": mine, "behalf": OnBehalf(made)}
+        grant = flows.request_grant(
+            entitlement=entitlement, requester=user, now=now, duration=timedelta(minutes=30),
+            reason="The plan of all berths has to be written anew before the tide", **asks,
+        )  # fmt: skip
+        if kind == "active":
+            flows.approve_grant(grant=grant, approver=approver, session_id=theirs, now=now)
+            flows.activate_grant(grant=grant, requester=user, now=now, **asks)
+        found.append(str(grant.pk))
+    raise AssertionError("unreachable")

@@ -456,6 +456,17 @@ def case_page(visit: Visitor, state: str = "waiting", *, is_inbox: bool = False)
     return page
 
 
+def workload_page(visit: Visitor, path: str, *, of_boss: bool = False) -> Page:
+    """About an application that somebody answers for. `{0}` its client_id, `{1}` a request of its
+    own, `{2}` what it has, `{3}` what was asked for it, `{name}` what it may ask for.
+    """
+    who, boss = visit.pool.take("strong"), visit.pool.take("strong")
+    *made, name = grants.run(visit.instance, f"workload({who.email!r}, {boss.email!r})")
+    page = visit.open_browser(signed_in=boss if of_boss else who)
+    page.goto(path.format(*made, name=name))
+    return page
+
+
 Visit = Callable[[Visitor], Page]
 
 
@@ -499,11 +510,20 @@ GALLERY: dict[str, Visit] = {
     "access/ask.html what would happen": lambda visit: ask_page(
         visit, "What would happen?", Reason="To mend it", Ticket="OPS-1402"
     ),
+    "access/ask.html for an application": lambda visit: workload_page(
+        visit, "/access/request/?entitlement={name}&workload={0}"
+    ),
     "access/ask.html mistake": lambda visit: ask_page(
         visit, "Ask", Reason="To mend it", Ticket="another"
     ),
     "access/case.html": case_page,
     "access/case.html active": lambda visit: case_page(visit, "active"),
+    "access/case.html an application": lambda visit: workload_page(
+        visit, "/access/grants/{1}/", of_boss=True
+    ),
+    "access/case.html for an application": lambda visit: workload_page(
+        visit, "/access/grants/{3}/", of_boss=True
+    ),
     "access/case.html emergency": lambda visit: case_page(visit, "emergency"),
     "access/emergency.html": lambda visit: access_page(
         visit, "/access/emergency/?entitlement={name}"
@@ -514,6 +534,9 @@ GALLERY: dict[str, Visit] = {
         visit, "/access/grants/{}/", "scheduled"
     ),
     "access/grant.html active": lambda visit: access_page(visit, "/access/grants/{}/", "active"),
+    "access/grant.html of an application": lambda visit: workload_page(
+        visit, "/access/grants/{2}/"
+    ),
     "access/grant.html suspended": lambda visit: access_page(
         visit, "/access/grants/{}/", "suspended"
     ),
@@ -521,10 +544,14 @@ GALLERY: dict[str, Visit] = {
     "access/history.html": lambda visit: access_page(visit, "/access/history/", "over", "denied"),
     "access/history.html none": lambda visit: visit.inside("/access/history/"),
     "access/inbox.html": lambda visit: case_page(visit, is_inbox=True),
+    "access/inbox.html of applications": lambda visit: workload_page(
+        visit, "/access/inbox/", of_boss=True
+    ),
     "access/inbox.html none": lambda visit: visit.inside("/access/inbox/"),
     "access/mine.html": lambda visit: access_page(
         visit, "/access/", "active", "waiting", "suspended", "over"
     ),
+    "access/mine.html with applications": lambda visit: workload_page(visit, "/access/"),
     "access/mine.html none": lambda visit: visit.inside("/access/"),
     "access/unavailable.html": asked_in_vain,
     "account/account_inactive.html": lambda visit: visit.stranger("/accounts/inactive/"),

@@ -50,7 +50,7 @@ def test_from_asking_to_the_end(client, acme, acme_web, employee, approver):
     # Bob sees that an application asks, and who answers for it, and says yes.
     cast.sign_in(client, approver)
     inbox = client.get(reverse("access:inbox")).content.decode()
-    assert "nightly" in inbox
+    assert "Nightly" in inbox
     page = client.get(reverse("access:grant", args=[grant_id])).content.decode()
     assert "nightly" in page
     assert "alice@acme.example" in page

@@ -48,7 +48,7 @@ def test_who_answers_for_one_sees_what_it_has_and_may_ask_for(alice, workload, o
 def test_they_ask_begin_and_give_back(alice, acme, workload, approver):
     where = f"{reverse('access:ask')}?entitlement=db-admin&workload=nightly"
     page = text(alice.get(where))
-    assert 'for <span class="break">nightly</span>' in page
+    assert 'for <span class="break">Nightly</span>' in page
     looked = alice.post(where, {"minutes": "30", "reason": "to mend it", "step": "look"})
     assert "nothing was asked yet" in text(looked)
     asked = alice.post(where, {"minutes": "30", "reason": "to mend it", "step": "ask"})
@@ -62,7 +62,7 @@ def test_they_ask_begin_and_give_back(alice, acme, workload, approver):
     access.approve(grant, approver)
     alice.post(reverse("access:activate", args=[grant.pk]))
     assert access.fresh(grant).state == State.ACTIVE
-    assert "In tokens of nightly" in text(alice.get(reverse("access:grant", args=[grant.pk])))
+    assert "In tokens of Nightly" in text(alice.get(reverse("access:grant", args=[grant.pk])))
     assert alice.get(reverse("access:extend", args=[grant.pk])).status_code == 200
     alice.post(reverse("access:drop", args=[grant.pk]))
     assert access.fresh(grant).state == State.ENDED
@@ -93,7 +93,7 @@ def test_an_approver_sees_which_and_who_answers_for_it(client, workload, offered
     grant = access.ask_by_itself(offered, workload, reason="the nightly run")
     cast.sign_in(client, approver)
     inbox = text(client.get(reverse("access:inbox")))
-    assert "for nightly" in inbox
+    assert "for Nightly" in inbox
     assert "asks by itself" in inbox
     assert "alice@acme.example" in inbox
     page = text(client.get(reverse("access:grant", args=[grant.pk])))
@@ -110,7 +110,7 @@ def test_of_a_person_who_asks_for_it_they_see_the_sign_in(
     cast.sign_in(client, approver)
     page = text(client.get(reverse("access:grant", args=[grant.pk])))
     assert "How sure we are that it is them" in page
-    assert 'for <span class="break">nightly</span>' in page
+    assert 'for <span class="break">Nightly</span>' in page
 
 
 def test_what_counts_from_its_address_it_begins_itself(alice, acme, workload):
