@@ -11,7 +11,8 @@ there is one, and raise Django's exceptions.
 import itertools
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, cast
 
 import orjson
@@ -70,15 +71,17 @@ class Cursor:
         statement = self._statements.get(query)
         if statement is None:
             statement = self._statements[query] = _Statement(query, self._adapters)
-        values = statement.dump(params)
-        libpq = self.connection.pgconn
-        name = statement.names.get(statement.types)
+        libpq, transformer = self.connection.pgconn, statement.transformer
+        values: Any = transformer.dump_sequence(statement.take(params), statement.wanted)
+        types = transformer.types or ()
+        name = statement.names.get(types)
         if name is None:
             name = b"sallyport_%d" % next(_numbers)
-            self._check(libpq.prepare(name, statement.text, statement.types))
-            statement.names[statement.types] = name
-        result = libpq.exec_prepared(name, values, statement.formats, Format.BINARY)
-        self._check(result)
+            self._check(libpq.prepare(name, statement.text, types))
+            statement.names[types] = name
+        result = libpq.exec_prepared(name, values, transformer.formats, Format.BINARY)
+        if result.status not in DONE:
+            self._check(result)
         return statement, result
 
     def _check(self, result: PGresult) -> None:
@@ -93,46 +96,40 @@ class _Statement:
     """One text as libpq takes it, and how its values are converted.
 
     names: what it is prepared as, by the types of its parameters (a number's depends on its size).
+    take: the parameters in their order; transformer: knows `types` and `formats` once it has
+    dumped them. Asked for by every request, so nothing here is hidden behind a call.
     """
 
     def __init__(self, query: str, adapters: AdaptersMap) -> None:
         self._order: list[str] = []
         self.text = NAMED.sub(self._place, query).encode()
         self.names: dict[tuple[int, ...], bytes] = {}
-        self._wanted = [PyFormat.AUTO] * len(self._order)
-        self._transformer = Transformer(adapters)
+        self.take = _taker(self._order)
+        self.wanted = [PyFormat.AUTO] * len(self._order)
+        self.transformer = Transformer(adapters)
         self._columns: list[str] | None = None
 
-    @property
-    def types(self) -> tuple[int, ...]:
-        return self._transformer.types or ()
-
-    @property
-    def formats(self) -> Any:
-        return self._transformer.formats
-
-    def dump(self, params: Mapping[str, Any]) -> Any:
-        """The parameters in their order; sets `types` and `formats`."""
-        return self._transformer.dump_sequence([params[n] for n in self._order], self._wanted)
-
     def first_row(self, result: PGresult) -> Row:
-        return self._rows(result, 1)[0]
+        columns = self._columns_of(result) if self._columns is None else self._columns
+        self.transformer.set_pgresult(result, set_loaders=False, format=Format.BINARY)
+        row: tuple[Any, ...] | None = self.transformer.load_row(0, tuple)
+        return dict(zip(columns, row or (), strict=True))
 
     def rows(self, result: PGresult) -> list[Row]:
-        return self._rows(result, result.ntuples)
-
-    def _rows(self, result: PGresult, count: int) -> list[Row]:
-        is_new = self._columns is None
-        if self._columns is None:
-            fields = range(result.nfields)
-            self._columns = [(result.fname(field) or b"").decode() for field in fields]
-        # The loaders stay the same as long as the statement does.
-        self._transformer.set_pgresult(result, set_loaders=is_new, format=Format.BINARY)
+        columns = self._columns_of(result) if self._columns is None else self._columns
+        self.transformer.set_pgresult(result, set_loaders=False, format=Format.BINARY)
         found: list[Row] = []
-        for number in range(count):
-            row: tuple[Any, ...] | None = self._transformer.load_row(number, tuple)
-            found.append(dict(zip(self._columns, row or (), strict=True)))
+        for number in range(result.ntuples):
+            row: tuple[Any, ...] | None = self.transformer.load_row(number, tuple)
+            found.append(dict(zip(columns, row or (), strict=True)))
         return found
+
+    def _columns_of(self, result: PGresult) -> list[str]:
+        """Their names, and their loaders: both stay the same as long as the statement does."""
+        self.transformer.set_pgresult(result, set_loaders=True, format=Format.BINARY)
+        fields = range(result.nfields)
+        self._columns = [(result.fname(field) or b"").decode() for field in fields]
+        return self._columns
 
     def _place(self, found: re.Match[str]) -> str:
         name = found[1]
@@ -141,6 +138,13 @@ class _Statement:
         if name not in self._order:
             self._order.append(name)
         return f"${self._order.index(name) + 1}"
+
+
+def _taker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """Gives the values of these names, in their order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda params: [params[name] for name in names]
 
 
 class _JsonbLoader(Loader):
@@ -169,7 +173,7 @@ def _wrapper() -> BaseDatabaseWrapper:
 
 def raw_connection() -> "psycopg.Connection[Any]":
     """The psycopg connection of this thread, opened when it has to be."""
-    wrapper = _wrapper()
+    wrapper = _thread.wrapper or _wrapper()
     raw: psycopg.Connection[Any] | None = wrapper.connection
     if raw is None or raw.pgconn.status == ConnStatus.BAD:
         wrapper.close()

@@ -142,8 +142,7 @@ def authenticate(
     (RFC 6749 §2.3).
     """
     secret, assertion = fields.get("client_secret"), fields.get("client_assertion")
-    shown = [proof for proof in (basic, secret, assertion) if proof is not None]
-    if len(shown) > 1:
+    if (basic, secret, assertion).count(None) < 2:  # noqa: PLR2004 - there may be one
         raise Refusal.invalid_request("Authenticate in one way only.")
     if assertion is not None:
         return _by_assertion(request, fields, assertion)
@@ -208,6 +207,8 @@ def read_basic(header: str) -> tuple[str, str] | None:
             raise ValueError
     except (binascii.Error, ValueError) as error:
         raise Refusal.invalid_client("The Authorization header cannot be read.") from error
+    if "%" not in text and "+" not in text:
+        return client_id, secret
     return unquote_plus(client_id), unquote_plus(secret)
 
 

@@ -47,6 +47,8 @@ def family_terms(client: MachineClient, cnf: Mapping[str, str] | None) -> dict[s
 
 def fits(terms: Mapping[str, Any], cnf: Mapping[str, str] | None) -> bool:
     """Whether the request was made by what the code or family is bound to, if it is at all."""
+    if not terms:
+        return True
     shown = cnf or {}
     return all(
         terms[name] == shown.get(member) for member, name in TERMS.items() if terms.get(name)

@@ -239,10 +239,12 @@ def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
 
 def _finish(result: Answer) -> Answer:
     headers = result.headers
-    names = [name for name, _ in headers]
+    names = dict(headers)
     if "Content-Length" not in names:
         headers.append(("Content-Length", str(len(result.body))))
-    headers += [header for header in INERT if header[0] not in names]
+    for header in INERT:
+        if header[0] not in names:
+            headers.append(header)
     if settings.SECURE_HSTS_SECONDS:
         headers.append(
             (

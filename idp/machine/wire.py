@@ -18,6 +18,7 @@ MAX_VALUE_LENGTH = 16_384
 RESOURCE = "resource"
 FORM = "application/x-www-form-urlencoded"
 NO_STORE = [("Cache-Control", "no-store"), ("Pragma", "no-cache")]
+STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 JSON = [("Content-Type", "application/json")]
 
 
@@ -60,13 +61,7 @@ class Request(NamedTuple):
         if self.content_type.partition(";")[0].strip().lower() != FORM:
             raise Refusal.invalid_request(f"The body must be {FORM}.")
         try:
-            pairs = parse_qsl(
-                self.body.decode("ascii"),
-                keep_blank_values=True,
-                strict_parsing=bool(self.body),
-                errors="strict",
-                max_num_fields=MAX_FIELDS,
-            )
+            pairs = _pairs(self.body.decode("ascii"))
         except ValueError as error:
             raise Refusal.invalid_request("The body cannot be read.") from error
         fields = dict(pairs)
@@ -100,7 +95,26 @@ class Answer(NamedTuple):
 
     @property
     def status_line(self) -> str:
-        return f"{self.status} {HTTPStatus(self.status).phrase}"
+        return STATUS_LINES[self.status]
+
+
+def _pairs(body: str) -> list[tuple[str, str]]:
+    """The names and values of a form; raises ValueError. What is plain is not decoded."""
+    if not body or "%" in body or "+" in body:
+        return parse_qsl(
+            body,
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    pairs: list[tuple[str, str]] = []
+    for field in body.split("&"):
+        name, equals, value = field.partition("=")
+        if not equals or len(pairs) == MAX_FIELDS:
+            raise ValueError
+        pairs.append((name, value))
+    return pairs
 
 
 def json_answer(

@@ -48,8 +48,10 @@ def _is_complete(claims: dict[str, Any]) -> bool:
     """Whether it says for whom, of whom and by whom it is (RFC 9068 §2.2)."""
     audience = claims.get("aud")
     names = audience if isinstance(audience, list) and audience else [audience]
-    names = [*names, *(claims.get(name) for name in ("sub", "client_id", "jti"))]
-    return all(isinstance(name, str) and name and "\0" not in name for name in names)
+    for name in (*names, claims.get("sub"), claims.get("client_id"), claims.get("jti")):
+        if not isinstance(name, str) or not name or "\0" in name:
+            return False
+    return True
 
 
 def _is_whole(value: Any) -> bool:
