@@ -1,6 +1,6 @@
 """What a person has, and may ask for: each function by a bounded number of statements."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -84,16 +84,20 @@ def standing_assignments(user: User, now: datetime) -> list[RoleAssignment]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a grant counts, None where it is bound to none. is_here: in the session that asks."""
+    """Where a grant counts, None where it is bound to none. is_here: in the session that asks.
+
+    resources: for which alone, `{type, id}` each; none: for all that its roles reach.
+    """
 
     session: LoginSession | None
     device: Device | None
     address: str | None
     is_here: bool
+    resources: Sequence[Mapping[str, str]] = ()
 
 
 def places_of(grants: Iterable[Grant], *, session_id: UUID | None) -> dict[UUID, Place]:
-    """Where each of these grants counts: two statements."""
+    """Where each of these grants counts: three statements."""
     grants = list(grants)
     if not grants:
         return {}
@@ -107,6 +111,10 @@ def places_of(grants: Iterable[Grant], *, session_id: UUID | None) -> dict[UUID,
     devices = Device.objects.within_id(organisation_id).in_bulk(
         {grant.device_id for grant in grants if grant.device_id}
     )
+    assignments = RoleAssignment.objects.within_id(organisation_id).filter(
+        grant_id__in=[grant.pk for grant in grants], resources__isnull=False
+    )
+    limits = dict(assignments.values_list("grant_id", "resources"))
     return {
         grant.pk: Place(
             session=sessions.get(grant.session_id)
@@ -117,6 +125,7 @@ def places_of(grants: Iterable[Grant], *, session_id: UUID | None) -> dict[UUID,
             else None,
             address=grant.address if grant.terms["binds_network"] else None,
             is_here=counts_in(grant, session_id),
+            resources=limits.get(grant.pk) or (),
         )
         for grant in grants
     }

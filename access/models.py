@@ -33,6 +33,7 @@ class Entitlement(ScopedModel):
     ticket_pattern: a regular expression that the whole ticket must match, "" where none is asked
     for. ticket_webhook: an address that is asked whether the ticket is good.
     binds_*: where what was activated counts. condition: the body of a Rego rule that must hold.
+    resources: to what the roles are limited, `[{type, id}]`; none: to nothing but what they allow.
     thresholds: `[{approve, deny, filter}]`, any of which decides the request; a count of 0 never.
     break_glass_duration: for how long at most it is had in an emergency, without asking; None: not.
     """
@@ -64,6 +65,7 @@ class Entitlement(ScopedModel):
     binds_session = models.BooleanField(default=True)
     binds_device = models.BooleanField(default=True)
     binds_network = models.BooleanField(default=False)
+    resources = models.JSONField(default=list, blank=True)
     condition = models.TextField(max_length=2000, blank=True)
     thresholds = models.JSONField(default=list, blank=True)
     break_glass_duration = models.DurationField(null=True, blank=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from access.judging import EXAMPLE_OF_A_CONDITION, EXAMPLE_OF_A_REVIEW
 from access.models import MAX_DURATION
+from accounts.flows import check_named
 from accounts.models import Group, Role, User
 from core.assurance import ACR_VALUES
 from core.errors import Refusal
@@ -20,6 +21,7 @@ MAX_STAGES = 5
 MAX_NEEDED = 20
 MAX_TIER = 4
 MAX_PATTERN_LENGTH = 200
+MAX_RESOURCES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Offer:
     binds_session: bool = True
     binds_device: bool = True
     binds_network: bool = False
+    resources: Sequence[Mapping[str, str]] = ()
     condition: str = ""
     thresholds: Sequence[Mapping[str, Any]] = ()
     break_glass_duration: timedelta | None = None
@@ -95,6 +98,7 @@ def check_offer(offer: Offer, organisation_id: UUID) -> None:
     if offer.required_acr not in ACR_VALUES or not 0 <= offer.required_tier <= MAX_TIER:
         raise Refusal.invalid_request("There is no such level or tier.")
     _check_ticket(offer)
+    resources_of(offer)
     if offer.condition:
         _compile("The condition", offer.condition, EXAMPLE_OF_A_CONDITION)
     thresholds = thresholds_of(offer)
@@ -111,6 +115,19 @@ def thresholds_of(offer: Offer) -> list[dict[str, Any]]:
     if len(offer.thresholds) > MAX_THRESHOLDS:
         raise Refusal.invalid_request(f"There are at most {MAX_THRESHOLDS} thresholds.")
     return [_threshold(position, each) for position, each in enumerate(offer.thresholds, 1)]
+
+
+def resources_of(offer: Offer) -> list[dict[str, str]]:
+    """Each once, in order: `{type, id}`, as AuthZEN names them; they need not be registered."""
+    if len(offer.resources) > MAX_RESOURCES:
+        raise Refusal.invalid_request(f"There are at most {MAX_RESOURCES} resources.")
+    found = set()
+    for given in offer.resources:
+        if not isinstance(given, Mapping) or given.keys() != {"type", "id"}:
+            raise Refusal.invalid_request("A resource has a type and an id, and nothing else.")
+        check_named(type=given["type"], name=given["id"])
+        found.add((given["type"], given["id"]))
+    return [{"type": type_, "id": id_} for type_, id_ in sorted(found)]
 
 
 def _threshold(position: int, given: Mapping[str, Any]) -> dict[str, Any]:

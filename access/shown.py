@@ -173,6 +173,10 @@ def _where(grant: Grant, place: Place) -> list[str]:
     return said + ([f"From {place.address}"] if place.address else [])
 
 
+def named_resources(resources: Iterable[Mapping[str, str]]) -> str:
+    return ", ".join(f"{each['type']} {each['id']}" for each in resources)
+
+
 def where(place: Place) -> list[str]:
     """Where it counts, a sentence for each bound."""
     said = []
@@ -185,6 +189,8 @@ def where(place: Place) -> list[str]:
         said.append(f"On {place.device.name}")
     if place.address is not None:
         said.append(f"From {place.address}")
+    if place.resources:
+        said.append(f"For {named_resources(place.resources)}, and for nothing else")
     return said or ["Wherever you are signed in"]
 
 
@@ -198,6 +204,7 @@ def demands_of(terms: Entitlement | Mapping[str, Any]) -> list[str]:
     def term(name: str) -> Any:
         return terms[name] if isinstance(terms, Mapping) else getattr(terms, name)
 
+    resources = terms.get("resources", []) if isinstance(terms, Mapping) else terms.resources
     max_age = term("max_age")
     age = timedelta(seconds=max_age) if isinstance(max_age, int) else max_age
     level = LEVELS.get(Level.from_acr(term("required_acr")))
@@ -213,6 +220,8 @@ def demands_of(terms: Entitlement | Mapping[str, Any]) -> list[str]:
             f"A device that is {TIERS[term('required_tier')][0].lower()} (tier"
             f" {term('required_tier')} of 4)"
         )
+    if resources:
+        said.append(f"It counts only for {named_resources(resources)}")
     bound = [
         words
         for name, words in (

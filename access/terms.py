@@ -55,6 +55,7 @@ def write_terms(
         "binds_session": entitlement.binds_session,
         "binds_device": entitlement.binds_device,
         "binds_network": entitlement.binds_network,
+        "resources": entitlement.resources,
         "condition": entitlement.condition,
         "thresholds": entitlement.thresholds,
         "stages": [_stage(stage) for stage in stages],

@@ -81,6 +81,7 @@ def why_unfit(entitlement: Entitlement, roles: Iterable[EntitlementRole] | None 
             ("asks for a level of sign-in", bool(entitlement.required_acr)),
             ("asks for a recent sign-in", entitlement.max_age is not None),
             ("asks for a device that is trusted", entitlement.required_tier > 0),
+            ("counts for some resources alone", bool(entitlement.resources)),
             (
                 "gives a role that is for people",
                 any(each.role.required_acr or each.role.required_tier for each in lines),

@@ -214,7 +214,8 @@ class RoleAssignment(ScopedModel):
     **Elevated** where a grant made it (grant_id), else **standing**. An elevated one has an end,
     and may count in one login session, on one device or from one address only; required_acr and
     required_tier are what the grant asks of them beyond the role. It counts only while each of its
-    conditions (`AssignmentCondition`) holds, and not while it is suspended.
+    conditions (`AssignmentCondition`) holds, and not while it is suspended. resources: to what it
+    is limited, `[{type, id}]`; such a role is in no token, and counts where policy is asked.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -233,6 +234,7 @@ class RoleAssignment(ScopedModel):
         choices=REQUIRED_TIER, default=0, editable=False
     )
     suspended_at = models.DateTimeField(null=True, editable=False)
+    resources = models.JSONField(null=True, editable=False)
 
     unscoped = models.Manager.from_queryset(RoleAssignmentQuerySet)()  # type: ignore[misc]
 
@@ -256,6 +258,7 @@ class RoleAssignment(ScopedModel):
                     required_acr="",
                     required_tier=0,
                     suspended_at=None,
+                    resources=None,
                 )
                 | Q(grant_id__isnull=False, ends_at__isnull=False),
                 name="accounts_assignment_elevated",

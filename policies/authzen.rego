@@ -64,7 +64,7 @@ origin_of(asked, subject) := session if {
 session_of(named, subject) := {
 	"state": state_for(session.outcome), "outcome": session.outcome, "roles": session.roles,
 	"level": session.level, "tier": session.tier, "risk_level": 0,
-	"required_acr": session.required_acr,
+	"required_acr": session.required_acr, "limited": object.get(session, "limited", []),
 } if {
 	session := object.get(input.sessions, named, {})
 	session.user == subject.id
@@ -86,6 +86,15 @@ is_missing(asked, subject, origin, resource) := false if {
 	some type in [asked.resource.type, "*"]
 	some action in [asked.action.name, "*"]
 	action in object.get(object.get(input.roles, role, {}), type, [])
+} else := false if {
+	some limited in object.get(origin, "limited", [])
+	limited.type == asked.resource.type
+	limited.id == asked.resource.id
+	limited.level <= origin.level
+	limited.tier <= origin.tier
+	some type in [asked.resource.type, "*"]
+	some action in [asked.action.name, "*"]
+	action in object.get(object.get(input.roles, limited.role, {}), type, [])
 } else := false if {
 	resource.owner == subject.id
 } else := false if {
@@ -124,13 +133,22 @@ reason_for(reason, origin) := instead if {
 
 acr := ["", "aal1", "aal2", "phr", "phrh"]
 
-# One that the subject may ask for, and that gives a role with the permission.
-helpful_entitlement(asked, subject) := min({entitlement |
-	some role, entitlement in subject.may_ask
+# One that the subject may ask for, and that gives a role with the permission, for this resource too.
+helpful_entitlement(asked, subject) := min({offer.entitlement |
+	some offer in subject.may_ask
+	reaches(offer.resources, asked.resource)
 	some type in [asked.resource.type, "*"]
 	some action in [asked.action.name, "*"]
-	action in object.get(object.get(input.roles, role, {}), type, [])
+	action in object.get(object.get(input.roles, offer.role, {}), type, [])
 })
+
+reaches(resources, _) if count(resources) == 0
+
+reaches(resources, wanted) if {
+	some resource in resources
+	resource.type == wanted.type
+	resource.id == wanted.id
+}
 
 hints(asked, subject, reasons, origin, demand) := object.union_n([hint | some hint in found]) if {
 	found := {hint |

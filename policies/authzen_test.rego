@@ -16,11 +16,14 @@ known := {
 	"subjects": {
 		"user": {"alice@acme.example": {
 			"id": "u-1", "is_active": true, "locks": [], "risk_level": 0, "roles": ["reader"],
-			"may_ask": {"writer": "all-night", "reader": "reading"},
+			"may_ask": [
+				{"role": "writer", "entitlement": "all-night", "resources": []},
+				{"role": "reader", "entitlement": "reading", "resources": []},
+			],
 		}},
 		"client": {"nightly": {
 			"id": "c-1", "is_active": true, "locks": [], "risk_level": 0, "roles": ["reader"],
-			"may_ask": {},
+			"may_ask": [],
 		}},
 	},
 	"sessions": {"s-1": {
@@ -172,8 +175,49 @@ test_a_denial_leads_to_what_would_help if {
 	d.context == {"access_request": "https://id.example/access/request/?entitlement=all-night"}
 }
 
+test_a_denial_leads_to_nothing_that_is_for_others_alone if {
+	other := [{"type": "report", "id": "r-2"}]
+	wide := [{"role": "writer", "entitlement": "some", "resources": other}]
+	d := on([action("write")], [set_to(sprintf("%s/may_ask", [alice]), wide)])
+	d.context == {}
+	e := on([action("write"), resource("r-2")], [set_to(sprintf("%s/may_ask", [alice]), wide)])
+	e.context.access_request == "https://id.example/access/request/?entitlement=some"
+}
+
+limited(changes) := set_to("/sessions/s-1", {
+	"user": "u-1", "outcome": "allow", "level": 2, "tier": 2, "roles": ["reader"], "required_acr": "",
+	"limited": [object.union(
+		{"role": "writer", "type": "report", "id": "r-1", "level": 2, "tier": 2},
+		changes,
+	)],
+})
+
+test_a_role_that_is_limited_counts_for_its_resource_alone if {
+	d := on([session, action("write")], [limited({})])
+	d.decision == true
+	every id in ["r-2", "r-4", "r-9"] {
+		e := on([session, action("write"), resource(id)], [limited({})])
+		e.decision == false
+	}
+	f := on([session, action("write"), set_to("/resource/type", "table")], [limited({})])
+	f.decision == false
+}
+
+test_a_role_that_is_limited_asks_for_what_it_demands if {
+	every changes in [{"level": 3}, {"tier": 3}, {"role": "reader"}, {"role": "nobody"}] {
+		d := on([session, action("write")], [limited(changes)])
+		d.decision == false
+	}
+}
+
+test_a_role_that_is_limited_counts_in_its_session_only if {
+	d := on([action("write")], [limited({})])
+	d.decision == false
+}
+
 test_a_denial_leads_nowhere_where_nothing_helps if {
-	d := on([action("write")], [set_to(sprintf("%s/may_ask", [alice]), {"reader": "reading"})])
+	reading := [{"role": "reader", "entitlement": "reading", "resources": []}]
+	d := on([action("write")], [set_to(sprintf("%s/may_ask", [alice]), reading)])
 	d.context == {}
 	e := on([resource("r-2")], [])
 	e.context == {}

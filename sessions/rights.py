@@ -51,7 +51,8 @@ SELECT array_agg(r.name) AS dated_roles, array_agg(ra.ends_at) AS dated_ends,
        array_agg(CAST(ra.grant_id AS text)) AS dated_grants,
        array_agg(greatest(r.required_tier, ra.required_tier)) AS dated_tiers,
        array_agg(greatest(array_position({LEVELS}, r.required_acr),
-                          array_position({LEVELS}, ra.required_acr)) - 1) AS dated_levels
+                          array_position({LEVELS}, ra.required_acr)) - 1) AS dated_levels,
+       jsonb_agg(ra.resources) AS dated_resources
   FROM accounts_roleassignment ra
   JOIN accounts_role r ON r.id = ra.role_id
  WHERE ra.user_id = s.user_id AND ra.ended_at IS NULL AND ra.ends_at IS NOT NULL
@@ -68,11 +69,21 @@ SELECT dated.* FROM idp_sessions_loginsession s
 _NONE: Mapping[str, Any] = {}
 
 
+class Limited(NamedTuple):
+    """A role that a grant limits to resources: what it demands, and each resource as {type, id}."""
+
+    role: str
+    level: int
+    tier: int
+    resources: Sequence[Mapping[str, str]]
+
+
 class Rights(NamedTuple):
     """roles: by name. level: the strongest that any of them demands, 0 to 4.
 
     tiers: of those that demand one, the device's. ends: of those that have an end. grants: of those
-    that are elevated, the grant's id.
+    that are elevated, the grant's id. limited: roles for some resources alone, which are none of
+    `roles`: an application that reads a role's name would take it for all of it.
     """
 
     roles: tuple[str, ...] = ()
@@ -80,6 +91,7 @@ class Rights(NamedTuple):
     tiers: Mapping[str, int] = _NONE
     ends: Mapping[str, datetime] = _NONE
     grants: Mapping[str, str] = _NONE
+    limited: tuple[Limited, ...] = ()
 
     def without(self, withheld: AbstractSet[str]) -> "Rights":
         """What is left when policy withholds roles; `level` and `tiers` stay."""
@@ -130,8 +142,12 @@ def merged(row: Mapping[str, Any], dated: Mapping[str, Any] | None) -> Rights:
         return Rights(roles, level, tiers)
     ends: dict[str, datetime] = {}
     grants: dict[str, str] = {}
-    for role, demanded, least, end, grant in _dated(dated):
+    limited: list[Limited] = []
+    for role, demanded, least, end, grant, resources in _dated(dated):
         if role in held:
+            continue
+        if resources is not None:
+            limited.append(Limited(role, demanded, least, resources))
             continue
         level = max(level, demanded)
         if end < ends.get(role, end):
@@ -143,7 +159,8 @@ def merged(row: Mapping[str, Any], dated: Mapping[str, Any] | None) -> Rights:
         tiers.pop(role, None)
         if least:
             tiers[role] = least
-    return Rights(tuple(sorted((*roles, *ends))), level, tiers, ends, grants)
+    carried = tuple(sorted((*roles, *ends)))
+    return Rights(carried, level, tiers, ends, grants, tuple(limited))
 
 
 def _without_end(texts: Sequence[str]) -> tuple[set[str], int, dict[str, int]]:
@@ -162,6 +179,11 @@ def _without_end(texts: Sequence[str]) -> tuple[set[str], int, dict[str, int]]:
     return held, level, tiers
 
 
-def _dated(row: Mapping[str, Any]) -> Iterator[tuple[str, int, int, datetime, str | None]]:
-    columns = ("dated_roles", "dated_levels", "dated_tiers", "dated_ends", "dated_grants")
+def _dated(
+    row: Mapping[str, Any],
+) -> Iterator[tuple[str, int, int, datetime, str | None, list[dict[str, str]] | None]]:
+    columns = (
+        "dated_roles", "dated_levels", "dated_tiers", "dated_ends", "dated_grants",
+        "dated_resources",
+    )  # fmt: skip
     return zip(*(row[column] for column in columns), strict=True)

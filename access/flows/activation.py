@@ -111,6 +111,9 @@ def _begin(
         _fail(grant, verdict.reasons, now)
         return Refusal.conflict(refusal.detail)
     roles = _roles(grant)
+    if resources_left(grant) == []:
+        _fail(grant, ("resources_withdrawn",), now)
+        return Refusal.conflict("What was approved is not offered any more: please ask again.")
     assert eligible is not None  # noqa: S101 - policy has just said so
     ends_at = min(now + grant.duration, eligible.ends_at or now + grant.duration)
     _end_extended(grant, now)
@@ -168,6 +171,7 @@ def _elevate(
             (terms["required_acr"], grant.entitlement.required_acr), key=Level.from_acr
         ),
         required_tier=max(terms["required_tier"], grant.entitlement.required_tier),
+        resources=resources_left(grant),
     )
     elevate(
         grant_id=grant.pk,
@@ -252,6 +256,15 @@ def _roles(grant: Grant) -> list[Role]:
     """By their ids: one of the same name that was made since is another."""
     ids = [UUID(role["id"]) for role in grant.terms["roles"]]
     return list(Role.objects.within_id(grant.organisation_id).filter(pk__in=ids).order_by("name"))
+
+
+def resources_left(grant: Grant) -> list[dict[str, str]] | None:
+    """To what the roles are limited, by the terms and by today's entitlement; None: to nothing."""
+    then: list[dict[str, str]] = grant.terms.get("resources", [])
+    today: list[dict[str, str]] = grant.entitlement.resources
+    if then and today:
+        return [each for each in then if each in today]
+    return then or today or None
 
 
 def _end_extended(grant: Grant, now: datetime) -> None:

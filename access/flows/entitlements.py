@@ -28,7 +28,7 @@ from access.models import (
     State,
     Workload,
 )
-from access.offers import COLUMNS, Offer, check_offer, thresholds_of
+from access.offers import COLUMNS, Offer, check_offer, resources_of, thresholds_of
 from access.workloads import CLIENT, demand_fit
 from accounts.models import Group, GroupMember, Organisation, User
 from audit.events import Event
@@ -60,6 +60,7 @@ def create_entitlement(
         name=_plain_name(name),
         created_at=now,
         changed_at=now,
+        resources=resources_of(offer),
         thresholds=thresholds_of(offer),
         ticket_secret=_secret(offer, None),
         **{column: getattr(offer, column) for column in COLUMNS},
@@ -89,6 +90,7 @@ def update_entitlement(
     if not held.is_active:
         raise Refusal.conflict("This entitlement is retired.")
     before = _describe(held)
+    held.resources = resources_of(offer)
     held.thresholds = thresholds_of(offer)
     held.ticket_secret = _secret(offer, held)
     for column in COLUMNS:
@@ -272,6 +274,7 @@ def _describe(entitlement: Entitlement) -> dict[str, Any]:
     """What audit keeps of the terms, and what decides whether they are others. No secret."""
     values: dict[str, Any] = {column: getattr(entitlement, column) for column in COLUMNS}
     return values | {
+        "resources": entitlement.resources,
         "thresholds": entitlement.thresholds,
         "roles": sorted(
             (str(each.role_id), each.role.name, each.in_break_glass)

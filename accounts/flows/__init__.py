@@ -56,7 +56,12 @@ from accounts.flows.permissions import (
     take_permission,
 )
 from accounts.flows.profiles import ADDRESS_PARTS, CLAIMS, profile_of, update_profile
-from accounts.flows.resources import register_resource, remove_resource, update_resource
+from accounts.flows.resources import (
+    check_named,
+    register_resource,
+    remove_resource,
+    update_resource,
+)
 from accounts.flows.roles import (
     add_group_member,
     assign_role,
@@ -82,6 +87,7 @@ __all__ = [
     "canonical",
     "change_password",
     "check_may_give",
+    "check_named",
     "create_group",
     "create_organisation",
     "create_role",

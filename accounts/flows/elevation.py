@@ -1,6 +1,6 @@
 """Roles for a time, by a grant. What a grant is and who may have one is `access`'s to know."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -23,13 +23,17 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where an elevation counts, None for anywhere, and what it asks for there."""
+    """Where an elevation counts, None for anywhere, and what it asks for there.
+
+    resources: for what alone, `{type, id}` each; None for all that the roles reach.
+    """
 
     session_id: UUID | None = None
     device_id: UUID | None = None
     address: str | None = None
     required_acr: str = ""
     required_tier: int = 0
+    resources: Sequence[Mapping[str, str]] | None = None
 
 
 @transaction.atomic
@@ -66,6 +70,7 @@ def elevate(
             address=bounds.address,
             required_acr=bounds.required_acr,
             required_tier=bounds.required_tier,
+            resources=None if bounds.resources is None else list(bounds.resources),
         )
         for role in roles
     )

@@ -17,6 +17,14 @@ MAX_PROPERTIES_BYTES = 8_192
 MAX_NAME_LENGTH = 255
 
 
+def check_named(*, type: object, name: object) -> None:  # noqa: A002 - AuthZEN's word
+    """Refuses invalid_request for what cannot be a resource's type and name."""
+    if not isinstance(type, str) or not WORD.fullmatch(type):
+        raise Refusal.invalid_request("A type is a word without spaces.")
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise Refusal.invalid_request(f"A name has 1 to {MAX_NAME_LENGTH} characters.")
+
+
 @transaction.atomic
 def register_resource(
     *, organisation: Organisation, type: str, name: str, now: datetime,  # noqa: A002 - AuthZEN's word
@@ -27,10 +35,7 @@ def register_resource(
 
     Refuses invalid_request, not_found for another organisation's owner, conflict if it is known.
     """
-    if not WORD.fullmatch(type):
-        raise Refusal.invalid_request("A type is a word without spaces.")
-    if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
-        raise Refusal.invalid_request(f"A name has 1 to {MAX_NAME_LENGTH} characters.")
+    check_named(type=type, name=name)
     resource = Resource(organisation=organisation, type=type, name=name, created_at=now)
     _describe(resource, classification, {} if properties is None else properties, owner, now)
     try:

@@ -89,6 +89,24 @@ class ApproversField(forms.Field):
         return ApproverLine(**{kind: named})
 
 
+class ResourcesField(forms.Field):
+    """Resources, one a line: the type, a space, the id. What they may be is the flow's to say."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        attrs = {"rows": 3, "cols": 50, "spellcheck": "false"}
+        super().__init__(widget=forms.Textarea(attrs=attrs), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        if value is None or isinstance(value, str):
+            return value
+        return "\n".join(f"{each['type']} {each['id']}" for each in value)
+
+    def to_python(self, value: Any) -> list[dict[str, str]]:
+        lines = (line.strip() for line in str(value or "").splitlines())
+        pairs = (line.partition(" ") for line in lines if line)
+        return [{"type": type_, "id": id_.strip()} for type_, _, id_ in pairs]
+
+
 def approver_words(named: Any) -> str:
     """A line of `ApproversField` for a row that names an approver."""
     if named.user_id:

@@ -51,10 +51,18 @@ class Threshold(Sent):
     filter: Text = ""
 
 
+class NamedResource(Sent):
+    """As AuthZEN names one: it need not be registered."""
+
+    type: Annotated[str, Field(max_length=128)]
+    id: Annotated[str, Field(max_length=255)]
+
+
 class EntitlementTerms(Sent):
     """All of the terms: what is left out is as for a new entitlement. Durations: whole seconds.
 
-    condition: the body of a Rego rule. ticket_secret is never told: it is made, and kept.
+    resources: to what the roles are limited. condition: the body of a Rego rule. ticket_secret is
+    never told: it is made, and kept.
     """
 
     roles: Few
@@ -75,6 +83,7 @@ class EntitlementTerms(Sent):
     binds_session: Flag = True
     binds_device: Flag = True
     binds_network: Flag = False
+    resources: Annotated[list[NamedResource], Field(max_length=50)] = []
     condition: Text = ""
     thresholds: Annotated[list[Threshold], Field(max_length=10)] = []
     break_glass_duration: Seconds | None = None
@@ -278,7 +287,8 @@ def show(entitlement: Entitlement) -> dict[str, Any]:
 
 
 def _offer(wish: EntitlementTerms, caller: Caller) -> offers.Offer:
-    kept = wish.dict(exclude={"name", "roles", "stages", "thresholds", "break_glass_roles"})
+    apart = {"name", "roles", "stages", "thresholds", "resources", "break_glass_roles"}
+    kept = wish.dict(exclude=apart)
     for name in (
         "max_duration", "max_pending", "activation_window", "start_horizon", "approval_window",
         "max_age", "break_glass_duration",
@@ -291,6 +301,7 @@ def _offer(wish: EntitlementTerms, caller: Caller) -> offers.Offer:
         ],
         stages=[_stage(each, caller) for each in wish.stages],
         thresholds=[each.dict() for each in wish.thresholds],
+        resources=[each.dict() for each in wish.resources],
         **kept,
     )
 

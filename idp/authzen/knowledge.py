@@ -141,6 +141,7 @@ def _sessions(questions: Iterable[Question], organisation_id: UUID) -> dict[str,
 
 def _session(row: Row) -> dict[str, Any]:
     decision = evaluation.judge(row, trigger=Trigger.AUTHZEN)
+    rights = rights_of(row).without(decision.withheld_roles)
     return {
         "user": str(row["person_id"]),
         "outcome": decision.outcome.value,
@@ -148,5 +149,10 @@ def _session(row: Row) -> dict[str, Any]:
         "required_acr": decision.required_level.acr,
         "level": Level.from_acr(row["acr"]),
         "tier": evaluation.device_tier(row),
-        "roles": rights_of(row).without(decision.withheld_roles).roles,
+        "roles": rights.roles,
+        "limited": [
+            {"role": one.role, "level": one.level, "tier": one.tier, **resource}
+            for one in rights.limited
+            for resource in one.resources
+        ],
     }

@@ -28,9 +28,10 @@ _ROLES = f"""ARRAY(
 _GROUPS = """ARRAY(
   SELECT g.name FROM accounts_groupmember gm JOIN accounts_group g ON g.id = gm.group_id
    WHERE gm.user_id = u.id ORDER BY g.name)"""
-# Roles that somebody may ask for, each with an entitlement that gives it.
+# Roles that somebody may ask for, with the entitlements that give them, and for which resources.
 _MAY_ASK = f"""COALESCE((
-  SELECT jsonb_object_agg(r.name, e.name)
+  SELECT jsonb_agg(jsonb_build_object(
+           'role', r.name, 'entitlement', e.name, 'resources', e.resources))
     FROM access_eligibility el
     JOIN access_entitlement e ON e.id = el.entitlement_id AND e.is_active
     JOIN access_entitlementrole er ON er.entitlement_id = e.id
@@ -39,7 +40,7 @@ _MAY_ASK = f"""COALESCE((
      AND (el.ends_at IS NULL OR el.ends_at > {NOW})
      AND (el.user_id = u.id OR el.group_id IN (
        SELECT gm.group_id FROM accounts_groupmember gm WHERE gm.user_id = u.id))),
-  CAST('{{}}' AS jsonb))"""
+  CAST('[]' AS jsonb))"""
 # From where it acts is not known here, so that what counts from one address only does not.
 _HELD = held(address="FALSE")
 _WORKLOAD_ROLES = f"""COALESCE((
@@ -92,7 +93,7 @@ SELECT c.*, {NOW} AS now, {_ACTIVE_REVISION} AS policy_revision,
      FROM named n JOIN accounts_user u ON u.id = n.id) AS users,
   (SELECT jsonb_object_agg(w.client_id, jsonb_build_object(
             'id', w.id, 'is_active', w.is_active, 'roles', {_WORKLOAD_ROLES},
-            'groups', CAST('{{}}' AS text[]), 'may_ask', CAST('{{}}' AS jsonb), 'risk_level', 0,
+            'groups', CAST('{{}}' AS text[]), 'may_ask', CAST('[]' AS jsonb), 'risk_level', 0,
             'locks', CASE WHEN {_WORKLOAD_LOCKED} THEN ARRAY['client']
                           ELSE CAST('{{}}' AS text[]) END))
      FROM workloads w) AS clients,

@@ -209,6 +209,13 @@ class TestAsking:
         with pytest.raises(Refusal, match="counts only in the sign-in"):
             access.ask_by_itself(entitlement, workload)
 
+    def test_what_counts_for_some_resources_alone_is_refused(self, acme, workload):
+        orders = [{"type": "database", "id": "orders"}]
+        made = access.entitlement(acme, name="some", resources=orders, **access.FOR_WORKLOADS)
+
+        with pytest.raises(Refusal, match="counts for some resources alone"):
+            flows.add_eligibility(entitlement=made, workload=workload, now=clock.now())
+
     def test_the_dry_run_leaves_nothing(self, entitlement, workload):
         tried = access.ask_by_itself(entitlement, workload, dry_run=True)
         assert tried.state == State.APPROVAL_AWAITED

@@ -84,6 +84,20 @@ def test_an_entitlement_that_offers_more_gives_what_was_approved(
     assert access.roles_in(session) == ["db-admin"]
 
 
+def test_what_was_approved_for_one_resource_begins_for_no_other(acme, employee, approver, session):
+    orders, sales = {"type": "database", "id": "orders"}, {"type": "database", "id": "sales"}
+    for number, later in enumerate(([orders, sales], [])):
+        offered = access.entitlement(
+            acme, by=[approver], eligible=[employee], name=f"db-{number}", resources=[orders]
+        )
+        approved = access.approve(access.ask(offered, employee, session), approver)
+        more = access.offer(acme, by=[approver], resources=later)
+        flows.update_entitlement(entitlement=offered, offer=more, now=clock.now())
+
+        access.activate(approved, employee, session)
+        assert RoleAssignment.unscoped.get(grant_id=approved.pk).resources == [orders]
+
+
 def test_a_request_that_waits_is_not_approved_on_other_terms(
     acme, offered, approver, employee, session
 ):

@@ -3,21 +3,26 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sessions.rights import Rights, merged, rights_of
+from sessions.rights import Limited, Rights, merged, rights_of
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 ONE, TWO = "0001", "0002"
 
 
 def found(
-    *dated: tuple[str, int, int, datetime, str | None], roles: tuple[str, ...] = ()
+    *dated: tuple[str, int, int, datetime, str | None],
+    roles: tuple[str, ...] = (),
+    resources: list[dict[str, str]] | None = None,
 ) -> Rights:
-    """Rights of a row. dated: role, level, tier, end, grant; roles: tier, acr and name."""
+    """Rights of a row. dated: role, level, tier, end, grant; roles: tier, acr and name.
+
+    resources: to which each of the dated ones is limited.
+    """
     names, levels, tiers, ends, grants = zip(*dated, strict=True) if dated else [None] * 5
     row: dict[str, Any] = {"held_roles": list(roles)}
     ending = {
         "dated_roles": names, "dated_levels": levels, "dated_tiers": tiers, "dated_ends": ends,
-        "dated_grants": grants,
+        "dated_grants": grants, "dated_resources": [resources for _ in dated],
     }  # fmt: skip
     return merged(row, ending)
 
@@ -94,3 +99,20 @@ def test_what_was_judged_is_what_is_carried() -> None:
     row["held_roles"] = ["3  db-admin", "0  reader"]
 
     assert rights_of(row) is judged
+
+
+def test_a_role_that_is_limited_to_resources_is_none_of_the_sessions() -> None:
+    orders = [{"type": "database", "id": "orders"}]
+
+    rights = found(("db-admin", 3, 2, at(30), ONE), roles=("0  reader",), resources=orders)
+
+    assert (rights.roles, rights.level, rights.ends, rights.grants) == (("reader",), 0, {}, {})
+    assert rights.limited == (Limited("db-admin", 3, 2, orders),)
+
+
+def test_who_holds_it_anyway_is_not_limited() -> None:
+    orders = [{"type": "database", "id": "orders"}]
+
+    assert (
+        found(("reader", 0, 0, at(30), ONE), roles=("0  reader",), resources=orders).limited == ()
+    )

@@ -11,6 +11,9 @@ from core.errors import Refusal
 # Where a refusal of the terms belongs, by how it begins.
 PLACES = {
     "The condition": "condition",
+    "A type": "resources",
+    "A name": "resources",
+    "There are at most 50 resources": "resources",
     "Threshold": "thresholds",
     "The filter of": "thresholds",
     "There are at most 10 thresholds": "thresholds",
@@ -52,6 +55,7 @@ class Editor:
             break_glass_roles=tuple(values["break_glass_roles"]),
             stages=[stage.line for stage in self.stages if stage.is_used],
             thresholds=values["thresholds"],
+            resources=values["resources"],
             **{column: values[column] for column in COLUMNS},
         )
         try:

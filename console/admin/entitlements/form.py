@@ -9,7 +9,7 @@ from access.approvers import stages_of
 from access.models import Entitlement, EntitlementRole
 from access.offers import COLUMNS, StageLine
 from accounts.models import REQUIRED_ACR, REQUIRED_TIER, Organisation, Role
-from console.admin.fields import ApproversField, PeriodField, lines_of
+from console.admin.fields import ApproversField, PeriodField, ResourcesField, lines_of
 
 RULE = {"rows": 4, "cols": 80, "spellcheck": "false"}
 
@@ -67,6 +67,12 @@ class OfferForm(forms.Form):
     )
     binds_network = forms.BooleanField(
         label="Counts only from the address that begins it", required=False
+    )
+    resources = ResourcesField(
+        label="Counts only for these resources",
+        required=False,
+        help_text="One a line: its type, a space, its id. Such roles are in no token; applications "
+        "learn of them by asking policy (AuthZEN). Empty: for all that the roles allow.",
     )
     condition = forms.CharField(
         required=False,
@@ -136,7 +142,7 @@ SETS = (
             "ticket_webhook", "condition",
         ),
     ),
-    ("Where it counts", ("binds_session", "binds_device", "binds_network")),
+    ("Where it counts", ("resources", "binds_session", "binds_device", "binds_network")),
     ("Emergencies", ("break_glass_duration", "break_glass_roles")),
     ("Answers", ("approver_reason_required", "thresholds")),
 )  # fmt: skip
@@ -195,6 +201,7 @@ def initial(entitlement: Entitlement) -> tuple[dict[str, Any], list[dict[str, An
         "roles": [each.role for each in lines],
         "break_glass_roles": in_emergency if len(in_emergency) < len(lines) else [],
         "thresholds": entitlement.thresholds,
+        "resources": entitlement.resources,
     }
     stages = [
         {

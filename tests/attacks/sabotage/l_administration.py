@@ -501,6 +501,13 @@ DEFENCES = {
         "nothing lasts longer than it is offered for", unasked("duration_within")
     ),
     "A150-start": Defence("nothing starts in the past", unasked("start_ahead")),
+    "A150-resources": Defence(
+        "what begins is limited as it was approved",
+        replace(
+            "access.flows.activation:resources_left",
+            lambda grant: grant.entitlement.resources or None,
+        ),
+    ),
     "A150-edited": Defence(
         "terms that change withdraw what waits",
         replace("access.flows.entitlements:_take_open", lambda *_, **__: None),
