@@ -38,6 +38,9 @@ class Load:
         address = urlsplit(self.job["url"])
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        for field in filter(None, self.job["headers"].split("\t")):
+            name, _, value = field.partition(": ")
+            headers[name] = value
         if self.job["basic"]:
             headers["Authorization"] = f"Basic {self.job['basic']}"
         marks = [f'"{mark}"'.encode() for mark in self.job["marks"].split()]
@@ -71,6 +74,8 @@ class Load:
                 continue
             right = answer.status == int(self.job["status"])
             right = right and all(mark in content for mark in marks)
+            if right and self.job["header"]:
+                right = bool(answer.headers.get(self.job["header"]))
             if right and takes == "again":
                 right = ACTIVE.search(content) is not None
                 self.queue.append(token)

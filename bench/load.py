@@ -27,6 +27,7 @@ class Work(StrEnum):
     PAR = "par"
     DPOP_REFRESH = "dpop_refresh"
     PRIVATE_KEY_JWT = "private_key_jwt"
+    FORWARD_AUTH = "forward_auth"
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,13 @@ class Shape:
 
     marks: members of a right answer. takes: "" for no token; "once" from the pool, which it leaves;
     "again", which goes back; "rotates", where the answer brings the next one; "codes", where the
-    authorization endpoint is asked for one first.
+    authorization endpoint is asked for one first. header: what a right answer has among its own.
     """
 
     marks: tuple[str, ...]
     takes: str = ""
     status: int = 200
+    header: str = ""
 
 
 TOKENS = ("access_token", "refresh_token", "id_token")
@@ -54,6 +56,7 @@ SHAPES = {
     Work.PAR: Shape(("request_uri",), status=201),
     Work.DPOP_REFRESH: Shape(TOKENS, "rotates"),
     Work.PRIVATE_KEY_JWT: Shape(("access_token",), "once"),
+    Work.FORWARD_AUTH: Shape((), header="remote-assertion"),
 }
 
 
@@ -76,6 +79,7 @@ class Job:
     proofs: Path | None = None
     cookie: str = ""
     authorize: str = ""
+    headers: tuple[str, ...] = ()
 
     def body(self) -> str:
         """The form, up to the token that the generator appends."""
@@ -97,11 +101,12 @@ class Job:
                 "grant_type=client_credentials&client_assertion_type="
                 f"{quote(ASSERTION_TYPE, safe='')}&client_assertion="
             ),
+            Work.FORWARD_AUTH: "",
         }[self.work]
 
     def write(self, path: Path) -> None:
         """Leave the job as "name=value" lines, which Lua and Python read alike."""
-        jwks = self.work is Work.JWKS
+        only_reads = self.work in (Work.JWKS, Work.FORWARD_AUTH)
         shape = SHAPES[self.work]
         credentials = f"{quote(self.client_id)}:{quote(self.client_secret)}"
         lines = {
@@ -109,7 +114,7 @@ class Job:
             "status": shape.status,
             "url": self.base_url,
             "path": self.path,
-            "method": "GET" if jwks else "POST",
+            "method": "GET" if only_reads else "POST",
             "basic": b64encode(credentials.encode()).decode() if self.client_secret else "",
             "body": self.body(),
             "tokens": self.tokens or "",
@@ -117,6 +122,8 @@ class Job:
             "cookie": self.cookie,
             "authorize": self.authorize,
             "marks": " ".join(shape.marks),
+            "headers": "\t".join(self.headers),
+            "header": shape.header,
             "connections": self.connections,
             "seconds": self.seconds,
         }

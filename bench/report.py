@@ -16,6 +16,7 @@ TITLES = {
     Work.PAR: "pushed request",
     Work.DPOP_REFRESH: "refresh, DPoP",
     Work.PRIVATE_KEY_JWT: "client credentials, private_key_jwt",
+    Work.FORWARD_AUTH: "forward-auth, a request judged",
 }
 
 

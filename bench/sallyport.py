@@ -53,6 +53,7 @@ class Instance:
             "SALLYPORT_ENVIRONMENT": "development",
             "SALLYPORT_BASE_URL": f"http://127.0.0.1:{self.port}",
             "SALLYPORT_PORT": str(self.port),
+            "SALLYPORT_FORWARD_AUTH__PROXIES": '["127.0.0.1/32"]',
         }
         self.environment = environment_for(services.environment(), own=own)
         owner = environment_for(services.environment(), own=own, as_owner=True)
@@ -119,6 +120,7 @@ class Sallyport:
             Work.PAR: "/oauth/par",
             Work.DPOP_REFRESH: "/oauth/token",
             Work.PRIVATE_KEY_JWT: "/oauth/token",
+            Work.FORWARD_AUTH: "/forward-auth/nginx",
         }
         return (once if self.algorithm == "ES256" else {}) | {
             Work.CLIENT_CREDENTIALS: "/oauth/token",
@@ -129,7 +131,7 @@ class Sallyport:
 
     def client(self, work: Work) -> tuple[str, str, str]:
         client = self._client(work)
-        is_secret = work not in (Work.JWKS, Work.PRIVATE_KEY_JWT)
+        is_secret = work not in (Work.JWKS, Work.PRIVATE_KEY_JWT, Work.FORWARD_AUTH)
         return client["name"], client["secret"] if is_secret else "", ""
 
     def seed(self, work: Work, *, count: int, into: Path) -> None:
@@ -147,6 +149,8 @@ class Sallyport:
             request = authorization_request(self._client(work)["name"])
             cookie = self.instance.seeded["cookie"]
             return {"cookie": cookie, "authorize": f"/oauth/authorize?{request}"}
+        if work is Work.FORWARD_AUTH:
+            return {"headers": tuple(self.instance.seeded["forwarded"])}
         if work is not Work.DPOP_REFRESH:
             return {}
         proofs = folder / "proofs"

@@ -32,7 +32,8 @@ from bench.load import REDIRECT_URI  # noqa: E402
 from core import clock  # noqa: E402
 from core.assurance import Assurance, Level  # noqa: E402
 from core.ids import digest, new_token  # noqa: E402
-from idp.models import Client  # noqa: E402
+from idp.forward_auth.registration import register_application  # noqa: E402
+from idp.models import Client, ForwardSession  # noqa: E402
 from protection import keyring  # noqa: E402
 from sessions.flows import start_session  # noqa: E402
 from sessions.models import Binding, BoundKey, LoginSession  # noqa: E402
@@ -92,7 +93,34 @@ def seed() -> dict[str, object]:
         "clients": clients,
         "bound": _bound_sessions(user, now),
         "authzen": _readers(organisation, user, session, now),
+        "forwarded": _forwarded(organisation, session, now),
     }
+
+
+def _forwarded(organisation: Organisation, session: LoginSession, now: datetime) -> list[str]:
+    """An application behind nginx, and what nginx sends for a browser that is signed in there."""
+    origin, cookie = "https://wiki.example.com", new_token()
+    rules = [{"prefix": "/", "roles": ["reader-0"]}, {"prefix": "/admin", "acr": "phr"}]
+    client = register_application(
+        organisation=organisation, name="Wiki", origins=[origin], rules=rules, now=now
+    )
+    ForwardSession.objects.create(
+        digest=digest(cookie),
+        organisation_id=organisation.id,
+        client=client,
+        session=session,
+        origin=origin,
+        seen_from=digest("bench"),
+        created_at=now,
+        ends_at=session.expires_at,
+    )
+    return [
+        f"Cookie: theme=dark; __Host-sallyport={cookie}",
+        f"X-Original-URL: {origin}/pages/one?version=2",
+        "X-Original-Method: GET",
+        "X-Forwarded-For: 203.0.113.7",
+        "Sec-Fetch-Mode: navigate",
+    ]
 
 
 def _readers(

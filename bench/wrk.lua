@@ -39,6 +39,10 @@ function init(args)
     end
   end
   wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
+  for field in job.headers:gmatch("[^\t]+") do
+    local name, value = field:match("^([^:]+): (.*)$")
+    wrk.headers[name] = value
+  end
   if job.basic ~= "" then
     wrk.headers["Authorization"] = "Basic " .. job.basic
   end
@@ -93,6 +97,15 @@ local function code_of(headers)
   end
 end
 
+local function has(headers, wanted)
+  for name, value in pairs(headers) do
+    if name:lower() == wanted then
+      return value ~= ""
+    end
+  end
+  return false
+end
+
 function response(status, headers, body)
   if status == 404 and forgiven < starved then
     forgiven = forgiven + 1 -- the answer to /starved, which is counted already
@@ -108,6 +121,9 @@ function response(status, headers, body)
   local right = status == job.status
   for mark in job.marks:gmatch("[^ ]+") do
     right = right and body:find('"' .. mark .. '"', 1, true) ~= nil
+  end
+  if right and job.header ~= "" then
+    right = has(headers, job.header)
   end
   if right and job.takes == "again" then
     right = body:match('"active"%s*:%s*true') ~= nil

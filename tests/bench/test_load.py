@@ -39,11 +39,20 @@ class Provider(BaseHTTPRequestHandler):
         self._say(status, body)
 
     def do_GET(self) -> None:
-        self._say(404, {})
+        """Lets through whoever shows the cookie, and says so by a header: as the path wants."""
+        number = next(self.numbers)
+        if self.path == "/starved" or self.headers.get("Cookie") != "a=1; b=2":
+            self._say(404, {})
+        elif self.path == "/tells" or number % 5:
+            self._say(200, {}, ("Remote-Assertion", "signed"))
+        else:
+            self._say(200, {})
 
-    def _say(self, status: int, body: dict[str, str]) -> None:
+    def _say(self, status: int, body: dict[str, str], *headers: tuple[str, str]) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -73,7 +82,7 @@ def _ask(base_url: str, folder: Path, path: str, work: Work, *, tokens: int) -> 
     file.write_text("".join(f"seed{number}\n" for number in range(tokens)))
     job = Job(
         work=work, base_url=base_url, path=path, client_id="c", client_secret="s", scope="",
-        tokens=file, connections=2, seconds=1,
+        tokens=file, connections=2, seconds=1, headers=("Cookie: a=1; b=2", "X-Original-Method: GET"),
     )  # fmt: skip
     return load.run(job, folder=folder)
 
@@ -116,3 +125,13 @@ def test_a_pool_that_runs_dry_is_told(base_url: str, tmp_path: Path) -> None:
 
     assert outcome.starved
     assert "fresh token" in outcome.trouble
+
+
+def test_what_was_let_through_without_a_word_is_wrong(base_url: str, tmp_path: Path) -> None:
+    good = _ask(base_url, tmp_path, "/tells", Work.FORWARD_AUTH, tokens=0)
+    silent = _ask(base_url, tmp_path, "/is-silent", Work.FORWARD_AUTH, tokens=0)
+
+    assert (good.trouble, good.bad) == ("", 0)
+    assert good.good > 8
+    assert silent.bad
+    assert silent.trouble
