@@ -99,6 +99,11 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
             "audience": "`aud` of its access tokens; empty means this server.",
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.kind == Client.Kind.PROXIED and "grant_types" in self.fields:
+            self.fields["grant_types"].required = False
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         cleaned["required_tier"] = cleaned.get("required_tier") or 0

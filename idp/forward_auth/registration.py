@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import orjson
 from django.db import IntegrityError, models, transaction
 
 from accounts.models import Organisation
@@ -104,6 +106,16 @@ def remove_host(*, host: ProxiedHost, now: datetime, actor: models.Model | None 
     """Forget that an application is there; the next request is refused."""
     _record(Event.PROXIED_HOST_REMOVED, host, now, actor, rules=host.rules)
     host.delete()
+
+
+def read_rules(path: str) -> Any:
+    """Rules of a file, as JSON; refuses INVALID_REQUEST for what cannot be read."""
+    try:
+        return orjson.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise Refusal.invalid_request(f"Cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise Refusal.invalid_request(f"{path} is no JSON: {error}") from error
 
 
 def _record(

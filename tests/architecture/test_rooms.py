@@ -77,6 +77,7 @@ UNSCOPED = {
     "idp/logout.py": "signing out begins by a token or a client id",
     "idp/delivery/logout_tokens.py": "ended sessions of all, and of one at hand",
     "idp/management/commands/rotate_client_secret.py": "a person names a client id",
+    "idp/management/commands/change_proxied_host.py": "a person names an origin",
     "core/outbox.py": "deliveries of all",
     "idp/receivers.py": "families of the session at hand",
     "idp/tasks.py": "sweeps over all",

@@ -423,6 +423,44 @@ class TestRegistration:
         }  # fmt: skip
         assert made.proxied_hosts.first().rules == [{"prefix": "/admin", "roles": ["keeper"]}]
 
+    def test_it_is_changed_at_the_command_line(self, wiki, alice, tmp_path):
+        from django.core.management import CommandError, call_command
+
+        cookie = forwarded.sign_in(alice)
+        rules = tmp_path / "rules.json"
+        rules.write_text('[{"prefix": "/", "roles": ["keeper"]}]')
+
+        call_command("change_proxied_host", ORIGIN, "--rules", str(rules))
+        assert ask(cookie=cookie).status == 403
+        call_command("change_proxied_host", ORIGIN, "--add", "https://wiki.acme.test")
+        assert ask(origin="https://wiki.acme.test").status == 401
+        call_command("change_proxied_host", ORIGIN, "--remove")
+        assert ask(cookie=cookie).status == 403
+        for path, words in ((rules / "no", "Cannot read"), (tmp_path, "Cannot read")):
+            with pytest.raises(CommandError, match=words):
+                call_command("change_proxied_host", "https://wiki.acme.test", "--rules", str(path))
+        with pytest.raises(CommandError, match="no application"):
+            call_command("change_proxied_host", ORIGIN, "--remove")
+
+    def test_the_administration_asks_for_a_stronger_sign_in(self, wiki, alice, approver):
+        cookie = forwarded.sign_in(alice)
+        admin = Browser()
+        cast.sign_in(admin, approver)
+        page = admin.get(f"/admin/idp/client/{wiki.pk}/change/")
+        assert page.status_code == 200
+        values = {
+            "name": "Wiki", "is_first_party": "on", "redirect_uris": "",
+            "post_logout_redirect_uris": "", "scopes": "", "required_acr": "phr",
+            "required_tier": "0", "scope_tiers": "{}", "audience": "", "signing_alg": "ES256",
+            "token_endpoint_auth_method": "none", "metadata": "{}",
+        }  # fmt: skip
+
+        answer = admin.post(f"/admin/idp/client/{wiki.pk}/change/", values)
+
+        assert answer.status_code == 302, answer.context["errors"]
+        told = ask(cookie=cookie)
+        assert (told.status, 'acr_values="phr"' in told["WWW-Authenticate"]) == (401, True)
+
 
 class TestSignIn:
     def test_a_stranger_signs_in_first_and_comes_back(self, wiki, client):

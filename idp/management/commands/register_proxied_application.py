@@ -1,17 +1,15 @@
 """Registers an application that stands behind a proxy which asks us about each request."""
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
-import orjson
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import REQUIRED_TIER, Organisation
 from core import clock
 from core.assurance import ACR_VALUES
 from core.errors import Refusal
-from idp.forward_auth.registration import register_application
+from idp.forward_auth.registration import read_rules, register_application
 
 
 class Command(BaseCommand):
@@ -36,8 +34,8 @@ class Command(BaseCommand):
         organisation = Organisation.objects.filter(slug=options["organisation"]).first()
         if organisation is None:
             raise CommandError(f"there is no organisation {options['organisation']}")
-        rules = read_rules(options["rules"]) if options["rules"] else []
         try:
+            rules = read_rules(options["rules"]) if options["rules"] else []
             client = register_application(
                 organisation=organisation,
                 name=options["name"],
@@ -50,12 +48,3 @@ class Command(BaseCommand):
         except Refusal as refusal:
             raise CommandError(refusal.detail) from None
         self.stdout.write(f"client_id: {client.client_id}")
-
-
-def read_rules(path: str) -> Any:
-    try:
-        return orjson.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise CommandError(f"{path} is no JSON: {error}") from error
