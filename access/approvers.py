@@ -15,6 +15,7 @@ from access.models import (
     Approval,
     Eligibility,
     Entitlement,
+    Kind,
     Stage,
     StageApprover,
     Verdict,
@@ -26,15 +27,20 @@ from accounts.flows.elevation import Condition
 from accounts.models import GroupMember, GroupRole, Lock, LockTarget, RoleAssignment, User
 
 FOREVER = timedelta(days=36_500)
+EVERYWHERE = Q(is_staff=True, is_superuser=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What somebody holds and is in, by id and name, no grant counted."""
+    """What somebody holds and is in, by id and name, no grant counted.
+
+    administers_everywhere: every organisation, by what the account is.
+    """
 
     user_id: UUID
     roles: dict[UUID, str]
     groups: dict[UUID, str]
+    administers_everywhere: bool = False
 
     def describe(self, user: User) -> dict[str, Any]:
         """What filters of thresholds see of a reviewer."""
@@ -49,6 +55,7 @@ class Standing:
             approver.user_id == self.user_id
             or approver.group_id in self.groups
             or approver.role_id in self.roles
+            or (approver.administrators and self.administers_everywhere)
         )
 
 
@@ -58,6 +65,7 @@ def standing_of(user: User, now: datetime) -> Standing:
         user_id=user.pk,
         roles={role.pk: role.name for role in standing_roles(user=user, now=now)},
         groups=dict(members.values_list("group_id", "group__name")),
+        administers_everywhere=user.is_active and user.is_staff and user.is_superuser,
     )
 
 
@@ -66,12 +74,15 @@ def standing_of(user: User, now: datetime) -> Standing:
 
 def stages_of(entitlement: Entitlement) -> list[Stage]:
     """In their order, with who may answer and what that names: two statements."""
-    return list(
+    stages = list(
         Stage.objects.within_id(entitlement.organisation_id)
         .filter(entitlement=entitlement)
         .order_by("position")
         .prefetch_related(_named_approvers(entitlement.organisation_id))
     )
+    for stage in stages:
+        stage.entitlement = entitlement
+    return stages
 
 
 def has_escalated(stage: Stage, since: datetime, now: datetime) -> bool:
@@ -80,12 +91,22 @@ def has_escalated(stage: Stage, since: datetime, now: datetime) -> bool:
 
 def named_in(stage: Stage, standing: Standing, *, is_escalated: bool) -> StageApprover | None:
     """The line that makes this person an approver now; one's own name before groups and roles."""
+    if stage.entitlement.is_publication and not standing.administers_everywhere:
+        return None
     naming = [
         each
         for each in stage.approvers.all()
         if (is_escalated or not each.is_escalation) and standing.names(each)
     ]
     return min(naming, key=lambda each: (not each.user_id, not each.group_id), default=None)
+
+
+def is_named(user: User, entitlement: Entitlement, now: datetime) -> bool:
+    """Whether any stage names this person, at once or once it has escalated."""
+    standing = standing_of(user, now)
+    return any(
+        named_in(stage, standing, is_escalated=True) is not None for stage in stages_of(entitlement)
+    )
 
 
 def still_named(
@@ -105,6 +126,8 @@ def still_named(
     ids = [each.approver_id for each in given]
     organisation_id = given[0].organisation_id
     users = User.objects.within_id(organisation_id).filter(pk__in=ids, is_active=True)
+    if any(stage.entitlement.is_publication for stage in stages):
+        users = users.filter(EVERYWHERE)
     there = set(users.values_list("pk", flat=True))
     if not with_locked:
         there -= locked_users(organisation_id, ids, now)
@@ -132,6 +155,8 @@ def _still_names(
         return approver.group_id == approval.group_id and (who, approval.group_id) in groups
     if approval.role_id is not None:
         return approver.role_id == approval.role_id and (who, approval.role_id) in roles
+    if approval.as_administrator:
+        return approver.administrators
     return approver.user_id == who
 
 
@@ -168,11 +193,18 @@ def lines_naming(user: User, now: datetime) -> "QuerySet[StageApprover]":
     groups = GroupMember.objects.within_id(of).filter(user=user).values("group_id")
     own = RoleAssignment.unscoped.live(now).standing().filter(user=user, organisation_id=of)
     by_group = GroupRole.objects.within_id(of).filter(group_id__in=groups)
-    return StageApprover.objects.within_id(of).filter(
+    lines: QuerySet[StageApprover] = StageApprover.objects.within_id(of)
+    if user.is_active and user.is_staff and user.is_superuser:
+        everywhere = Q(administrators=True)
+    else:
+        everywhere = Q()
+        lines = lines.exclude(stage__entitlement__kind=Kind.PUBLICATION)
+    return lines.filter(
         Q(user=user)
         | Q(group_id__in=groups)
         | Q(role_id__in=own.values("role_id"))
         | Q(role_id__in=by_group.values("role_id"))
+        | everywhere
     )
 
 
@@ -183,13 +215,16 @@ def approvers_in(
     is_escalated: bool,
     now: datetime,
     workload: Workload | None = None,
+    author: User | None = None,
 ) -> "QuerySet[User]":
     """Everybody who may answer at this stage, the requester in no shape among them.
 
-    Nor anybody who answers for the workload that it is for.
+    Nor anybody who answers for the workload that it is for, nor the author of the policy that it is
+    asked to publish.
     """
     named = people_named(stage, is_escalated=is_escalated, now=now)
-    people = named.exclude(person_id=requester.person_id)
+    apart = [each.person_id for each in (requester, author) if each is not None]
+    people = named.exclude(person_id__in=apart)
     if workload is None:
         return people
     return people.exclude(person_id__in=keepers_among(named, workload))
@@ -207,17 +242,18 @@ def people_named(stage: Stage, *, is_escalated: bool, now: datetime) -> "QuerySe
         .filter(organisation_id=organisation_id, role_id__in=roles)
     )
     members = GroupMember.objects.within_id(organisation_id)
-    return (
-        User.objects.within_id(organisation_id)
-        .filter(
-            Q(pk__in=[each.user_id for each in named if each.user_id])
-            | Q(pk__in=members.filter(group_id__in=groups).values("user_id"))
-            | Q(pk__in=members.filter(group__grouprole__role_id__in=roles).values("user_id"))
-            | Q(pk__in=holders.values("user_id")),
-            is_active=True,
-        )
-        .order_by("email")
+    naming = (
+        Q(pk__in=[each.user_id for each in named if each.user_id])
+        | Q(pk__in=members.filter(group_id__in=groups).values("user_id"))
+        | Q(pk__in=members.filter(group__grouprole__role_id__in=roles).values("user_id"))
+        | Q(pk__in=holders.values("user_id"))
     )
+    if any(each.administrators for each in named):
+        naming |= EVERYWHERE
+    if stage.entitlement.is_publication:
+        naming &= EVERYWHERE
+    people: QuerySet[User] = User.objects.within_id(organisation_id).filter(naming, is_active=True)
+    return people.order_by("email")
 
 
 def _named_approvers(organisation_id: UUID) -> "Prefetch[Any]":
@@ -249,8 +285,13 @@ def eligibility_of(
 ) -> Eligible | None:
     """The line that lasts longest; of two alike the one by name, which no group can take away.
 
-    workload: for which the person asks; then it is what has to be eligible, by name.
+    workload: for which the person asks; then it is what has to be eligible, by name. To publish
+    policy is for whoever administers every organisation, and needs no line.
     """
+    if entitlement.is_publication:
+        same = User.objects.within_id(entitlement.organisation_id).filter(pk=user.pk)
+        may = workload is None and same.filter(EVERYWHERE, is_active=True).exists()
+        return Eligible(user.pk, None, None) if may else None
     lines = Eligibility.unscoped.live(now).filter(
         entitlement=entitlement, organisation_id=user.organisation_id
     )

@@ -27,6 +27,7 @@ from access.models import (
     Entitlement,
     EntitlementRole,
     Grant,
+    Kind,
     Workload,
 )
 from access.terms import seconds
@@ -178,7 +179,7 @@ def choices_of(user: User, *, session_id: UUID | None, now: datetime) -> list[Ch
 def offered_to(user: User, now: datetime) -> "QuerySet[Entitlement]":
     """What a person may ask for, now or from some time on, with its roles."""
     offered: QuerySet[Entitlement] = Entitlement.objects.within_id(user.organisation_id).filter(
-        pk__in=_lines(user, now).values("entitlement_id"), is_active=True
+        pk__in=_lines(user, now).values("entitlement_id"), is_active=True, kind=Kind.ROLES
     )
     return offered.annotate(stage_count=Count("stages")).prefetch_related(
         _with_roles(user.organisation_id)
@@ -278,7 +279,7 @@ def find_entitlement(
     mine = _lines(user, now, workload).filter(starts_at__lte=now)
     found: Entitlement | None = (
         Entitlement.objects.within_id(user.organisation_id)
-        .filter(name=name, is_active=True, pk__in=mine.values("entitlement_id"))
+        .filter(name=name, is_active=True, kind=Kind.ROLES, pk__in=mine.values("entitlement_id"))
         .prefetch_related(_with_roles(user.organisation_id))
         .first()
     )

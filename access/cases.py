@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from access.administering import may_administer
+from access.administering import may_administer, may_administer_everywhere
 from access.approvers import lines_naming, standing_of
 from access.deciding import Answer, Outcome, Rules, decide
 from access.flows.answers import answers_of
@@ -24,6 +24,9 @@ from accounts.models import User
 from audit.recorder import ref
 from core.errors import Refusal
 from devices.models import Device
+from policy import checking
+from policy.comparing import differences, modules_that_count
+from policy.models import PolicyVersion
 from risk.geo import locate
 from risk.models import SignIn, UserRisk
 from sessions.models import LoginSession
@@ -46,7 +49,11 @@ def find_grant(
     grant = _rows(user).filter(pk=grant_id).first()
     if grant is None:
         raise Refusal.not_found()
-    if stands_for(user, grant, None) or is_approver_of(user, grant, now):
+    if stands_for(user, grant, None):
+        return grant
+    if grant.policy_version_id is not None and not may_administer_everywhere(user, now=now):
+        raise Refusal.not_found()
+    if is_approver_of(user, grant, now):
         return grant
     if is_proven_administrator and may_administer(user, grant.organisation_id, now=now):
         return grant
@@ -201,6 +208,30 @@ def _whose(grant: Grant) -> list[Q]:
     if grant.workload_id is not None:
         return [Q(workload_id=grant.workload_id)]
     return [Q(requester__person_id=grant.requester.person_id, workload=None)]
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """What a version of policy is, to whoever answers. differences: (file, lines) from what counts.
+
+    passed, failed: of its own tests, when it was written.
+    """
+
+    version: PolicyVersion
+    passed: int
+    failed: int
+    differences: Sequence[tuple[str, Sequence[str]]]
+
+
+def publishing_of(version: PolicyVersion) -> Publishing:
+    tests = checking.Verdict.from_document(version.check_result)
+    failed = len(tests.failed)
+    return Publishing(
+        version=version,
+        passed=len(tests.tests) - failed,
+        failed=failed,
+        differences=differences(modules_that_count(), version.modules),
+    )
 
 
 def outcome_of(

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+from django.db import transaction
+
 from access.approvers import (
     Eligible,
     approvers_in,
@@ -14,6 +16,7 @@ from access.approvers import (
     stages_of,
 )
 from access.flows.answers import judge_answer, stage_at
+from access.flows.publications import publication_entitlement
 from access.flows.requests import judge_request, plain, reusable, roles_of
 from access.judging import acting
 from access.models import (
@@ -34,6 +37,7 @@ from access.workloads import OnBehalf, why_unfit
 from accounts.models import User
 from policy import access as policy
 from policy.access import Ticket
+from policy.models import PolicyVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +102,12 @@ def explain(
     ticket: str = "",
     starts_at: datetime | None = None,
     behalf: OnBehalf | None = None,
+    version: PolicyVersion | None = None,
 ) -> Explanation:
     """What would become of a request, without making one and without asking anybody elsewhere.
 
-    behalf: for which workload, where it is not for the user.
+    behalf: for which workload, where it is not for the user. version: of policy, that it would be
+    asked to publish.
     """
     workload = None if behalf is None else behalf.workload
     stages = stages_of(entitlement)
@@ -117,6 +123,7 @@ def explain(
         is_break_glass=False,
         extends=None,
         behalf=behalf,
+        version=version,
     )
     known = look_at(entitlement, terms["ticket"])
     verdict = judge_request(
@@ -143,7 +150,10 @@ def explain(
         entitlement=entitlement,
         allowed=allowed,
         rules=rules,
-        stages=[_stage(stage, user, workload, now) for stage in stages],
+        stages=[
+            _stage(stage, user, workload, None if version is None else version.author, now)
+            for stage in stages
+        ],
         outcome=outcome.value if allowed else "",
         is_eligible=eligible is not None,
         eligible_until=None if eligible is None else eligible.ends_at,
@@ -154,6 +164,30 @@ def explain(
         asks_step_up=verdict.asks_step_up,
         demanded_level=verdict.demanded_level,
     )
+
+
+def explain_publication(
+    *,
+    version: PolicyVersion,
+    user: User,
+    session_id: UUID | None,
+    now: datetime,
+    reason: str = "",
+    ticket: str = "",
+) -> Explanation:
+    """What would become of asking to publish this version, and who could agree."""
+    with transaction.atomic():
+        told = explain(
+            entitlement=publication_entitlement(organisation=user.organisation, now=now),
+            user=user,
+            session_id=session_id,
+            reason=reason,
+            ticket=ticket,
+            version=version,
+            now=now,
+        )
+        transaction.set_rollback(True)
+    return told
 
 
 def explain_answer(
@@ -179,9 +213,12 @@ def explain_answer(
         approvals=list(approvals),
         now=now,
     )
+    rules = _rules(judged.verdict, Ticket.NONE)
+    if grant.policy_version_id is None:
+        rules = [rule for rule in rules if rule.name != "approver_has_not_written"]
     return AnswerExplained(
         allowed=judged.verdict.allowed and grant.state == State.APPROVAL_AWAITED,
-        rules=_rules(judged.verdict, Ticket.NONE),
+        rules=rules,
         asks_step_up=judged.verdict.asks_step_up,
         demanded_level=judged.verdict.demanded_level,
     )
@@ -194,8 +231,8 @@ def who_may_answer(grant: Grant, *, now: datetime) -> list[User]:
         return []
     is_escalated = has_escalated(stage, grant.stage_since, now)
     people = approvers_in(
-        stage, requester=grant.requester, workload=grant.workload, is_escalated=is_escalated,
-        now=now,
+        stage, requester=grant.requester, workload=grant.workload, author=grant.author,
+        is_escalated=is_escalated, now=now,
     )  # fmt: skip
     answered = Approval.objects.within_id(grant.organisation_id).filter(grant=grant)
     return list(people.exclude(person_id__in=answered.values("approver_person")))
@@ -215,8 +252,12 @@ def _rules(verdict: policy.Verdict, ticket: Ticket) -> list[RuleTold]:
     ]
 
 
-def _stage(stage: Stage, requester: User, workload: Workload | None, now: datetime) -> StageTold:
-    asked = partial(approvers_in, stage, requester=requester, workload=workload, now=now)
+def _stage(
+    stage: Stage, requester: User, workload: Workload | None, author: User | None, now: datetime
+) -> StageTold:
+    asked = partial(
+        approvers_in, stage, requester=requester, workload=workload, author=author, now=now
+    )
     at_once = list(asked(is_escalated=False))
     later = list(asked(is_escalated=True)) if stage.escalate_after is not None else []
     known = {person.pk for person in at_once}

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from access.approvers import FOREVER, Eligible, Standing
 from access.models import Approval, Entitlement, Grant, Stage, Verdict, Workload
-from access.terms import are_intact, seconds
+from access.terms import are_intact, seconds, still_replaces
 from access.workloads import OnBehalf, answers_for, is_locked, is_there
 from accounts.flows import is_locked_out
 from accounts.models import User
@@ -204,7 +204,9 @@ def facts_of_pending(grant: Grant, stage: Stage | None, now: datetime) -> Reques
     )
     return RequestFacts(
         duration=seconds(grant.duration),
-        terms_hold=are_intact(grant) and grant.entitlement_version == grant.entitlement.version,
+        terms_hold=are_intact(grant)
+        and still_replaces(grant)
+        and grant.entitlement_version == grant.entitlement.version,
         remaining=left(grant.pending_until - now),
         stage_remaining=left(stage_ends - now),
     )
@@ -225,6 +227,7 @@ def facts_of_scheduled(
         else left(grant.starts_at - now),
         ticket=ticket,
         terms_hold=are_intact(grant)
+        and still_replaces(grant)
         and roles <= {str(each) for each in offered}
         and grant.duration <= longest,
         remaining=0 if grant.activate_by is None else left(grant.activate_by - now),
@@ -236,11 +239,15 @@ def facts_of_answer(
     *,
     approver: User,
     is_named: bool,
+    has_written: bool,
     acting_for: Iterable[UUID],
     approvals: Iterable[Approval],
     reason: str,
 ) -> AnswerFacts:
-    """acting_for: on whose behalf the approver acts, the whole chain of it."""
+    """acting_for: on whose behalf the approver acts, the whole chain of it.
+
+    has_written: whether the approver wrote the policy that it is asked to publish.
+    """
     requester = grant.requester
     answered = [each for each in approvals if each.approver_id == approver.pk]
     persons = {each.approver_person for each in approvals}
@@ -251,15 +258,20 @@ def facts_of_answer(
         acts_for_requester=requester.pk in set(acting_for) or answers_for(approver, grant.workload),
         has_answered=bool(answered) or approver.person_id in persons,
         has_reason=bool(reason),
+        has_written=has_written,
     )
 
 
 def are_of_others(approvals: Iterable[Approval], grant: Grant) -> bool:
-    """Whether no approver is the requester, or answers for the workload, as things are today."""
+    """Whether no approver is the requester, answers for the workload, or wrote the policy.
+
+    As things are today.
+    """
     requester = grant.requester
     ids = [each.approver_id for each in approvals if each.verdict == Verdict.APPROVE]
     approvers = User.objects.within_id(requester.organisation_id).filter(pk__in=ids)
-    if approvers.filter(person_id=requester.person_id).exists():
+    apart = [each.person_id for each in (requester, grant.author) if each is not None]
+    if approvers.filter(person_id__in=apart).exists():
         return False
     return grant.workload is None or not any(
         answers_for(approver, grant.workload) for approver in approvers

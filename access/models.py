@@ -22,9 +22,18 @@ MAX_REASON_LENGTH = 1000
 MAX_TICKET_LENGTH = 100
 
 
+class Kind(models.TextChoices):
+    """What an approved request lets its owner do: have roles, or publish one version of policy."""
+
+    ROLES = "roles", "roles for a time"
+    PUBLICATION = "publication", "publishing a policy"
+
+
 class Entitlement(ScopedModel):
     """Roles that people may ask for, and on what terms.
 
+    kind: one of an organisation is for publishing policy; it gives no roles, nobody is eligible but
+    who administers every organisation, and somebody always has to agree.
     version: raised by each edit of the terms; a request counts for the version that it was made on.
     max_pending: how long a request waits for answers. activation_window: how long an approved one
     waits for its owner. start_horizon: how far ahead it may be wished for. approval_window: for how
@@ -40,6 +49,7 @@ class Entitlement(ScopedModel):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.ROLES)
     name = models.SlugField(max_length=64)
     description = models.CharField(max_length=200, blank=True)
     roles = models.ManyToManyField(
@@ -99,10 +109,29 @@ class Entitlement(ScopedModel):
                 ),
                 name="access_windows",
             ),
+            models.UniqueConstraint(
+                fields=["organisation"],
+                condition=Q(kind=Kind.PUBLICATION),
+                name="access_one_way_to_publish",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=Kind.ROLES)
+                | Q(
+                    is_active=True,
+                    break_glass_duration=None,
+                    approval_window=timedelta(0),
+                    ticket_webhook="",
+                ),
+                name="access_publication_is_agreed_to",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_publication(self) -> bool:
+        return self.kind == Kind.PUBLICATION
 
     @property
     def required_level(self) -> Level:
@@ -154,7 +183,8 @@ class Stage(ScopedModel):
 class StageApprover(ScopedModel):
     """Who may answer in a stage: a user, or whoever is in a group, or holds a role by standing.
 
-    is_escalation: only once the stage has escalated.
+    administrators: whoever administers every organisation; where policy is published, nobody else
+    answers, whatever names them. is_escalation: only once the stage has escalated.
     """
 
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
@@ -162,18 +192,20 @@ class StageApprover(ScopedModel):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     group = models.ForeignKey("accounts.Group", models.CASCADE, null=True, related_name="+")
     role = models.ForeignKey("accounts.Role", models.CASCADE, null=True, related_name="+")
+    administrators = models.BooleanField(default=False)
     is_escalation = models.BooleanField(default=False)
 
     class Meta(ScopedModel.Meta):
         constraints = [
             models.CheckConstraint(
-                condition=Q(user__isnull=False, group=None, role=None)
-                | Q(user=None, group__isnull=False, role=None)
-                | Q(user=None, group=None, role__isnull=False),
+                condition=Q(user__isnull=False, group=None, role=None, administrators=False)
+                | Q(user=None, group__isnull=False, role=None, administrators=False)
+                | Q(user=None, group=None, role__isnull=False, administrators=False)
+                | Q(user=None, group=None, role=None, administrators=True),
                 name="access_approver_is_one",
             ),
             models.UniqueConstraint(
-                fields=["stage", "user", "group", "role"],
+                fields=["stage", "user", "group", "role", "administrators"],
                 name="access_approver_once",
                 nulls_distinct=False,
             ),
@@ -272,6 +304,7 @@ class State(models.TextChoices):
     CANCELLED = "cancelled", "withdrawn"
     REVOKED = "revoked", "revoked"
     ACTIVATION_FAILED = "activation_failed", "could not begin"
+    PUBLISHED = "published", "published"
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
@@ -282,6 +315,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
         {
             State.ACTIVE,
             State.ACTIVATION_FAILED,
+            State.PUBLISHED,
             State.EXPIRED,
             State.CANCELLED,
             State.REVOKED,
@@ -326,6 +360,7 @@ class Grant(ScopedModel):
     requester: who asked. workload: for which, None where it is for the requester; where it asked by
     itself, the requester is who answers for it.
     terms: everything that an approver sees; terms_digest: SHA-256 of it as canonical JSON.
+    policy_version: that it is asked to publish, None where roles are asked for.
     starts_at: wished for. pending_until: for answers. activate_by: for its owner, once approved.
     stage, stage_since: whose answers are awaited, and since when. approved_at: of a reused
     approval, when that was given. ends_at: counted from the activation.
@@ -348,6 +383,9 @@ class Grant(ScopedModel):
     duration = models.DurationField()
     terms = models.JSONField()
     terms_digest = models.BinaryField(max_length=32)
+    policy_version = models.ForeignKey(
+        "policy.PolicyVersion", models.PROTECT, null=True, related_name="+"
+    )
     is_break_glass = models.BooleanField(default=False)
     extends = models.ForeignKey("self", models.PROTECT, null=True, related_name="extensions")
     reused_from = models.ForeignKey("self", models.PROTECT, null=True, related_name="reuses")
@@ -426,6 +464,11 @@ class Grant(ScopedModel):
                 name="access_live_is_activated",
             ),
             models.CheckConstraint(
+                condition=Q(policy_version=None) & ~Q(state=State.PUBLISHED)
+                | Q(policy_version__isnull=False, activated_at=None, is_break_glass=False),
+                name="access_published_or_begun",
+            ),
+            models.CheckConstraint(
                 condition=Q(state__in=OPEN, ended_at=None)
                 | (~Q(state__in=OPEN) & Q(ended_at__isnull=False)),
                 name="access_over_is_ended",
@@ -478,6 +521,11 @@ class Grant(ScopedModel):
     @property
     def role_names(self) -> list[str]:
         return [role["name"] for role in self.terms["roles"]]
+
+    @property
+    def author(self) -> Any:
+        """Who wrote the policy that it is asked to publish; None where roles are asked for."""
+        return None if self.policy_version is None else self.policy_version.author
 
 
 class WorkloadRole(ScopedModel):
@@ -546,7 +594,8 @@ class Approval(ScopedModel):
     """One approver's answer to a request, once. The database lets nobody answer their own.
 
     *_person: whose accounts these were at that time (`accounts.User.person_id`). group, role: by
-    which the approver was one; both None: by name. terms_digest: what was answered.
+    which the approver was one; as_administrator: of every organisation; none of these: by name.
+    terms_digest: what was answered.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -559,6 +608,7 @@ class Approval(ScopedModel):
     stage = models.PositiveSmallIntegerField()
     group_id = models.UUIDField(null=True)
     role_id = models.UUIDField(null=True)
+    as_administrator = models.BooleanField(default=False)
     verdict = models.CharField(max_length=8, choices=Verdict.choices)
     reason = models.CharField(max_length=MAX_REASON_LENGTH, blank=True)
     reviewer = models.JSONField()
@@ -601,6 +651,7 @@ class EventKind(models.TextChoices):
     CANCELLED = "cancelled", "withdrawn"
     EXPIRED = "expired", "expired unused"
     REVIEWED = "reviewed", "reviewed afterwards"
+    PUBLISHED = "published", "published"
 
 
 class GrantEvent(ScopedModel):

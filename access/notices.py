@@ -18,8 +18,8 @@ TEMPLATES = "access/email/"
 def ask_approvers(grant: Grant, stage: Stage, *, is_escalated: bool, now: datetime) -> None:
     """Tell everybody who may answer now."""
     people = approvers_in(
-        stage, requester=grant.requester, workload=grant.workload, is_escalated=is_escalated,
-        now=now,
+        stage, requester=grant.requester, workload=grant.workload, author=grant.author,
+        is_escalated=is_escalated, now=now,
     )  # fmt: skip
     tell_people(people, grant, "escalated" if is_escalated else "requested", now=now)
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from access.judging import EXAMPLE_OF_A_CONDITION, EXAMPLE_OF_A_REVIEW
-from access.models import MAX_DURATION
+from access.models import MAX_DURATION, Kind
 from accounts.flows import check_named
 from accounts.models import Group, Role, User
 from core.assurance import ACR_VALUES
@@ -26,19 +26,24 @@ MAX_RESOURCES = 50
 
 @dataclass(frozen=True, slots=True)
 class ApproverLine:
-    """Who may answer: exactly one of these. is_escalation: only once the stage has escalated."""
+    """Who may answer: exactly one of these. is_escalation: only once the stage has escalated.
+
+    administrators: whoever administers every organisation.
+    """
 
     user: User | None = None
     group: Group | None = None
     role: Role | None = None
+    administrators: bool = False
     is_escalation: bool = False
 
     @property
-    def named(self) -> User | Group | Role:
+    def named(self) -> User | Group | Role | None:
+        """None for administrators. Refuses invalid_request unless exactly one is named."""
         found = [each for each in (self.user, self.group, self.role) if each is not None]
-        if len(found) != 1:
+        if len(found) + self.administrators != 1:
             raise Refusal.invalid_request("An approver is a user, a group or a role.")
-        return found[0]
+        return found[0] if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +58,14 @@ class StageLine:
 class Offer:
     """The terms of an entitlement; what each means stands at `access.models.Entitlement`.
 
-    No stages: nobody has to be asked. break_glass_roles: of the roles; empty: all of them.
-    ticket_secret: to sign with what whoever keeps tickets is asked; None keeps it, or makes one.
+    kind: never changed. No stages: nobody has to be asked. break_glass_roles: of the roles; empty:
+    all of them. ticket_secret: to sign with what whoever keeps tickets is asked; None keeps
+    it, or makes one.
     """
 
     roles: Sequence[Role]
     stages: Sequence[StageLine] = ()
+    kind: str = Kind.ROLES
     description: str = ""
     max_duration: timedelta = timedelta(hours=8)
     max_pending: timedelta = timedelta(hours=1)
@@ -93,7 +100,10 @@ COLUMNS = (
 
 def check_offer(offer: Offer, organisation_id: UUID) -> None:
     """Refuses invalid_request, with the line and the message for rules that do not compile."""
-    _check_roles(offer, organisation_id)
+    if offer.kind == Kind.PUBLICATION:
+        _check_publication(offer)
+    else:
+        _check_roles(offer, organisation_id)
     _check_durations(offer)
     if offer.required_acr not in ACR_VALUES or not 0 <= offer.required_tier <= MAX_TIER:
         raise Refusal.invalid_request("There is no such level or tier.")
@@ -108,6 +118,10 @@ def check_offer(offer: Offer, organisation_id: UUID) -> None:
         raise Refusal.invalid_request("Thresholds need a stage that says who may answer.")
     for stage in offer.stages:
         _check_stage(stage, organisation_id, has_thresholds=bool(thresholds))
+        if offer.kind != Kind.PUBLICATION and any(each.administrators for each in stage.approvers):
+            raise Refusal.invalid_request(
+                "A stage names administrators of every organisation for policy alone."
+            )
 
 
 def thresholds_of(offer: Offer) -> list[dict[str, Any]]:
@@ -154,6 +168,23 @@ def _compile(what: str, body: str, example: Mapping[str, Any]) -> None:
         raise Refusal.invalid_request(f"{what} is no rule: {error}.") from error
 
 
+def _check_publication(offer: Offer) -> None:
+    """Of one version, once, and never without somebody's agreement."""
+    if (
+        offer.roles
+        or offer.resources
+        or offer.break_glass_duration is not None
+        or offer.approval_window
+    ):
+        raise Refusal.invalid_request(
+            "Publishing gives no roles, is no emergency, and is agreed to each time."
+        )
+    if offer.ticket_webhook:
+        raise Refusal.invalid_request("Whoever checks tickets is not asked about policy.")
+    if not offer.stages:
+        raise Refusal.invalid_request("A policy needs a stage that says who agrees to it.")
+
+
 def _check_roles(offer: Offer, organisation_id: UUID) -> None:
     if not offer.roles:
         raise Refusal.invalid_request("An entitlement gives at least one role.")
@@ -198,8 +229,9 @@ def _check_ticket(offer: Offer) -> None:
 
 
 def _check_stage(stage: StageLine, organisation_id: UUID, *, has_thresholds: bool) -> None:
-    if any(each.named.organisation_id != organisation_id for each in stage.approvers):
-        raise Refusal.not_found()
+    for each in stage.approvers:
+        if each.named is not None and each.named.organisation_id != organisation_id:
+            raise Refusal.not_found()
     if all(each.is_escalation for each in stage.approvers):
         raise Refusal.invalid_request("A stage names who may answer before it escalates.")
     if stage.escalate_after is None and any(each.is_escalation for each in stage.approvers):

@@ -125,6 +125,7 @@ def answerable(approver: User, now: datetime) -> "QuerySet[Grant]":
         .exclude(requester__person_id=approver.person_id)
         .exclude(workload__responsible__person_id=approver.person_id)
         .exclude(Q(workload__isnull=False) & Q(kept_by(approver)))
+        .exclude(policy_version__author__person_id=approver.person_id)
     )
 
 

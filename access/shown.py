@@ -28,6 +28,7 @@ STATES: dict[State, tuple[str, str]] = {
     State.CANCELLED: ("Withdrawn", ""),
     State.REVOKED: ("Taken away", "bad"),
     State.ACTIVATION_FAILED: ("Could not begin", "bad"),
+    State.PUBLISHED: ("Published", "good"),
 }
 CAUSES: dict[str, str] = {
     "time": "It has reached its end.",
@@ -41,6 +42,7 @@ CAUSES: dict[str, str] = {
     "not begun in time": "It was approved, but did not begin in time.",
     "denied by an approver": "An approver said no.",
     "could not begin": "Something that it needs was gone when it should have begun.",
+    "published": "What was approved was published, once.",
     "revoked": "An approver or an administrator took it away.",
     "not justified": "The emergency was found not to be justified.",
     "requester_gone": "The account is closed.",

@@ -9,6 +9,10 @@ from typing import Any
 from access.models import Entitlement, EntitlementRole, Grant, Stage, StageApprover
 from access.workloads import OnBehalf
 from accounts.models import User
+from policy import engine
+from policy.models import PolicyVersion
+from policy.signing import digest_of_version
+from policy.simulation import Report
 
 Terms = dict[str, Any]
 
@@ -26,9 +30,16 @@ def write_terms(
     is_break_glass: bool,
     extends: Grant | None,
     behalf: OnBehalf | None = None,
+    version: PolicyVersion | None = None,
+    simulation: Report | None = None,
 ) -> Terms:
-    """What is asked for, in full. Roles and stages come with what they name: nothing is queried."""
-    return {
+    """What is asked for, in full. Roles and stages come with what they name: nothing is queried.
+
+    version: of policy, that it is asked to publish, with its author. simulation: of that, where one
+    was run.
+    """
+    asked = {} if version is None else {"publication": _publication(version, simulation)}
+    return asked | {
         "entitlement": {
             "id": str(entitlement.pk),
             "name": entitlement.name,
@@ -75,6 +86,12 @@ def are_intact(grant: Grant) -> bool:
     return digest_of(grant.terms) == bytes(grant.terms_digest)
 
 
+def still_replaces(grant: Grant) -> bool:
+    """Whether what it is asked to replace still counts; true where roles are asked for."""
+    asked = grant.terms.get("publication")
+    return asked is None or asked["replaces"] == engine.revision()
+
+
 def seconds(duration: timedelta) -> int:
     return int(duration.total_seconds())
 
@@ -102,7 +119,49 @@ def _stage(stage: Stage) -> dict[str, Any]:
     }
 
 
+def _publication(version: PolicyVersion, simulation: Report | None) -> dict[str, Any]:
+    """One version and no other, in the place of one and no other.
+
+    digest: of everything that is signed of it. replaces: the revision that counts meanwhile.
+    """
+    return {
+        "version": str(version.pk),
+        "revision": version.revision,
+        "digest": digest_of_version(version),
+        "replaces": engine.revision(),
+        "note": version.note,
+        "author": {
+            "id": str(version.author_id),
+            "email": version.author.email,
+            "name": version.author.name,
+        },
+        "simulation": None if simulation is None else _simulated(simulation),
+    }
+
+
+def _simulated(report: Report) -> dict[str, Any]:
+    """changes: (before, after, how many), the most frequent first."""
+    return {
+        "base": report.base,
+        "looked_at": report.looked_at,
+        "is_cut_off": report.is_cut_off,
+        "changed": report.changed,
+        "told_otherwise": report.told_otherwise,
+        "people": sum(user_id is not None for user_id in report.by_user),
+        "changes": [
+            [before, after, count] for (before, after), count in report.by_change.most_common()
+        ],
+    }
+
+
 def _approver(named: StageApprover) -> dict[str, Any]:
+    if named.administrators:
+        return {
+            "kind": "administrators",
+            "id": "",
+            "name": "administrators of every organisation",
+            "is_escalation": named.is_escalation,
+        }
     kind = "user" if named.user_id else "group" if named.group_id else "role"
     who = named.user or named.group or named.role
     assert who is not None  # noqa: S101 - the database holds that one is named

@@ -108,6 +108,10 @@ RULES: dict[str, tuple[str, str]] = {
         "You do not act for whoever asks.",
         "Nobody answers on behalf of whoever asks, nor for an application of theirs.",
     ),
+    "approver_has_not_written": (
+        "You have not written what is to be published.",
+        "Nobody approves a policy that they wrote.",
+    ),
     "answered_once": ("You have not answered yet.", "You have answered this already."),
     "approver_reason_given": (
         "A reason for the answer is given.",

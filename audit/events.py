@@ -27,6 +27,7 @@ class Event(StrEnum):
     GRANT_ENDED = "access.grant.ended"
     GRANT_ESCALATED = "access.grant.escalated"
     GRANT_EXPIRED = "access.grant.expired"
+    GRANT_PUBLISHED = "access.grant.published"
     GRANT_REQUESTED = "access.grant.requested"
     GRANT_RESUMED = "access.grant.resumed"
     GRANT_REVIEWED = "access.grant.reviewed"

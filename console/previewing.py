@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from access import flows
-from access.approvers import people_named, stages_of
+from access.approvers import EVERYWHERE, people_named, stages_of
 from access.models import LIVE, Eligibility, Entitlement, Grant, State
 from access.offers import Offer
 from access.workloads import why_unfit
@@ -104,6 +104,9 @@ def _states(entitlement: Entitlement, keys: Any = None) -> dict[UUID, str]:
 
 def _askers(entitlement: Entitlement) -> "QuerySet[User]":
     now, organisation_id = clock.now(), entitlement.organisation_id
+    if entitlement.is_publication:
+        people = User.objects.within_id(organisation_id).filter(EVERYWHERE, is_active=True)
+        return people.order_by("email")
     live = Eligibility.unscoped.live(now).filter(entitlement=entitlement)
     return (
         User.objects.within_id(organisation_id)

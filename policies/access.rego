@@ -58,12 +58,14 @@ beginning := {
 	"approvers_are_others": input.approvals.are_of_others == true,
 }
 
-# Of whoever answers: never the requester, nor anybody who is or acts for the requester.
+# Of whoever answers: never the requester, nor anybody who is or acts for the requester, nor who
+# wrote the policy that it is asked to publish.
 approver := {
 	"approver_named": input.answer.is_approver == true,
 	"approver_is_another": input.answer.is_own == false,
 	"approver_is_another_person": input.answer.is_same_person == false,
 	"approver_acts_for_nobody": input.answer.acts_for_requester == false,
+	"approver_has_not_written": input.answer.has_written == false,
 	"answered_once": input.answer.has_answered == false,
 	"approver_reason_given": either(
 		input.entitlement.approver_reason_required == false,

@@ -22,6 +22,7 @@ good := {
 	"answer": {
 		"is_approver": true, "is_own": false, "is_same_person": false,
 		"acts_for_requester": false, "has_answered": false, "has_reason": true,
+		"has_written": false,
 	},
 	"approvals": {"hold": true, "are_of_others": true},
 }
@@ -48,7 +49,7 @@ test_a_missing_fact_is_undefined if {
 		"/requester/is_locked", "/session/level", "/request/duration", "/entitlement/max_age",
 		"/entitlement/reason_required", "/entitlement/approver_reason_required",
 		"/entitlement/binds_network", "/session/has_address", "/request/has_reason",
-		"/answer/has_reason", "/answer/is_own", "/approvals/hold",
+		"/answer/has_reason", "/answer/is_own", "/answer/has_written", "/approvals/hold",
 	] {
 		not access.answer with input as json.patch(good, [{"op": "remove", "path": path}])
 	}
@@ -60,7 +61,7 @@ test_a_fact_of_another_kind_is_no if {
 }
 
 test_nobody_answers_their_own_request if {
-	every fact in ["is_own", "is_same_person", "acts_for_requester"] {
+	every fact in ["is_own", "is_same_person", "acts_for_requester", "has_written"] {
 		every action in ["approve", "deny"] {
 			a := access.answer with input as with_fact(action, sprintf("/answer/%s", [fact]), true)
 			a.allowed == false

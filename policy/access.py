@@ -91,12 +91,15 @@ class RequestFacts:
 
 @dataclass(frozen=True, slots=True)
 class AnswerFacts:
+    """has_written: the policy that it is asked to publish."""
+
     is_approver: bool = False
     is_own: bool = True
     is_same_person: bool = True
     acts_for_requester: bool = True
     has_answered: bool = True
     has_reason: bool = False
+    has_written: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Writes versions of policy, publishes them, and goes back.
 
-Who publishes is never who wrote, by no account of theirs. Both are people of the installation:
-whoever calls these flows has made sure that they may. Rights that somebody was granted for a while
-do not count for that.
+Nobody makes a version count alone: others have agreed to it (`policy/approval.py`), of whom none
+wrote it or asked. To go back takes one person. All are administrators of every organisation, by
+what they are: rights that somebody was granted for a while do not count for that.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -16,6 +16,7 @@ from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
 from policy import bundle, checking, signing
+from policy.approval import approvals
 from policy.models import PolicyVersion, Publication
 
 if TYPE_CHECKING:
@@ -66,15 +67,17 @@ def publish_version(
     *,
     version: PolicyVersion,
     publisher: "User",
+    approval_id: UUID,
+    session_id: UUID,
     now: datetime,
-    approval_id: UUID | None = None,
 ) -> Publication:
     """Make this version count, from this transaction on, everywhere.
 
-    Refuses who wrote it, a version whose tests fail, and one that counts already.
+    approval_id: by which others have agreed that this person publishes it; it is used up, once.
+    session_id: the publisher's login session. Refuses not_allowed without such an approval,
+    conflict where it is used or over, or the version counts already, invalid_request for one whose
+    tests fail, and what policy refuses.
     """
-    if publisher.person_id == version.author.person_id:
-        raise Refusal.not_allowed("Somebody else publishes what you wrote.")
     verdict = checking.check(version.modules)  # by the engine as it is now
     if not verdict.is_good:
         raise Refusal.invalid_request("\n".join(verdict.sentences()))
@@ -84,6 +87,13 @@ def publish_version(
         current = _current()
         if current is not None and current.version_id == version.pk:
             raise Refusal.conflict("This version counts already.")
+        approvals().consume(
+            approval_id=approval_id,
+            version=version,
+            publisher=publisher,
+            session_id=session_id,
+            now=now,
+        )
         if not version.signature:
             version.signature = signing.sign(bundle.of_modules(version.modules), now=now)
             version.save(update_fields=["signature"])
@@ -97,16 +107,29 @@ def publish_version(
             follows=_meant_by(current),
             published_at=now,
         )
-        _tell(Event.POLICY_PUBLISHED, publication, current, now)
+        _tell(Event.POLICY_PUBLISHED, publication, current, now, session_id)
     return publication
 
 
-def roll_back(*, publisher: "User", now: datetime, to: Publication | None = None) -> Publication:
-    """Make what counted before count again; refuses where nothing was published.
+def roll_back(
+    *,
+    publisher: "User",
+    reason: str,
+    now: datetime,
+    to: Publication | None = None,
+    session_id: UUID | None = None,
+) -> Publication:
+    """Make what counted before count again; refuses conflict where nothing was published.
 
     to: any former publication in place of the one before. It was agreed to by two then, so that one
-    is enough to go back, whoever they are.
+    is enough to go back, in one step and without asking policy, which may be what is broken.
+    session_id: None from a shell. Refuses not_allowed but for administrators of every organisation,
+    invalid_request without a reason.
     """
+    approvals().demand_administrator(user=publisher, now=now)
+    reason = " ".join(reason.split())
+    if not reason or len(reason) > MAX_NOTE_LENGTH or not reason.isprintable():
+        raise Refusal.invalid_request(f"Say why, in at most {MAX_NOTE_LENGTH} characters.")
     with transaction.atomic():
         _lock()
         current = _current()
@@ -123,11 +146,12 @@ def roll_back(*, publisher: "User", now: datetime, to: Publication | None = None
             author_id=target.author_id if target else None,
             publisher=publisher,
             is_rollback=True,
+            reason=reason,
             restores=target,
             follows=target.follows if target else None,
             published_at=now,
         )
-        _tell(Event.POLICY_ROLLED_BACK, publication, current, now)
+        _tell(Event.POLICY_ROLLED_BACK, publication, current, now, session_id)
     return publication
 
 
@@ -155,16 +179,23 @@ def _end(current: Publication | None, now: datetime) -> None:
 
 
 def _tell(
-    event: Event, publication: Publication, former: Publication | None, now: datetime
+    event: Event,
+    publication: Publication,
+    former: Publication | None,
+    now: datetime,
+    session_id: UUID | None,
 ) -> None:
+    said: dict[str, Any] = {"reason": publication.reason} if publication.is_rollback else {}
     record(
         event,
         organisation_id=None,
         actor=f"accounts.User:{publication.publisher_id}",
         subject=publication.version,
+        session_id=session_id,
         now=now,
         revision=publication.revision,
         former_revision=former.revision if former else "",
         author=f"accounts.User:{publication.author_id}" if publication.author_id else "",
         approval_id=publication.approval_id,
+        **said,
     )

@@ -83,7 +83,8 @@ class Publication(models.Model):
 
     version: NULL for the shipped one, to which somebody went back. follows: the publication that
     one comes back to from here, NULL for the shipped one. is_rollback: it counted before, and
-    restores says which publication that was. approval_id: of who agreed beforehand.
+    restores says which publication that was; reason: why. approval_id: the grant of `access` by
+    which others have agreed, each used once; a trigger of that app holds that there is one.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -97,6 +98,7 @@ class Publication(models.Model):
     )
     approval_id = models.UUIDField(null=True)
     is_rollback = models.BooleanField(default=False)
+    reason = models.CharField(max_length=500, blank=True)
     restores = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
     follows = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
     published_at = models.DateTimeField()
@@ -107,10 +109,7 @@ class Publication(models.Model):
             models.UniqueConstraint(
                 models.Value(1), condition=Q(ended_at=None), name="policy_one_publication"
             ),
-            models.CheckConstraint(
-                condition=Q(is_rollback=True) | ~Q(publisher=F("author")),
-                name="policy_published_by_another",
-            ),
+            models.UniqueConstraint(fields=["approval_id"], name="policy_approval_once"),
             models.CheckConstraint(
                 condition=Q(version=None, author=None, revision="", is_rollback=True, restores=None)
                 | Q(version__isnull=False, author__isnull=False)

@@ -21,8 +21,8 @@ from audit.events import Event
 from audit.recorder import record
 from core import strict_json
 from core.ids import new_token
-from policy.bundle import Bundle
-from policy.models import PolicyKey
+from policy.bundle import Bundle, of_modules
+from policy.models import PolicyKey, PolicyVersion
 from protection.keyring import KeyUnavailable
 
 ALGORITHM = "ES256"
@@ -39,6 +39,13 @@ def manifest(bundle: Bundle) -> bytes:
 def files_of(bundle: Bundle) -> dict[str, bytes]:
     """Everything that is signed, by name."""
     return {".manifest": manifest(bundle)} | {name: text.encode() for name, text in bundle.modules}
+
+
+def digest_of_version(version: PolicyVersion) -> str:
+    """SHA-256 over the digests of all that is signed of a version, as hexadecimal digits."""
+    digests = _digests(of_modules(version.modules))
+    text = json.dumps(digests, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sign(bundle: Bundle, *, now: datetime) -> str:

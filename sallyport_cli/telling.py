@@ -15,6 +15,7 @@ STATES = {
     "cancelled": "withdrawn",
     "revoked": "taken away",
     "activation_failed": "could not begin",
+    "published": "published",
 }
 OUTCOMES = {
     "approval_awaited": "you may ask, and somebody has to approve it",
@@ -110,13 +111,21 @@ def in_full(told: dict[str, Any]) -> str:
         f"{told['id']}",
         grant(told),
         plain(f"for {asked['name'] or asked['email']} <{asked['email']}>"),
-        plain(f"roles: {', '.join(told['roles'])}; {told['duration'] // MINUTE} minutes"),
+        plain(_what(told)),
         plain(f"reason: {told['reason'] or '-'}; ticket: {told['ticket'] or '-'}"),
     ]
     for each in told["timeline"]:
         said = each["facts"].get("verdict", "")
         lines.append(plain(f"  {instant(each['at'])}  {each['kind']} {said}".rstrip()))
     return "\n".join(lines)
+
+
+def _what(told: dict[str, Any]) -> str:
+    if told.get("policy_revision"):
+        return (
+            f"to publish policy {told['policy_revision']}: {told['terms']['publication']['note']}"
+        )
+    return f"roles: {', '.join(told['roles'])}; {told['duration'] // MINUTE} minutes"
 
 
 def instant(text: str) -> str:

@@ -24,6 +24,14 @@ TITLES: Mapping[str, str] = {
     EventKind.SUSPENDED: "Access is suspended",
     EventKind.REVOKED: "Access is revoked",
 }
+# Where it is asked to publish a policy.
+OF_POLICY: Mapping[str, str] = {
+    EventKind.REQUESTED: "Publishing a policy is asked for",
+    EventKind.APPROVED: "Publishing a policy is approved",
+    EventKind.DENIED: "Publishing a policy is denied",
+    EventKind.PUBLISHED: "A policy is published",
+    EventKind.REVOKED: "An approval to publish a policy is revoked",
+}
 EMERGENCY = "EMERGENCY: access was taken without approval"
 OF_ALERTS: Mapping[str, str] = {
     Kind.STANDING: "held for good",
@@ -83,12 +91,16 @@ def _of_grant(row: ChatDelivery, grant: Grant) -> Message:
     why = about.get("reason") or about.get("cause") or ""
     until = datetime.fromisoformat(about["ends_at"]) if "ends_at" in about else None
     requester = terms["requester"]
+    policy = terms.get("publication")
+    titles = TITLES if policy is None else OF_POLICY
+    length = _length(timedelta(seconds=terms["duration"])) if policy is None else ""
     facts = [
         ("Access", terms["entitlement"]["name"]),
         ("Roles", ", ".join(grant.role_names)),
+        ("Policy", f"{policy['revision']}: {policy['note']}" if policy else ""),
         ("For", grant.workload_name or f"{requester['name']} ({requester['email']})"),
         ("Answers for it", (terms.get("workload") or {}).get("responsible", "")),
-        ("How long", _length(timedelta(seconds=terms["duration"]))),
+        ("How long", length),
         ("Until", _instant(until) if until else ""),
         ("Reason", grant.reason),
         ("Ticket", grant.ticket),
@@ -97,7 +109,7 @@ def _of_grant(row: ChatDelivery, grant: Grant) -> Message:
     ]
     return Message(
         type=f"access.grant.{kind}",
-        title=EMERGENCY if is_emergency else TITLES[about["kind"]],
+        title=EMERGENCY if is_emergency else titles[about["kind"]],
         at=row.created_at,
         link=link_to(grant),
         facts=tuple((label, value) for label, value in facts if value),
@@ -112,6 +124,7 @@ def _of_grant(row: ChatDelivery, grant: Grant) -> Message:
             },
             "workload": grant.workload_name or None,
             "duration": terms["duration"],
+            "policy_revision": policy["revision"] if policy else "",
             "reason": grant.reason,
             "ticket": grant.ticket,
             "by": None if actor is None else {"id": str(actor.pk), "email": actor.email},

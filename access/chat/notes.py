@@ -27,6 +27,7 @@ OF_KINDS: Mapping[str, Happening] = {
     EventKind.APPROVED: Happening.APPROVED,
     EventKind.DENIED: Happening.DENIED,
     EventKind.ACTIVATED: Happening.ACTIVATED,
+    EventKind.PUBLISHED: Happening.ACTIVATED,
     EventKind.SUSPENDED: Happening.TAKEN_AWAY,
     EventKind.REVOKED: Happening.TAKEN_AWAY,
 }

@@ -14,6 +14,11 @@ from access.flows.entitlements import (
     retire_entitlement,
     update_entitlement,
 )
+from access.flows.publications import (
+    approved_for,
+    ask_to_publish,
+    publication_entitlement,
+)
 from access.flows.requests import extend_grant, request_grant
 from access.flows.reviews import close_review, decide_item, open_due_reviews, open_review
 from access.flows.rooms import add_room, remove_room, send_test, update_room
@@ -35,6 +40,8 @@ __all__ = [
     "add_room",
     "appoint_responsible",
     "approve_grant",
+    "approved_for",
+    "ask_to_publish",
     "break_glass",
     "cancel_grant",
     "close_review",
@@ -51,6 +58,7 @@ __all__ = [
     "judge_standing",
     "open_due_reviews",
     "open_review",
+    "publication_entitlement",
     "remind_due",
     "remove_room",
     "request_grant",

@@ -60,6 +60,8 @@ def activate_grant(
     if not stands_for(requester, grant, behalf):
         raise Refusal.not_found()
     demand_behalf(behalf, requester, now)
+    if grant.policy_version_id is not None:
+        raise Refusal.conflict("This is approved for being published; it gives nothing by itself.")
     known = Ticket.NONE
     if not grant.is_break_glass:
         known = check_ticket(
@@ -102,7 +104,7 @@ def _begin(
     session = acting(user=beginner, session_id=session_id, now=now, behalf=behalf)
     eligible = eligibility_of(grant.requester, grant.entitlement, now, grant.workload)
     approvals = standing_approvals(grant, now)
-    verdict = _judge(locked, session, eligible, approvals, ticket)
+    verdict = judge_approved(locked, session, eligible, approvals, ticket)
     terms = grant.terms
     if not verdict.allowed:
         refusal = refusal_of(verdict, max_age=terms["max_age"], ticket=ticket)
@@ -184,13 +186,14 @@ def _elevate(
     )
 
 
-def _judge(
+def judge_approved(
     locked: Locked,
     session: Acting,
     eligible: Eligible | None,
     approvals: list[Approval],
     ticket: Ticket,
 ) -> Verdict:
+    """Whether what was approved may be made use of, rule by rule."""
     grant, now = locked.grant, locked.now
     entitlement, terms = grant.entitlement, grant.terms
     request = facts_of_scheduled(

@@ -154,6 +154,7 @@ def _take(
         stage=grant.stage,
         group_id=named.group_id,
         role_id=named.role_id,
+        as_administrator=named.administrators,
         verdict=verdict,
         reason=reason,
         reviewer=judged.standing.describe(judged.approver),
@@ -203,7 +204,9 @@ def judge_answer(
     stages = stages_of(grant.entitlement)
     stage = stage_at(stages, grant.stage)
     standing = standing_of(approver, now)
-    named = _named(stage, grant, standing, now)
+    author = grant.author
+    has_written = author is not None and author.person_id == approver.person_id
+    named = None if has_written else _named(stage, grant, standing, now)
     session = acting(user=approver, session_id=session_id, now=now)
     eligible = eligibility_of(grant.requester, grant.entitlement, now, grant.workload)
     facts = AccessFacts(
@@ -216,6 +219,7 @@ def judge_answer(
             grant,
             approver=approver,
             is_named=named is not None,
+            has_written=has_written,
             acting_for=acting_for,
             approvals=approvals,
             reason=reason,

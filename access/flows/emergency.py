@@ -11,7 +11,13 @@ from django.db import models, transaction
 
 from access import notices
 from access.administering import may_administer
-from access.approvers import approvers_in, eligibility_of, stages_of, standing_of
+from access.approvers import (
+    approvers_in,
+    eligibility_of,
+    is_named,
+    stages_of,
+    standing_of,
+)
 from access.flows.activation import activate_grant
 from access.flows.requests import create_grant, max_age_of, plain, roles_of, schedule, settle_open
 from access.flows.timeline import lock, move, tell
@@ -203,9 +209,4 @@ def _alarm(grant: Grant, now: datetime) -> None:
 def _may_review(grant: Grant, reviewer: User, now: datetime) -> bool:
     if may_administer(reviewer, grant.organisation_id, now=now):
         return True
-    standing = standing_of(reviewer, now)
-    return reviewer.is_active and any(
-        standing.names(approver)
-        for stage in stages_of(grant.entitlement)
-        for approver in stage.approvers.all()
-    )
+    return reviewer.is_active and is_named(reviewer, grant.entitlement, now)

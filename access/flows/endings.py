@@ -7,7 +7,7 @@ from django.db import transaction
 
 from access import notices
 from access.administering import may_administer
-from access.approvers import stages_of, standing_of
+from access.approvers import is_named
 from access.flows.timeline import Locked, lock, move, settle, tell
 from access.models import LIVE, OPEN, EventKind, Grant, State
 from access.workloads import OnBehalf, demand_behalf, stands_for
@@ -123,9 +123,4 @@ def _may_revoke(grant: Grant, actor: User, now: datetime) -> bool:
         return False
     if may_administer(actor, grant.organisation_id, now=now):
         return True
-    standing = standing_of(actor, now)
-    return actor.is_active and any(
-        standing.names(approver)
-        for stage in stages_of(grant.entitlement)
-        for approver in stage.approvers.all()
-    )
+    return actor.is_active and is_named(actor, grant.entitlement, now)

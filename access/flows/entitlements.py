@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from access.administering import demand_administrator
+from access.administering import demand_administrator, demand_administrator_of
 from access.approvers import eligibility_of, stages_of
 from access.flows.endings import take_away
 from access.flows.requests import roles_of
@@ -53,10 +53,11 @@ def create_entitlement(
 
     Refuses not_allowed, conflict for a name that is taken, invalid_request for impossible terms.
     """
-    demand_administrator(actor, organisation.pk, now=now)
+    demand_administrator_of(actor, offer.kind, organisation.pk, now=now)
     check_offer(offer, organisation.pk)
     entitlement = Entitlement(
         organisation=organisation,
+        kind=offer.kind,
         name=_plain_name(name),
         created_at=now,
         changed_at=now,
@@ -69,6 +70,8 @@ def create_entitlement(
         with transaction.atomic():
             entitlement.save(force_insert=True)
     except IntegrityError as error:
+        if "access_one_way_to_publish" in str(error):
+            raise Refusal.conflict("There is an entitlement to publish policy already.") from error
         raise Refusal.conflict(f"There is an entitlement {name} already.") from error
     _write_lines(entitlement, offer)
     _record(Event.ENTITLEMENT_CREATED, entitlement, actor, now, **_describe(entitlement))
@@ -84,7 +87,9 @@ def update_entitlement(
     Requests that wait are withdrawn where the terms are others; what is approved is judged again
     when it begins. Refuses as `create_entitlement` does, conflict for one that is retired.
     """
-    demand_administrator(actor, entitlement.organisation_id, now=now)
+    demand_administrator_of(actor, entitlement.kind, entitlement.organisation_id, now=now)
+    if offer.kind != entitlement.kind:
+        raise Refusal.invalid_request("The kind of an entitlement is never changed.")
     check_offer(offer, entitlement.organisation_id)
     held = _hold(entitlement)
     if not held.is_active:
@@ -116,7 +121,9 @@ def retire_entitlement(
     *, entitlement: Entitlement, now: datetime, actor: User | None = None
 ) -> bool:
     """Offer it no more, and take away what was given by it; returns whether this call did it."""
-    demand_administrator(actor, entitlement.organisation_id, now=now)
+    demand_administrator_of(actor, entitlement.kind, entitlement.organisation_id, now=now)
+    if entitlement.is_publication:
+        raise Refusal.conflict("Somebody has to agree to a policy: say who, instead.")
     held = _hold(entitlement)
     if not held.is_active:
         return False
@@ -148,6 +155,8 @@ def add_eligibility(
     invalid_request unless exactly one is named and it ends after it starts.
     """
     demand_administrator(actor, entitlement.organisation_id, now=now)
+    if entitlement.is_publication:
+        raise Refusal.invalid_request("Who administers every organisation may ask, and no other.")
     all_named = [each for each in (user, group, workload) if each is not None]
     if len(all_named) != 1:
         raise Refusal.invalid_request("Name a user, a group or an application.")
@@ -264,6 +273,7 @@ def _write_lines(entitlement: Entitlement, offer: Offer) -> None:
                 user=each.user,
                 group=each.group,
                 role=each.role,
+                administrators=each.administrators,
                 is_escalation=each.is_escalation,
             )
             for each in line.approvers
@@ -286,7 +296,10 @@ def _describe(entitlement: Entitlement) -> dict[str, Any]:
                 "escalate_after": stage.escalate_after,
                 "auto_deny_after": stage.auto_deny_after,
                 "approvers": sorted(
-                    (str(each.user_id or each.group_id or each.role_id), each.is_escalation)
+                    (
+                        str(each.user_id or each.group_id or each.role_id or "administrators"),
+                        each.is_escalation,
+                    )
                     for each in stage.approvers.all()
                 ),
             }

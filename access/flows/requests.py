@@ -37,6 +37,8 @@ from core.errors import Refusal
 from policy import engine
 from policy.access import AccessFacts, Action, RequestFacts, Ticket, Verdict
 from policy.journal import About
+from policy.models import PolicyVersion
+from policy.simulation import Report
 
 
 def request_grant(
@@ -66,7 +68,26 @@ def request_grant(
     return _ask(
         entitlement=entitlement, requester=requester, session_id=session_id, now=now,
         duration=duration, reason=reason, ticket=ticket, starts_at=starts_at, dry_run=dry_run,
-        extends=None, behalf=behalf,
+        behalf=behalf,
+    )  # fmt: skip
+
+
+def request_publication(
+    *,
+    version: PolicyVersion,
+    entitlement: Entitlement,
+    requester: User,
+    session_id: UUID | None,
+    now: datetime,
+    reason: str = "",
+    ticket: str = "",
+    simulation: Report | None = None,
+    dry_run: bool = False,
+) -> Grant:
+    """Ask to publish one version of policy, and no other. Refuses as `request_grant` does."""
+    return _ask(
+        entitlement=entitlement, requester=requester, session_id=session_id, now=now, reason=reason,
+        ticket=ticket, dry_run=dry_run, version=version, simulation=simulation,
     )  # fmt: skip
 
 
@@ -92,8 +113,7 @@ def extend_grant(
         behalf = OnBehalf(grant.workload)
     return _ask(
         entitlement=grant.entitlement, requester=requester, session_id=session_id, now=now,
-        duration=duration, reason=reason, ticket=ticket, starts_at=None, dry_run=False,
-        extends=grant, behalf=behalf,
+        duration=duration, reason=reason, ticket=ticket, extends=grant, behalf=behalf,
     )  # fmt: skip
 
 
@@ -117,15 +137,19 @@ def _ask(
     requester: User,
     session_id: UUID | None,
     now: datetime,
-    duration: timedelta | None,
     reason: str,
     ticket: str,
-    starts_at: datetime | None,
-    dry_run: bool,
-    extends: Grant | None,
-    behalf: OnBehalf | None,
+    duration: timedelta | None = None,
+    starts_at: datetime | None = None,
+    dry_run: bool = False,
+    extends: Grant | None = None,
+    behalf: OnBehalf | None = None,
+    version: PolicyVersion | None = None,
+    simulation: Report | None = None,
 ) -> Grant:
     if requester.organisation_id != entitlement.organisation_id:
+        raise Refusal.not_found()
+    if entitlement.is_publication != (version is not None):
         raise Refusal.not_found()
     demand_behalf(behalf, requester, now)
     workload = None if behalf is None else behalf.workload
@@ -153,6 +177,8 @@ def _ask(
             is_break_glass=False,
             extends=extends,
             behalf=behalf,
+            version=version,
+            simulation=simulation,
         )
         session = acting(user=requester, session_id=session_id, now=now, behalf=behalf)
         verdict = judge_request(
@@ -166,7 +192,7 @@ def _ask(
             source = reusable(entitlement, requester, terms, now, workload=workload)
         grant = create_grant(
             entitlement, requester, terms, session_id=session_id, address=session.address,
-            extends=extends, reused_from=source, workload=workload, now=now,
+            extends=extends, reused_from=source, workload=workload, version=version, now=now,
         )  # fmt: skip
         tell(
             grant,
@@ -242,6 +268,7 @@ def create_grant(
     reused_from: Grant | None = None,
     is_break_glass: bool = False,
     workload: Workload | None = None,
+    version: PolicyVersion | None = None,
 ) -> Grant:
     """Write a request down. Refuses conflict where one is open."""
     try:
@@ -258,6 +285,7 @@ def create_grant(
                 duration=timedelta(seconds=terms["duration"]),
                 terms=terms,
                 terms_digest=digest_of(terms),
+                policy_version=version,
                 is_break_glass=is_break_glass,
                 extends=extends,
                 reused_from=reused_from,

@@ -35,6 +35,7 @@ WRITTEN: Mapping[EventKind, Event] = {
     EventKind.CANCELLED: Event.GRANT_CANCELLED,
     EventKind.EXPIRED: Event.GRANT_EXPIRED,
     EventKind.REVIEWED: Event.GRANT_REVIEWED,
+    EventKind.PUBLISHED: Event.GRANT_PUBLISHED,
 }
 
 

@@ -12,9 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from access import cases, flows, shown
 from access.forms import AnswerForm, ReasonForm, ReviewForm
 from access.models import Grant, State
-from access.reading import answerable
-from access.views.grants import find, say_no
-from access.views.proofs import (
+from access.proofs import (
     asks_step_up,
     before_deciding,
     keep_draft,
@@ -23,6 +21,8 @@ from access.views.proofs import (
     take_draft,
     to_step_up,
 )
+from access.reading import answerable
+from access.views.grants import find, say_no
 from access.workloads import stands_for
 from core import clock
 from core.errors import Refusal

@@ -23,7 +23,7 @@ from access.models import (
     Grant,
     State,
 )
-from access.views.proofs import (
+from access.proofs import (
     asks_step_up,
     before_deciding,
     keep_draft,

@@ -15,7 +15,7 @@ from access.explaining import explain_answer, who_may_answer
 from access.forms import AnswerForm, ReasonForm, ReviewForm
 from access.limits import TOUCH
 from access.models import Grant, State, Verdict
-from access.views.proofs import (
+from access.proofs import (
     asks_step_up,
     by_a_touch,
     person,
@@ -95,11 +95,17 @@ def find(request: HttpRequest, grant_id: UUID) -> Grant:
 
     Refuses not_found for any other.
     """
-    assurance: Assurance = getattr(request, "assurance", Assurance())
-    is_proven = assurance.level >= Level.AAL2
     return cases.find_grant(
-        person(request), grant_id, clock.now(), is_proven_administrator=is_proven
+        person(request),
+        grant_id,
+        clock.now(),
+        is_proven_administrator=_has_shown_two_factors(request),
     )
+
+
+def _has_shown_two_factors(request: HttpRequest) -> bool:
+    assurance: Assurance = getattr(request, "assurance", Assurance())
+    return assurance.level >= Level.AAL2
 
 
 def _mine(request: HttpRequest, grant_id: UUID) -> Grant:
@@ -148,6 +154,9 @@ def _others(request: HttpRequest, grant: Grant) -> HttpResponse:
         **_common(grant, seen),
         "case": case,
         "earlier": shown.show_all(case.earlier, now=now),
+        "publication": cases.publishing_of(grant.policy_version)
+        if grant.policy_version is not None and _has_shown_two_factors(request)
+        else None,
         "device": shown.device_of(case.device, now),
         "outcomes": [],
         "has_answered": any(each.approver_person == user.person_id for each in case.approvals),

@@ -7,7 +7,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from access import asking, shown
-from access.views.proofs import person, session_of
+from access.proofs import person, session_of
 from core import clock
 
 LATEST = 5

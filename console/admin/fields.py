@@ -49,7 +49,7 @@ def written(period: timedelta) -> str:
 
 
 class ApproversField(forms.Field):
-    """Who may answer, one a line: an address, `group:name` or `role:name`."""
+    """Who may answer, one a line: an address, `group:name`, `role:name`, or `administrators`."""
 
     def __init__(self, *, organisation: Organisation, **kwargs: Any) -> None:
         self.organisation = organisation
@@ -75,6 +75,8 @@ class ApproversField(forms.Field):
         kind, colon, name = text.partition(":")
         kind, name = kind.strip().lower(), name.strip()
         organisation = self.organisation
+        if text.lower() == "administrators":
+            return ApproverLine(administrators=True)
         named: Any = None
         if colon and kind == "group":
             named = Group.objects.within(organisation).filter(name=name).first()
@@ -109,6 +111,8 @@ class ResourcesField(forms.Field):
 
 def approver_words(named: Any) -> str:
     """A line of `ApproversField` for a row that names an approver."""
+    if named.administrators:
+        return "administrators"
     if named.user_id:
         return str(named.user.email)
     return f"group:{named.group.name}" if named.group_id else f"role:{named.role.name}"

@@ -4,7 +4,6 @@ Policy is one for all organisations, so that only who administers all of them se
 is stands on the account, and nothing that was won for a while leads to it.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,19 +11,32 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from access import flows
+from access.explaining import explain_publication
+from access.limits import REQUESTS
+from access.models import MAX_REASON_LENGTH, MAX_TICKET_LENGTH, Grant
+from access.proofs import (
+    asks_step_up,
+    before_deciding,
+    keep_draft,
+    session_of,
+    take_draft,
+    to_step_up,
+)
+from access.shown import ShownGrant, show_all
 from accounts.models import User
 from core import clock
 from core.errors import Refusal
+from core.limits import spend
 from policy import checking, engine
-from policy.bundle import is_test
 from policy.checking import MAX_FILES, MAX_SIZE, Fault, Verdict
+from policy.comparing import differences, modules_that_count, shipped_modules
 from policy.flows import MAX_NOTE_LENGTH, publish_version, roll_back, write_version
 from policy.models import PolicyVersion, Publication
 from policy.simulation import Report, simulate
@@ -36,6 +48,25 @@ MOST_NAMED = 20
 
 class DaysForm(forms.Form):
     days = forms.IntegerField(min_value=1, max_value=MOST_DAYS, initial=7, label="Over the last")
+
+
+class AskForm(forms.Form):
+    """Why it shall count; what it would change is told to whoever answers."""
+
+    reason = forms.CharField(
+        max_length=MAX_REASON_LENGTH,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
+        help_text="Whoever answers reads this, and it is kept.",
+    )
+    ticket = forms.CharField(max_length=MAX_TICKET_LENGTH, required=False)
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=MOST_DAYS,
+        required=False,
+        label="Simulate over the last (days)",
+        help_text="Whoever answers sees what would have been answered otherwise; empty: nothing.",
+    )
 
 
 class DraftForm(forms.Form):
@@ -187,6 +218,8 @@ class PolicyVersionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [
             path("<uuid:pk>/publish/", guard(self.publish), name="policy_publish"),
             path("<uuid:pk>/simulate/", guard(self.simulate), name="policy_simulate"),
+            path("<uuid:pk>/ask/", guard(self.ask), name="policy_ask"),
+            path("agreement/", guard(self.agreement), name="policy_agreement"),
             path("rollback/", guard(self.roll_back), name="policy_rollback"),
             *super().get_urls(),
         ]
@@ -231,10 +264,9 @@ class PolicyVersionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             row=_row(version, current, once),
             verdict=Verdict.from_document(version.check_result),
             files=sorted(version.modules.items()),
-            differences=_differences(_texts(SHIPPED), version.modules)
-            if current is None or current.version is None
-            else _differences(current.version.modules, version.modules),
-            is_mine=version.author_id == user.pk,
+            differences=differences(modules_that_count(), version.modules),
+            approved=flows.approved_for(version=version, publisher=user, now=clock.now()),
+            requests=_requests(version),
             form=DaysForm(),
         )
 
@@ -273,7 +305,7 @@ class PolicyVersionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 except Refusal as refusal:
                     form.add_error(None, refusal.detail)
                 else:
-                    self.message_user(request, f"Kept as {version}. Somebody else publishes it.")
+                    self.message_user(request, f"Kept as {version}. Somebody else agrees to it.")
                     return redirect("admin:policy_policyversion_change", version.pk)
         return self._page(request, "draft", title="Write a draft", form=form, verdict=verdict)
 
@@ -304,23 +336,83 @@ class PolicyVersionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             counted=_counted(report) if report else None,
         )
 
+    def ask(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Ask others to agree: what would happen, as often as one likes, and then ask."""
+        _demand(request)
+        version, page = _version(pk), request.get_full_path()
+        form = AskForm(
+            request.POST if request.method == "POST" else None,
+            initial=take_draft(request, page) if request.method != "POST" else None,
+        )
+        is_dry = request.POST.get("step") == "look"
+        ahead: Grant | None = None
+        if form.is_bound and form.is_valid():
+            try:
+                asked = _ask(request, version, form, is_dry=is_dry)
+            except Refusal as refusal:
+                if asks_step_up(refusal):
+                    keep_draft(request, page, request.POST.dict())
+                    return to_step_up(refusal, back=page)
+                form.add_error(None, refusal.detail)
+            else:
+                if not is_dry:
+                    self.message_user(request, "Asked. Those who may agree are told by email.")
+                    return redirect("access:grant", asked.pk)
+                ahead = asked
+        said = form.cleaned_data if form.is_bound and form.is_valid() else {}
+        return self._page(
+            request,
+            "ask",
+            title=f"Ask to publish {version}",
+            version=version,
+            form=form,
+            explained=explain_publication(
+                version=version,
+                user=_actor(request),
+                session_id=session_of(request),
+                reason=said.get("reason", ""),
+                ticket=said.get("ticket", ""),
+                now=clock.now(),
+            ),
+            ahead=ahead,
+        )
+
     def publish(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Make a version count; who wrote it is refused."""
-        _demand(request, by_post=True)
-        version = _version(pk)
-        try:
-            publish_version(version=version, publisher=_actor(request), now=clock.now())
-        except Refusal as refusal:
-            self.message_user(request, refusal.detail, messages.ERROR)
-        else:
-            self.message_user(request, f"{version} counts from now on, everywhere.")
+        """Make a version count that somebody else has agreed to, after a proof of being there."""
+        _demand(request)
+        answer: HttpResponse = before_deciding(self._publish)(request, pk)
+        return answer
+
+    def _publish(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        version, user, now = _version(pk), _actor(request), clock.now()
+        if request.method == "POST":
+            try:
+                approved = flows.approved_for(version=version, publisher=user, now=now)
+                if approved is None:
+                    raise Refusal.not_allowed("Somebody else has to agree to this version first.")
+                publish_version(
+                    version=version,
+                    publisher=user,
+                    approval_id=approved.pk,
+                    session_id=session_of(request),
+                    now=now,
+                )
+            except Refusal as refusal:
+                self.message_user(request, refusal.detail, messages.ERROR)
+            else:
+                self.message_user(request, f"{version} counts from now on, everywhere.")
         return redirect("admin:policy_policyversion_change", version.pk)
 
     def roll_back(self, request: HttpRequest) -> HttpResponse:
-        """One step back, by anybody who may."""
+        """One step back, by anybody who may, for a reason."""
         _demand(request, by_post=True)
         try:
-            done = roll_back(publisher=_actor(request), now=clock.now())
+            done = roll_back(
+                publisher=_actor(request),
+                reason=request.POST.get("reason", ""),
+                session_id=session_of(request),
+                now=clock.now(),
+            )
         except Refusal as refusal:
             self.message_user(request, refusal.detail, messages.ERROR)
         else:
@@ -328,9 +420,43 @@ class PolicyVersionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(request, f"{told} counts again, everywhere.")
         return redirect("admin:policy_policyversion_changelist")
 
+    def agreement(self, request: HttpRequest) -> HttpResponse:
+        """To the terms by which policy is published, made as usual where there are none yet."""
+        _demand(request, by_post=True)
+        entitlement = flows.publication_entitlement(
+            organisation=_actor(request).organisation, now=clock.now()
+        )
+        return redirect("admin:access_entitlement_change", entitlement.pk)
+
     def _page(self, request: HttpRequest, name: str, **context: Any) -> TemplateResponse:
         shown = {**self.admin_site.each_context(request), "opts": self.opts} | context
         return TemplateResponse(request, f"admin/policy/policyversion/{name}.html", shown)
+
+
+def _ask(request: HttpRequest, version: PolicyVersion, form: AskForm, *, is_dry: bool) -> Grant:
+    said, now = form.cleaned_data, clock.now()
+    user = _actor(request)
+    spend(REQUESTS, str(user.pk), now=now)
+    report: Report | None = None
+    if said["days"] and not is_dry:
+        since = now - timedelta(days=said["days"])
+        report = simulate(version, since=since, until=now, limit=MOST_DECISIONS)
+    return flows.ask_to_publish(
+        version=version,
+        requester=user,
+        session_id=session_of(request),
+        reason=said["reason"],
+        ticket=said["ticket"],
+        simulation=report,
+        dry_run=is_dry,
+        now=clock.now(),
+    )
+
+
+def _requests(version: PolicyVersion) -> list[ShownGrant]:
+    """What was asked about a version, the latest first."""
+    rows = Grant.unscoped.filter(policy_version=version).select_related("requester")
+    return show_all(rows.order_by("-requested_at")[:MOST_NAMED], now=clock.now())
 
 
 def _is_of_the_installation(request: HttpRequest) -> bool:
@@ -376,23 +502,7 @@ def _texts(name: str) -> dict[str, str]:
         if version is None:
             raise Refusal.not_found()
         return dict(sorted(version.modules.items()))
-    current = _current() if not name else None
-    if current is not None and current.version is not None:
-        return dict(sorted(current.version.modules.items()))
-    return {each.name: each.read_text() for each in sorted(settings.POLICY_DIR.glob("*.rego"))}
-
-
-def _differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[tuple[str, list[str]]]:
-    """File by file what is not the same, as a unified difference."""
-    told = []
-    for name in sorted({*old, *new}):
-        before, after = old.get(name, ""), new.get(name, "")
-        if before != after and not (is_test(name) and name not in new):
-            lines = difflib.unified_diff(
-                before.splitlines(), after.splitlines(), "counts", "this", lineterm=""
-            )
-            told.append((name, list(lines)))
-    return told
+    return shipped_modules() if name else modules_that_count()
 
 
 def _counted(report: Report) -> Counted:

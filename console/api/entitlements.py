@@ -28,11 +28,15 @@ Few = Annotated[list[UUID], Field(max_length=50)]
 
 
 class Approver(Sent):
-    """Exactly one of user, group and role. is_escalation: only once the stage has escalated."""
+    """Exactly one of user, group, role and administrators (of every organisation).
+
+    is_escalation: only once the stage has escalated.
+    """
 
     user: UUID | None = None
     group: UUID | None = None
     role: UUID | None = None
+    administrators: Flag = False
     is_escalation: Flag = False
 
 
@@ -62,9 +66,11 @@ class EntitlementTerms(Sent):
     """All of the terms: what is left out is as for a new entitlement. Durations: whole seconds.
 
     resources: to what the roles are limited. condition: the body of a Rego rule. ticket_secret is
-    never told: it is made, and kept.
+    never told: it is made, and kept. kind: never changed; one of kind publication has no roles, and
+    is for administrators of every organisation.
     """
 
+    kind: Literal["roles", "publication"] = "roles"
     roles: Few
     stages: Annotated[list[StageTerms], Field(max_length=5)] = []
     description: Annotated[str, Field(max_length=200)] = ""
@@ -275,6 +281,7 @@ def show(entitlement: Entitlement) -> dict[str, Any]:
                             "user": each.user_id,
                             "group": each.group_id,
                             "role": each.role_id,
+                            "administrators": each.administrators,
                             "is_escalation": each.is_escalation,
                         }
                         for each in stage.approvers.all()
@@ -313,6 +320,7 @@ def _stage(stage: StageTerms, caller: Caller) -> offers.StageLine:
                 user=maybe(User, caller, each.user),
                 group=maybe(Group, caller, each.group),
                 role=maybe(Role, caller, each.role),
+                administrators=each.administrators,
                 is_escalation=each.is_escalation,
             )
             for each in stage.approvers

@@ -38,7 +38,7 @@ class GrantTold(Schema):
     """A request, or what became of it. id: none where it was only tried (`dry_run`).
 
     workload: the client_id of the application that it is for, none where it is the requester's own.
-
+    policy_version, policy_revision: that it is asked to publish, none and "" where roles are.
     until: the next end of it: for answers, for its beginning, or of the access itself.
     is_here: whether it counts in the sign-in that asks. Durations are whole seconds.
     """
@@ -46,6 +46,8 @@ class GrantTold(Schema):
     id: UUID | None
     entitlement: str
     roles: list[str]
+    policy_version: UUID | None
+    policy_revision: str
     requester: Requester
     workload: str | None
     state: str
@@ -352,6 +354,8 @@ def _tell(grant: Grant, caller: Caller | Machine, answer_by: datetime) -> dict[s
         "id": grant.pk,
         "entitlement": terms["entitlement"]["name"],
         "roles": grant.role_names,
+        "policy_version": grant.policy_version_id,
+        "policy_revision": terms.get("publication", {}).get("revision", ""),
         "requester": {"id": grant.requester_id, **_named(terms["requester"])},
         "workload": grant.workload_name or None,
         "state": seen.state.value,

@@ -1,4 +1,4 @@
-"""Versions of policy: written by one, published by another, tried on what was asked before.
+"""Versions of policy: written, tried on what was asked before, agreed to by others, published.
 
 They count for the whole installation, so this is for administrators of every organisation.
 """
@@ -11,11 +11,20 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field
 
+from access import explaining
+from access import flows as access
+from access.limits import DECIDING, REQUESTS
 from console.api.door import Everywhere, Request
+from console.api.grants import GrantTold, tell
+from console.api.offers import Explained
+from console.api.offers import tell as tell_offer
 from console.api.paging import Listing, Place
-from console.api.shapes import Sent, Whole
+from console.api.shapes import Flag, Line, Sent, Whole
+from core import clock
 from core.errors import Refusal
-from policy import checking, flows, simulation
+from core.limits import spend
+from policy import checking, engine, flows, simulation
+from policy.comparing import differences, modules_that_count
 from policy.models import PolicyVersion, Publication
 
 router = Router(auth=Everywhere())
@@ -86,12 +95,50 @@ class Simulated(Schema):
     samples: list[dict[str, Any]]
 
 
+class PublicationWish(Sent):
+    """simulate_days: how far to look back for whoever answers; left out: not at all.
+
+    dry_run: only tell what would become of it.
+    """
+
+    reason: Line = ""
+    ticket: Line = ""
+    simulate_days: Annotated[Whole, Field(ge=1, le=MOST_DAYS)] | None = None
+    dry_run: Flag = False
+
+
+class Agreed(Sent):
+    """grant: what was asked for by the caller, and others have approved."""
+
+    grant: UUID
+
+
+class Why(Sent):
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Difference(Schema):
+    """lines: a unified difference."""
+
+    file: str
+    lines: list[str]
+
+
+class Differences(Schema):
+    """base: the revision that counts now, against which the version is held."""
+
+    base: str
+    items: list[Difference]
+
+
 class Published(Schema):
-    """revision: "" for the policy that is shipped."""
+    """revision: "" for the policy that is shipped. approval: the grant by which others agreed."""
 
     revision: str
     publisher: UUID
+    approval: UUID | None
     is_rollback: bool
+    reason: str
     published_at: datetime
     ended_at: datetime | None
 
@@ -166,23 +213,77 @@ def simulate_policy(request: Request, version_id: UUID, wish: SimulationWish) ->
     }
 
 
-@router.post("/versions/{uuid:version_id}/publish", response={201: Published})
-def publish_policy(request: Request, version_id: UUID) -> Status[Any]:
-    """Make a version count from now on. Never by whoever wrote it."""
+@router.get("/versions/{uuid:version_id}/differences", response=Differences)
+def compare_policy(
+    request: Request,  # noqa: ARG001
+    version_id: UUID,
+) -> dict[str, Any]:
+    """What the text of a version changes of what counts now."""
+    found = differences(modules_that_count(), _one(version_id).modules)
+    items = [{"file": file, "lines": lines} for file, lines in found]
+    return {"base": engine.revision(), "items": items}
+
+
+@router.get("/versions/{uuid:version_id}/request", response=Explained)
+def explain_publication(request: Request, version_id: UUID) -> dict[str, Any]:
+    """What would become of asking to publish a version: every rule, and who could agree."""
     caller = request.auth
-    made = flows.publish_version(version=_one(version_id), publisher=caller.user, now=caller.now)
+    explained = explaining.explain_publication(
+        version=_one(version_id), user=caller.user, session_id=caller.session_id, now=caller.now
+    )
+    return tell_offer(explained)
+
+
+@router.post("/versions/{uuid:version_id}/request", response={200: GrantTold, 201: GrantTold})
+def request_publication(request: Request, version_id: UUID, wish: PublicationWish) -> Status[Any]:
+    """Ask others to agree that a version counts. It is answered as other requests are."""
+    caller, version = request.auth, _one(version_id)
+    spend(REQUESTS, str(caller.user.pk), now=caller.now)
+    report: simulation.Report | None = None
+    if wish.simulate_days is not None and not wish.dry_run:
+        since = caller.now - timedelta(days=wish.simulate_days)
+        report = simulation.simulate(version, since=since, until=caller.now, limit=MOST_DECISIONS)
+    grant = access.ask_to_publish(
+        version=version,
+        requester=caller.user,
+        session_id=caller.session_id,
+        reason=wish.reason,
+        ticket=wish.ticket,
+        simulation=report,
+        dry_run=wish.dry_run,
+        now=clock.now(),
+    )
+    told = tell(grant, caller)
+    return Status(200, told | {"id": None}) if wish.dry_run else Status(201, told)
+
+
+@router.post("/versions/{uuid:version_id}/publish", response={201: Published})
+def publish_policy(request: Request, version_id: UUID, agreed: Agreed) -> Status[Any]:
+    """Make a version count from now on, once others have agreed that the caller does it."""
+    caller = request.auth
+    caller.demand_recent(DECIDING)
+    made = flows.publish_version(
+        version=_one(version_id),
+        publisher=caller.user,
+        approval_id=agreed.grant,
+        session_id=caller.session_id,
+        now=caller.now,
+    )
     return Status(201, _publication(made))
 
 
 @router.post("/roll-back", response={201: Published})
-def roll_policy_back(request: Request) -> Status[Any]:
-    """Make what counted before count again."""
+def roll_policy_back(request: Request, why: Why) -> Status[Any]:
+    """Make what counted before count again: one step back, by one person, for a reason."""
     caller = request.auth
-    return Status(201, _publication(flows.roll_back(publisher=caller.user, now=caller.now)))
+    made = flows.roll_back(
+        publisher=caller.user, reason=why.reason, session_id=caller.session_id, now=caller.now
+    )
+    return Status(201, _publication(made))
 
 
 def _one(version_id: UUID) -> PolicyVersion:
-    found = PolicyVersion.objects.filter(pk=version_id).first()
+    found = PolicyVersion.objects.select_related("author").filter(pk=version_id).first()
     if found is None:
         raise Refusal.not_found()
     return found
@@ -221,7 +322,9 @@ def _publication(publication: Publication) -> dict[str, Any]:
     return {
         "revision": publication.revision,
         "publisher": publication.publisher_id,
+        "approval": publication.approval_id,
         "is_rollback": publication.is_rollback,
+        "reason": publication.reason,
         "published_at": publication.published_at,
         "ended_at": publication.ended_at,
     }

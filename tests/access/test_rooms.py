@@ -19,8 +19,10 @@ from accounts import flows as accounts
 from audit.models import AuditEvent
 from core import clock
 from core.errors import Refusal
+from policy.flows import write_version
 from tests import cast
 from tests.support import access
+from tests.support.publishing import agreed, publish_by
 from tests.support.rooms import PATH, room, told, types
 
 pytestmark = pytest.mark.django_db
@@ -162,6 +164,27 @@ class TestWhatItIsTold:
         ends_at = Grant.unscoped.get(pk=grant.pk).ends_at
         assert began[1]["data"]["ends_at"] == ends_at.isoformat()
         assert ended[1]["data"]["because"] == "enough"
+
+    def test_a_policy_until_it_counts(self, acme, employee, elsewhere):
+        room(acme, elsewhere.serve(PATH, b"ok"))
+        rules = {
+            path.name: path.read_text()
+            for path in settings.POLICY_DIR.glob("*.rego")
+            if "_test" not in path.name
+        }
+        rules["session.rego"] += "# Nights\n"
+        version = write_version(author=employee.user, modules=rules, note="Nights", now=clock.now())
+        grant, session = agreed(version, employee.user)
+        asked = told(elsewhere)
+        publish_by(version, grant, employee, session)
+        (published,) = told(elsewhere)
+
+        assert [each["type"] for each in asked] == [
+            "access.grant.requested", "access.grant.approved",
+        ]  # fmt: skip
+        assert published["type"] == "access.grant.published"
+        data = published["data"]
+        assert (data["roles"], data["policy_revision"]) == ([], version.revision)
 
     def test_a_denial(self, acme, request_, approver, elsewhere):
         room(acme, elsewhere.serve(PATH, b"ok"))

@@ -185,6 +185,7 @@ class TestTheDatabase:
         allowed = set()
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("ALTER TABLE access_grant DROP CONSTRAINT access_published_or_begun")
         for before in State:
             for after in State:
                 if before != after and self._goes(request_, before, after):
@@ -193,6 +194,12 @@ class TestTheDatabase:
         assert allowed == {
             (before, after) for before in TRANSITIONS for after in TRANSITIONS[before]
         }
+
+    def test_roles_are_never_published(self, scheduled):
+        with pytest.raises(IntegrityError, match="published_or_begun"), transaction.atomic():
+            Grant.unscoped.filter(pk=scheduled.pk).update(
+                state=State.PUBLISHED, ended_at=clock.now()
+            )
 
     def _goes(self, grant: Grant, before: State, after: State) -> bool:
         now = clock.now()

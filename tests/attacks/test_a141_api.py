@@ -173,6 +173,8 @@ class Acme:
             },
             "write_policy_version": {"modules": {"x.rego": "package x"}, "note": "mine"},
             "test_policy": {"modules": {"x.rego": "package x"}}, "simulate_policy": {},
+            "request_publication": {}, "publish_policy": {"grant": ids["user_id"]},
+            "roll_policy_back": {"reason": "because"},
         }  # fmt: skip
         return said.get(name)
 

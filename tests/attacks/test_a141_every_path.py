@@ -102,6 +102,7 @@ WHO: dict[str, set[str]] = {
         "admin:access_matrix", "admin:access_matrix_csv", "admin:access_alerts",
         "admin:access_open_review", "admin:access_decide_item", "admin:policy_decision",
         "admin:policy_publish", "admin:policy_simulate", "admin:policy_rollback",
+        "admin:policy_ask", "admin:policy_agreement",
     },
 }  # fmt: skip
 # What an administrator may do to rows of the own organisation; nobody deletes anything there.

@@ -23,6 +23,7 @@ from sessions.models import LoginSession
 from tests import cast
 from tests.cast import Person
 from tests.support import oauth
+from tests.support.publishing import publish
 
 pytestmark = pytest.mark.django_db
 
@@ -120,12 +121,12 @@ def test_a_published_policy_decides_from_its_transaction_on(
     )
     assert is_in(client)
 
-    policy.publish_version(version=version, publisher=employee.user, now=clock.now())
+    publish(version=version, publisher=employee.user)
 
     assert oauth.send("GET", "/oauth/userinfo", authorization=bearer).status in {401, 403}
     assert not is_in(client)
 
-    policy.roll_back(publisher=employee.user, now=clock.now())
+    policy.roll_back(publisher=employee.user, reason="It locks us out", now=clock.now())
 
     assert oauth.send("GET", "/oauth/userinfo", authorization=bearer).status == 200
 

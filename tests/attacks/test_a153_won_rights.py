@@ -4,19 +4,25 @@ Whatever a grant gives counts for what applications do with roles. It approves n
 nothing, and sets no rules.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 
 from access import flows
+from access.flows.publications import USUAL
 from access.models import Approval, Entitlement
 from access.offers import ApproverLine, StageLine
 from accounts import flows as accounts
 from accounts.models import RoleAssignment
 from core import clock
 from core.errors import Refusal
+from policy import engine
+from policy.flows import roll_back, write_version
 from tests import cast
 from tests.support import access
+from tests.support.publishing import administering, ask, promote, publish, session_of
 
 pytestmark = pytest.mark.django_db
 
@@ -112,6 +118,51 @@ def test_it_sets_no_rules(acme, won, guarded, employee):
         with pytest.raises(Refusal):
             act()
     assert Entitlement.unscoped.count() == before
+
+
+def test_it_agrees_to_no_policy(acme, won, employee, session):
+    """Not where the role is named, and not even by somebody who else administers everything."""
+    ada = administering("ada@acme.example", acme)
+    role = access.role(acme, "approver")
+    flows.create_entitlement(
+        organisation=acme, name="rules", now=clock.now(),
+        offer=replace(USUAL, stages=[StageLine([ApproverLine(role=role)])]),
+    )  # fmt: skip
+    modules = {
+        path.name: path.read_text()
+        for path in settings.POLICY_DIR.glob("*.rego")
+        if "_test" not in path.name
+    }
+    modules["session.rego"] += "# open\n"
+    version = write_version(author=ada.user, modules=modules, note="Open", now=clock.now())
+    asked = ask(version, ada, session_of(ada.user))
+
+    with pytest.raises(Refusal):
+        access.approve(asked, employee, session)
+    promote(employee)
+    with pytest.raises(Refusal):
+        access.approve(asked, employee, session)
+    assert not Approval.unscoped.filter(grant=asked).exists()
+
+
+def test_it_neither_writes_nor_asks_for_policy_nor_goes_back(client, acme, won, employee):
+    """The role is called as an administrator's may be; what an account is decides."""
+    ada, zoe = (administering(f"{name}@acme.example", acme) for name in ("ada", "zoe"))
+    modules = {path.name: path.read_text() for path in settings.POLICY_DIR.glob("*.rego")}
+    modules["session.rego"] += "# open\n"
+    version = write_version(author=ada.user, modules=modules, note="Open", now=clock.now())
+    publish(version=version, publisher=zoe.user)
+    mine = session_of(employee.user)
+
+    with pytest.raises(Refusal):
+        ask(version, employee, mine)
+    with pytest.raises(Refusal):
+        roll_back(publisher=employee.user, reason="Open up", now=clock.now())
+    cast.sign_in(client, employee)
+    for path in ("add/", f"{version.pk}/ask/", f"{version.pk}/publish/", "rollback/"):
+        answer = client.post(f"/admin/policy/policyversion/{path}", {"reason": "x", "step": "ask"})
+        assert answer.status_code in {302, 403, 404}
+    assert engine.revision() == version.revision
 
 
 def test_it_is_not_given_to_anybody_for_good(acme, won, employee):

@@ -7,13 +7,14 @@ import pytest
 from core import clock
 from policy import engine
 from policy.decision_log import DecisionLog
-from policy.flows import publish_version, write_version
+from policy.flows import write_version
 from policy.journal import About
 from policy.response import Signal
 from tests import cast
 from tests.console.test_policies_admin import of_all
 from tests.policy.test_decisions import GOOD, facts
 from tests.policy.test_versions import ASKED, CLOSED
+from tests.support.publishing import publish
 
 pytestmark = pytest.mark.django_db
 
@@ -142,7 +143,7 @@ def test_names_in_what_it_was_given_are_masked(client, acme, asked):
 def test_an_answer_of_earlier_rules_is_explained_by_those(client, acme, asked, log, employee):
     one, other = of_all("ada@acme.example", acme), of_all("olga@acme.example", acme)
     version = write_version(author=one.user, modules=CLOSED, note="Closed", now=clock.now())
-    publish_version(version=version, publisher=other.user, now=clock.now())
+    publish(version=version, publisher=other.user)
     made = engine.decide(ASKED, about=About(employee.user.pk, None, "web"))
     log.flush()
     cast.sign_in(client, other)

@@ -1,17 +1,22 @@
 """Administrators of every organisation write drafts, see what they would change, and publish."""
 
+from urllib.parse import quote
+
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client as Browser
 
+from access.models import Entitlement, Grant
 from core import clock
 from policy import engine
 from policy.decision_log import DecisionLog
-from policy.flows import publish_version, write_version
+from policy.flows import write_version
 from policy.journal import About
 from policy.models import PolicyVersion, Publication
 from tests import cast
 from tests.policy.test_decisions import GOOD
+from tests.support.publishing import agreed, ask, publish, session_of
 from tests.support.rows import changed, snapshot
 
 pytestmark = pytest.mark.django_db
@@ -84,7 +89,7 @@ def test_a_draft_is_kept_with_the_result_of_its_tests(administrator):
     assert made.author.email == "olga@acme.example"
     page = text(administrator.get(answer["Location"]))
     assert "Draft." in page
-    assert "Its tests fail: it cannot be published." in page or "Somebody else publishes" in page
+    assert "Its tests fail: it cannot be published." in page
     assert "+reasons contains &quot;weak&quot;" in page
     assert not Publication.objects.exists()
 
@@ -142,26 +147,160 @@ def test_a_file_of_another_kind_is_refused(administrator, name):
     assert not PolicyVersion.objects.exists()
 
 
-def test_somebody_else_publishes_and_one_goes_back(administrator, draft):
-    administrator.post(f"{LIST}{draft.pk}/publish/")
-    assert engine.revision() == draft.revision
-    assert f'<strong id="counts">{draft.revision}' in text(administrator.get(LIST))
-
-    administrator.post(f"{LIST}rollback/")
-    assert engine.revision() == engine.shipped().revision
-    assert "(back)" in text(administrator.get(LIST))
+@pytest.fixture
+def olga(acme):
+    return of_all("olga@acme.example", acme)
 
 
-def test_nobody_publishes_what_they_wrote(client, author, draft):
+def test_it_is_asked_for_agreed_to_published_and_one_goes_back(client, author, olga, draft):
+    theirs = Browser()
     cast.sign_in(client, author)
-    assert "Somebody else publishes what you wrote." in text(
-        client.get(f"{LIST}{draft.pk}/change/")
+    cast.sign_in(theirs, olga)
+    page = f"{LIST}{draft.pk}/"
+    assert f'href="{page}ask/"' in text(client.get(f"{page}change/"))
+
+    form = text(client.get(f"{page}ask/"))
+    assert "olga@acme.example" in form
+    assert "ada@acme.example" not in form[form.index('id="who"') : form.index('id="rules"')]
+    looked = client.post(f"{page}ask/", {"step": "look", "reason": "Nights"})
+    assert "nothing was asked yet" in text(looked)
+    assert not Grant.unscoped.exists()
+    asked = client.post(f"{page}ask/", {"step": "ask", "reason": "Nights", "days": "7"})
+    grant = Grant.unscoped.get()
+    assert asked["Location"] == f"/access/grants/{grant.pk}/"
+    waits = text(client.get(asked["Location"]))
+    assert "Waiting for approval" in waits
+    assert "These may answer: olga@acme.example" in waits
+
+    inbox = text(theirs.get("/access/inbox/"))
+    assert f"/access/grants/{grant.pk}/" in inbox
+    case = text(theirs.get(f"/access/grants/{grant.pk}/"))
+    for words in (
+        f'asks to publish <span class="break">{draft.revision}',
+        "+# x",
+        "Nights",
+        "Written by</dt><dd>ada@acme.example",
+        "<strong>0 would be others</strong>",
+        "Its tests: ",
+        "Your yes is enough",
+    ):
+        assert words in case, words
+    theirs.post(f"/access/grants/{grant.pk}/answer/", {"decision": "approve"})
+
+    ready = text(client.get(f"/access/grants/{grant.pk}/"))
+    assert f'action="{page}publish/"' in ready
+    assert 'id="publish"' in text(client.get(f"{page}change/"))
+    client.post(f"{page}publish/")
+    assert engine.revision() == draft.revision
+    assert f'<strong id="counts">{draft.revision}' in text(client.get(LIST))
+    assert "What was approved was published, once." in text(
+        client.get(f"/access/grants/{grant.pk}/")
     )
+
+    client.post(f"{LIST}rollback/", {"reason": "It locks us out"})
+    assert engine.revision() == engine.shipped().revision
+    assert "(back: It locks us out)" in text(client.get(LIST))
+
+
+def test_publishing_asks_for_a_recent_proof_and_comes_back(client, author, draft, later):
+    agreed(draft, author.user)
+    cast.sign_in(client, author)
+    later(minutes=11)
+
+    answer = client.post(f"{LIST}{draft.pk}/publish/")
+
+    assert answer["Location"].startswith("/step-up/")
+    assert quote(f"{LIST}{draft.pk}/publish/", safe="") in answer["Location"]
+    assert not Publication.objects.exists()
+
+
+def test_nobody_publishes_without_asking_or_before_others_have_agreed(client, author, draft, olga):
+    cast.sign_in(client, author)
     before = snapshot()
     page = text(client.post(f"{LIST}{draft.pk}/publish/", follow=True))
 
-    assert "Somebody else publishes what you wrote." in page
+    assert "Somebody else has to agree to this version first." in page
     assert changed(before) == []
+    client.post(f"{LIST}{draft.pk}/ask/", {"step": "ask", "reason": "Nights"})
+    client.post(f"{LIST}{draft.pk}/publish/")
+    assert not Publication.objects.exists()
+
+
+def test_asking_says_what_is_missing(client, author, draft):
+    cast.sign_in(client, author)
+    page = text(client.get(f"{LIST}{draft.pk}/ask/"))
+    assert "nobody, as things stand" in page
+
+    answer = client.post(f"{LIST}{draft.pk}/ask/", {"step": "ask", "reason": ""})
+
+    assert "Please give a reason." in text(answer)
+    assert not Grant.unscoped.exists()
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_going_back_says_why(administrator, author, draft, reason):
+    publish(version=draft, publisher=author.user)
+
+    administrator.post(f"{LIST}rollback/", {"reason": reason})
+
+    assert engine.revision() == draft.revision
+
+
+def test_who_has_to_agree_is_set_on_a_page_of_entitlements(administrator, approver):
+    answer = administrator.post(f"{LIST}agreement/")
+    made = Entitlement.unscoped.get(kind="publication")
+    assert answer["Location"] == f"/admin/access/entitlement/{made.pk}/change/"
+    page = administrator.get(answer["Location"])
+    assert "roles" not in page.context["editor"].form.fields
+    assert page.context["editor"].stages[0]["approvers"].value() == "administrators"
+
+    fields = {
+        "description": "Rules", "max_pending": "2d", "activation_window": "4h",
+        "required_acr": "phr", "required_tier": "0", "reason_required": "on",
+        "thresholds": "[]", "stage1-approvers": "administrators\nbob@acme.example",
+        "stage1-approvals_needed": "2",
+    } | {f"stage{number}-approvals_needed": "1" for number in range(2, 6)}  # fmt: skip
+    preview = administrator.post(answer["Location"], fields | {"preview": "1"})
+    assert [person.email for person in preview.context["preview"].stages[0][1]] == [
+        "olga@acme.example"
+    ]
+    saved = administrator.post(answer["Location"], fields)
+    made.refresh_from_db()
+    assert (saved.status_code, made.version, made.required_acr) == (302, 2, "phr")
+    none = administrator.post(
+        answer["Location"], fields | {"stage1-approvers": "", "stage1-approvals_needed": "1"}
+    )
+    assert "A policy needs a stage that says who agrees to it." in text(none)
+
+
+def test_staff_of_one_organisation_do_not_set_who_has_to_agree(client, approver, author, draft):
+    agreed(draft, author.user)
+    made = Entitlement.unscoped.get(kind="publication")
+    cast.sign_in(client, approver)
+    page = f"/admin/access/entitlement/{made.pk}/change/"
+    fields = {
+        "max_pending": "2d", "activation_window": "4h", "required_tier": "0", "thresholds": "[]",
+        "stage1-approvers": "bob@acme.example",
+    } | {f"stage{number}-approvals_needed": "1" for number in range(1, 6)}  # fmt: skip
+
+    answer = client.post(page, fields)
+
+    assert "Policy is for administrators of every organisation." in text(answer)
+    made.refresh_from_db()
+    assert made.version == 1
+
+
+def test_its_text_is_shown_to_none_but_administrators_by_two_factors(
+    client, approver, author, draft, olga
+):
+    grant = ask(draft, author, session_of(author.user))
+    url = f"/access/grants/{grant.pk}/"
+    cast.sign_in(client, approver)
+    assert client.get(url).status_code == 404
+    cast.sign_in(client, olga, acr="aal1")
+    page = text(client.get(url))
+    assert "+# x" not in page
+    assert "prove two factors first" in page
 
 
 def test_a_simulation_tells_whom_it_would_change(administrator, employee, stricter, log):
@@ -190,12 +329,16 @@ def test_a_simulation_runs_by_post_alone(administrator, stricter, log):
     )
 
 
-@pytest.mark.parametrize("path", ["publish/", "rollback/"])
-def test_a_link_publishes_nothing(administrator, draft, path):
+@pytest.mark.parametrize(
+    ("path", "status"), [("publish/", 302), ("ask/", 200), ("rollback/", 405), ("agreement/", 405)]
+)
+def test_a_link_publishes_nothing(client, author, draft, path, status):
+    agreed(draft, author.user)
+    cast.sign_in(client, author)
     before = snapshot()
-    where = f"{LIST}{draft.pk}/{path}" if path == "publish/" else f"{LIST}{path}"
+    where = f"{LIST}{draft.pk}/{path}" if status < 400 else f"{LIST}{path}"
 
-    assert administrator.get(where).status_code == 405
+    assert client.get(where).status_code == status
     assert changed(before) == []
 
 
@@ -204,7 +347,8 @@ def test_staff_of_one_organisation_neither_see_nor_run_any_of_it(client, approve
     cast.sign_in(client, approver)
     before = snapshot()
     paths = ("", "add/", f"{stricter.pk}/change/", f"{stricter.pk}/history/",
-             f"{stricter.pk}/simulate/", f"{stricter.pk}/publish/", "rollback/")  # fmt: skip
+             f"{stricter.pk}/simulate/", f"{stricter.pk}/publish/", f"{stricter.pk}/ask/",
+             "rollback/", "agreement/")  # fmt: skip
     for path in paths:
         for method in (client.get, client.post):
             answer = method(f"{LIST}{path}", {"days": "1", **sent(STRICTER)})
@@ -215,7 +359,7 @@ def test_staff_of_one_organisation_neither_see_nor_run_any_of_it(client, approve
 
 
 def test_a_published_version_is_not_lost_from_the_list(administrator, draft, author, acme):
-    publish_version(version=draft, publisher=of_all("zoe@acme.example", acme).user, now=clock.now())
+    publish(version=draft, publisher=of_all("zoe@acme.example", acme).user)
     page = text(administrator.get(LIST))
 
     assert "counts now" in page

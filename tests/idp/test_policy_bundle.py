@@ -15,11 +15,12 @@ from accounts import flows as accounts
 from accounts.models import LockTarget
 from core import clock
 from policy import engine, signing
-from policy.flows import publish_version, roll_back, write_version
+from policy.flows import roll_back, write_version
 from policy.models import PolicyKey, PolicyVersion
 from tests import cast
 from tests.support import oauth
 from tests.support.authzen import gateway, token_of
+from tests.support.publishing import publish
 
 pytestmark = pytest.mark.django_db
 PATH = "/policy/bundle.tar.gz"
@@ -73,14 +74,14 @@ def test_what_is_published_is_there_at_once_and_goes_at_once(follower, approver,
     token = token_of(follower)
     version = write_version(author=approver.user, modules=STRICTER, note="x", now=now)
 
-    publish_version(version=version, publisher=employee.user, now=now)
+    publish(version=version, publisher=employee.user)
     published = unpacked(fetch(token).body)
     assert published["session.rego"].decode() == STRICTER["session.rego"]
     assert json.loads(published[".manifest"])["revision"] == version.revision
     stored = PolicyVersion.objects.get().signature
     assert json.loads(published[".signatures.json"]) == {"signatures": [stored]}
 
-    roll_back(publisher=employee.user, now=now)
+    roll_back(publisher=employee.user, reason="It locks us out", now=now)
     assert unpacked(fetch(token).body)["session.rego"].decode() == SHIPPED["session.rego"]
 
 
@@ -93,7 +94,7 @@ def test_one_that_has_it_already_gets_nothing(follower, approver, employee, now)
     assert (again.status, again.body, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
 
     version = write_version(author=approver.user, modules=STRICTER, note="x", now=now)
-    publish_version(version=version, publisher=employee.user, now=now)
+    publish(version=version, publisher=employee.user)
     changed = fetch(token, HTTP_IF_NONE_MATCH=first.headers["ETag"])
     assert (changed.status, changed.headers["ETag"] != first.headers["ETag"]) == (200, True)
 
@@ -101,7 +102,7 @@ def test_one_that_has_it_already_gets_nothing(follower, approver, employee, now)
 def test_what_is_not_to_be_trusted_is_not_handed_out(follower, approver, employee, now):
     token = token_of(follower)
     version = write_version(author=approver.user, modules=STRICTER, note="x", now=now)
-    publish_version(version=version, publisher=employee.user, now=now)
+    publish(version=version, publisher=employee.user)
     PolicyKey.objects.all().delete()
 
     reply = fetch(token)

@@ -34,7 +34,7 @@ GOOD = AccessFacts(
     ),
     answer=AnswerFacts(
         is_approver=True, is_own=False, is_same_person=False, acts_for_requester=False,
-        has_answered=False, has_reason=True,
+        has_answered=False, has_reason=True, has_written=False,
     ),
     approvals=ApprovalsFacts(hold=True, are_of_others=True),
 )  # fmt: skip
@@ -69,6 +69,7 @@ OF_ANSWER = [
     ("answer", {"is_same_person": True}, "approver_is_another_person"),
     ("answer", {"acts_for_requester": True}, "approver_acts_for_nobody"),
     ("answer", {"has_answered": True}, "answered_once"),
+    ("answer", {"has_written": True}, "approver_has_not_written"),
     ("answer", {"has_reason": False}, "approver_reason_given"),
     ("request", {"remaining": 0}, "in_time"),
     ("request", {"stage_remaining": 0}, "stage_in_time"),

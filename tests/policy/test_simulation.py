@@ -11,11 +11,12 @@ from core import clock
 from core.errors import Refusal
 from policy import engine, simulation
 from policy.decision_log import DecisionLog
-from policy.flows import publish_version, write_version
+from policy.flows import write_version
 from policy.journal import About
 from policy.response import Signal
 from policy.simulation import simulate, simulate_rules
 from tests.policy.test_decisions import GOOD, facts
+from tests.support.publishing import publish
 
 pytestmark = pytest.mark.django_db
 SHIPPED = {path.name: path.read_text() for path in settings.POLICY_DIR.glob("*.rego")}
@@ -92,7 +93,7 @@ class TestSimulate:
         monday = SHIPPED | {"session_test.rego": "package sallyport_test\n"}
         monday["session.rego"] = STRICTER["session.rego"] + 'reasons contains "monday"\n'
         version = write_version(author=approver.user, modules=monday, note="y", now=now)
-        publish_version(version=version, publisher=employee.user, now=now)
+        publish(version=version, publisher=employee.user)
 
         assert run(SHIPPED).by_change == {("deny", "allow"): 4}
 

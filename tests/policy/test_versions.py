@@ -10,17 +10,27 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.utils import DatabaseError, ProgrammingError
 
-from accounts.flows import link_accounts
+from access.models import Grant
 from audit.models import AuditEvent
+from core import clock
 from core.errors import Refusal
-from policy import bundle, engine, signing
+from policy import approval, bundle, engine, signing
 from policy.decision import Outcome
 from policy.facts import Trigger
 from policy.flows import publish_version, roll_back, write_version
 from policy.models import PolicyKey, PolicyVersion, Publication
 from policy.response import Act, Action, Signal
 from policy.versions import Published
+from tests.cast import Person
 from tests.policy.test_decisions import GOOD
+from tests.support.publishing import (
+    administering,
+    agreed,
+    promote,
+    publish,
+    publish_by,
+    session_of,
+)
 from tests.support.racing import race
 
 pytestmark = pytest.mark.django_db
@@ -44,12 +54,12 @@ ASKED = GOOD._replace(trigger=Trigger.USERINFO)
 
 @pytest.fixture
 def author(approver):
-    return approver.user
+    return promote(approver).user
 
 
 @pytest.fixture
 def publisher(employee):
-    return employee.user
+    return promote(employee).user
 
 
 @pytest.fixture
@@ -60,6 +70,10 @@ def closed(author, now):
 def another(author, now, word="closed_tomorrow"):
     modules = {name: text.replace("closed_today", word) for name, text in CLOSED.items()}
     return write_version(author=author, modules=modules, note=word, now=now)
+
+
+def back(person, **how):
+    return roll_back(publisher=person, reason="It locks us out", now=clock.now(), **how)
 
 
 def reasons():
@@ -156,9 +170,7 @@ class TestWriting:
 
 class TestPublishing:
     def test_it_counts_from_then_on(self, closed, publisher, now):
-        approval = uuid4()
-
-        publish_version(version=closed, publisher=publisher, approval_id=approval, now=now)
+        publication = publish(version=closed, publisher=publisher)
 
         decision = engine.decide(ASKED)
         assert (decision.outcome, decision.reasons) == (Outcome.DENY, ("closed_today",))
@@ -166,53 +178,81 @@ class TestPublishing:
         (event,) = events("policy.version.published")
         assert event.facts == {
             "revision": closed.revision, "former_revision": "",
-            "author": f"accounts.User:{closed.author_id}", "approval_id": str(approval),
+            "author": f"accounts.User:{closed.author_id}", "approval_id": str(publication.approval_id),
         }  # fmt: skip
 
-    def test_nor_does_another_account_of_theirs(self, closed, author, publisher, now):
-        link_accounts(user=author, other=publisher, now=now)
+    def test_who_wrote_it_may_publish_what_another_has_agreed_to(self, closed, author):
+        assert publish(version=closed, publisher=author).author == author
+        assert reasons() == ("closed_today",)
 
-        with pytest.raises(Refusal, match="Somebody else"):
-            publish_version(version=PolicyVersion.objects.get(), publisher=publisher, now=now)
+    def test_without_an_approval_nobody_does(self, closed, author, publisher, now):
+        for person in (author, publisher):
+            session = session_of(person)
+            with pytest.raises(Refusal, match="agree to this version"):
+                publish_version(
+                    version=closed, publisher=person, approval_id=uuid4(), session_id=session.pk,
+                    now=now,
+                )  # fmt: skip
         assert reasons() == ()
+        assert not Publication.objects.exists()
 
-    def test_who_wrote_it_does_not(self, closed, author, now):
-        with pytest.raises(Refusal, match="Somebody else"):
-            publish_version(version=closed, publisher=author, now=now)
+    def test_where_nobody_says_how_approvals_are_known_nothing_is_published(
+        self, closed, publisher, monkeypatch
+    ):
+        grant, session = agreed(closed, publisher)
+        monkeypatch.setattr(approval._Wired, "approvals", None)
 
+        with pytest.raises(Refusal) as refused:
+            publish_by(closed, grant, Person(publisher, ""), session)
+        assert refused.value.code == "temporarily_unavailable"
         assert reasons() == ()
 
     def test_the_database_holds_that_as_well(self, closed, author, publisher, now):
+        grant, _ = agreed(closed, publisher)
         values: dict[str, Any] = {
             "version": closed, "revision": closed.revision, "published_at": now,
+            "author": author, "publisher": publisher,
         }  # fmt: skip
 
-        with pytest.raises(IntegrityError, match="by_another"), transaction.atomic():
-            Publication.objects.create(author=author, publisher=author, **values)
+        for approval_id in (None, uuid4(), grant.pk):
+            with pytest.raises(IntegrityError, match="has agreed"), transaction.atomic():
+                Publication.objects.create(**values, approval_id=approval_id)
+        Grant.unscoped.filter(pk=grant.pk).update(state="published", ended_at=now)
+        with pytest.raises(IntegrityError, match="has agreed"), transaction.atomic():
+            Publication.objects.create(**values | {"publisher": author}, approval_id=grant.pk)
         with pytest.raises(IntegrityError, match="of_author"), transaction.atomic():
-            Publication.objects.create(author=publisher, publisher=author, **values)
+            Publication.objects.create(**values | {"author": publisher}, approval_id=grant.pk)
             connection.check_constraints()
+        Publication.objects.create(**values, approval_id=grant.pk, ended_at=now)
+        with pytest.raises(IntegrityError, match="approval_once"), transaction.atomic():
+            Publication.objects.create(**values, approval_id=grant.pk)
 
     def test_one_whose_tests_fail_is_refused_with_their_lines(self, author, publisher, now):
         failing = CLOSED | {"closed_test.rego": OWN.replace('"closed_today" in', '"else" in')}
         version = write_version(author=author, modules=failing, note="Failing", now=now)
 
-        with pytest.raises(Refusal) as refused:
-            publish_version(version=version, publisher=publisher, now=now)
-
-        assert refused.value.detail == "closed_test.rego:6: test_it_is_closed fails"
+        for act in (
+            lambda: publish(version=version, publisher=publisher),
+            lambda: publish_version(
+                version=version, publisher=publisher, approval_id=uuid4(), session_id=uuid4(),
+                now=now,
+            ),
+        ):  # fmt: skip
+            with pytest.raises(Refusal) as refused:
+                act()
+            assert refused.value.detail == "closed_test.rego:6: test_it_is_closed fails"
         assert reasons() == ()
 
     def test_what_counts_already_is_not_published_again(self, closed, publisher, now):
-        publish_version(version=closed, publisher=publisher, now=now)
+        publish(version=closed, publisher=publisher)
 
         with pytest.raises(Refusal, match="already"):
-            publish_version(version=closed, publisher=publisher, now=now)
+            publish(version=closed, publisher=publisher)
 
     def test_another_takes_its_place(self, closed, author, publisher, now):
-        publish_version(version=closed, publisher=publisher, now=now)
+        publish(version=closed, publisher=publisher)
 
-        publish_version(version=another(author, now), publisher=publisher, now=now)
+        publish(version=another(author, now), publisher=publisher)
 
         assert reasons() == ("closed_tomorrow",)
         assert Publication.objects.filter(ended_at=None).count() == 1
@@ -224,73 +264,93 @@ class TestPublishing:
             author=author, modules=modules | {"response.rego": rules}, note="more", now=now
         )
 
-        publish_version(version=version, publisher=publisher, now=now)
+        publish(version=version, publisher=publisher)
 
         assert engine.respond(Signal("eclipse", {})).actions == (Action(Act.STEP_UP),)
 
 
 class TestRollingBack:
     def test_the_shipped_policy_comes_back(self, closed, publisher, now):
-        publish_version(version=closed, publisher=publisher, now=now)
+        publish(version=closed, publisher=publisher)
 
-        roll_back(publisher=publisher, now=now)
+        back(publisher)
 
         assert reasons() == ()
         assert engine.revision() == engine.shipped().revision
         (event,) = events("policy.version.rolled_back")
         assert (event.facts["revision"], event.facts["former_revision"]) == ("", closed.revision)
+        assert event.facts["reason"] == Publication.objects.last().reason == "It locks us out"
 
     def test_each_step_goes_further_back(self, closed, author, publisher, now):
         """Never to and fro between the last two."""
-        publish_version(version=closed, publisher=publisher, now=now)
-        publish_version(version=another(author, now), publisher=publisher, now=now)
+        publish(version=closed, publisher=publisher)
+        publish(version=another(author, now), publisher=publisher)
 
-        roll_back(publisher=publisher, now=now)
+        back(publisher)
         assert reasons() == ("closed_today",)
-        roll_back(publisher=publisher, now=now)
+        back(publisher)
         assert reasons() == ()
         with pytest.raises(Refusal, match="none before"):
-            roll_back(publisher=publisher, now=now)
+            back(publisher)
 
     def test_what_is_published_after_it_follows_what_came_back(
         self, closed, author, publisher, now
     ):
-        publish_version(version=closed, publisher=publisher, now=now)
-        publish_version(version=another(author, now), publisher=publisher, now=now)
-        roll_back(publisher=publisher, now=now)
-        publish_version(version=another(author, now, "closed_later"), publisher=publisher, now=now)
+        publish(version=closed, publisher=publisher)
+        publish(version=another(author, now), publisher=publisher)
+        back(publisher)
+        publish(version=another(author, now, "closed_later"), publisher=publisher)
 
-        roll_back(publisher=publisher, now=now)
+        back(publisher)
 
         assert reasons() == ("closed_today",)
 
     def test_any_former_publication_may_come_back(self, closed, author, publisher, now):
-        first = publish_version(version=closed, publisher=publisher, now=now)
-        publish_version(version=another(author, now), publisher=publisher, now=now)
-        roll_back(publisher=publisher, now=now)
-        roll_back(publisher=publisher, now=now)
+        first = publish(version=closed, publisher=publisher)
+        publish(version=another(author, now), publisher=publisher)
+        back(publisher)
+        back(publisher)
 
-        roll_back(publisher=publisher, to=first, now=now)
+        back(publisher, to=first)
 
         assert reasons() == ("closed_today",)
         with pytest.raises(Refusal, match="already"):
-            roll_back(publisher=publisher, to=first, now=now)
+            back(publisher, to=first)
 
     def test_one_is_enough_even_who_wrote_it(self, closed, author, publisher, now):
-        publish_version(version=closed, publisher=publisher, now=now)
-        publish_version(version=another(author, now), publisher=publisher, now=now)
+        publish(version=closed, publisher=publisher)
+        publish(version=another(author, now), publisher=publisher)
 
-        assert roll_back(publisher=author, now=now).version == closed
+        assert back(author).version == closed
+
+    def test_it_takes_an_administrator_of_every_organisation(self, closed, publisher, newcomer):
+        publish(version=closed, publisher=publisher)
+
+        for flags in ({}, {"is_staff": True}, {"is_superuser": True}):
+            type(publisher).unscoped.filter(pk=newcomer.user.pk).update(
+                **{"is_staff": False, "is_superuser": False} | flags
+            )
+            with pytest.raises(Refusal, match="administrators of every organisation"):
+                back(newcomer.user)
+        assert reasons() == ("closed_today",)
+
+    @pytest.mark.parametrize("reason", ["", " \n ", "x" * 501, "a\0b"])
+    def test_it_says_why(self, closed, publisher, reason, now):
+        publish(version=closed, publisher=publisher)
+
+        with pytest.raises(Refusal, match="Say why"):
+            roll_back(publisher=publisher, reason=reason, now=now)
+        assert reasons() == ("closed_today",)
 
     def test_where_nothing_was_published_there_is_nothing_to_go_back_to(self, publisher, now):
         with pytest.raises(Refusal, match="none before"):
-            roll_back(publisher=publisher, now=now)
+            back(publisher)
 
 
 class TestWhatIsBelieved:
     @pytest.fixture
     def published(self, closed, publisher, now):
-        publish_version(version=closed, publisher=publisher, now=now)
+        publish(version=closed, publisher=publisher)
         engine._Engine.loaded = {}
         closed.refresh_from_db()
         return closed
@@ -367,6 +427,7 @@ class TestWhatIsBelieved:
             "DELETE FROM policy_policyversion",
             "UPDATE policy_publication SET publisher_id = author_id",
             "UPDATE policy_publication SET approval_id = gen_random_uuid()",
+            "UPDATE policy_publication SET reason = 'another'",
             "DELETE FROM policy_publication",
         ],
     )
@@ -379,8 +440,14 @@ class TestWhatIsBelieved:
 def test_of_many_who_publish_at_once_one_does(author, publisher, now):
     versions = [another(author, now, f"closed_{word}") for word in ("north", "south", "east")]
 
+    people = [administering(f"{each.note}@acme.example", publisher.organisation)
+              for each in versions]  # fmt: skip
+    asked = [agreed(version, person.user) for version, person in zip(versions, people, strict=True)]
+
     race(
-        lambda number: publish_version(version=versions[number], publisher=publisher, now=now),
+        lambda number: publish_by(
+            versions[number], asked[number][0], people[number], asked[number][1]
+        ),
         runners=3,
     )
 
@@ -413,27 +480,36 @@ class TestTheCommand:
         revision = told.split()[-1]
         assert f"* {engine.shipped().revision}  shipped" in self.said(capsys, "list")
 
-        self.said(capsys, "publish", revision, "--by", publisher.email)
+        publish(version=PolicyVersion.objects.get(revision=revision), publisher=publisher)
         assert reasons() == ("closed_today",)
         listed = self.said(capsys, "list")
         assert f"* {revision}" in listed
         assert "Closed today" in listed
 
-        assert "the shipped policy counts" in self.said(capsys, "rollback", "--by", publisher.email)
+        assert "the shipped policy counts" in self.said(
+            capsys, "rollback", "--by", publisher.email, "--reason", "It locks us out"
+        )
         assert reasons() == ()
         self.said(capsys, "export", revision, str(tmp_path / "out"))
         assert (tmp_path / "out" / "session.rego").read_text() == CLOSED["session.rego"]
         assert "BEGIN PUBLIC KEY" in self.said(capsys, "key")
 
-    def test_a_refusal_is_its_sentence(self, capsys, folder, author, tmp_path):
+    def test_it_publishes_nothing(self, capsys, folder, author, publisher):
         told = self.said(capsys, "write", folder, "--by", author.email, "--note", "Closed today")
 
-        with pytest.raises(CommandError, match="Somebody else"):
-            call_command("policy", "publish", told.split()[-1], "--by", author.email)
+        with pytest.raises(CommandError, match="invalid choice"):
+            call_command("policy", "publish", told.split()[-1], "--by", publisher.email)
+
+    def test_a_refusal_is_its_sentence(self, folder, author, newcomer, tmp_path):
+        why = ("--reason", "It locks us out")
+        with pytest.raises(CommandError, match="administrators of every"):
+            call_command("policy", "rollback", "--by", newcomer.email, *why)
+        with pytest.raises(CommandError, match="none before"):
+            call_command("policy", "rollback", "--by", author.email, *why)
         with pytest.raises(CommandError, match="nobody active"):
-            call_command("policy", "rollback", "--by", "nobody@acme.example")
+            call_command("policy", "rollback", "--by", "nobody@acme.example", *why)
         with pytest.raises(CommandError, match="no version"):
-            call_command("policy", "publish", "0" * 12, "--by", author.email)
+            call_command("policy", "export", "0" * 12, str(tmp_path / "out"))
         (tmp_path / "bad.rego").write_text("package sallyport.bad\n\nx := {\n")
         with pytest.raises(CommandError, match=r"bad\.rego:"):
             call_command("policy", "check", folder)

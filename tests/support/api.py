@@ -67,6 +67,8 @@ OF_EVERY_ORGANISATION = {
     "api:list_policy_versions", "api:write_policy_version", "api:read_policy_version",
     "api:test_policy", "api:simulate_policy", "api:publish_policy", "api:roll_policy_back",
     "api:list_policy_publications", "api:list_organisations", "api:deactivate_organisation",
+    "api:compare_policy", "api:explain_publication",
+    "api:request_publication",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from access.models import Entitlement
+from access.models import Entitlement, Kind
 from access.offers import COLUMNS, MAX_STAGES, Offer, check_offer
 from accounts.models import Organisation
 from console.admin.entitlements.form import OfferForm, StageForm, initial
@@ -34,9 +34,7 @@ class Editor:
     ) -> None:
         self.organisation, self.entitlement = organisation, entitlement
         terms, stages = ({}, []) if entitlement is None else initial(entitlement)
-        self.form = OfferForm(
-            data, organisation=organisation, is_new=entitlement is None, initial=terms
-        )
+        self.form = OfferForm(data, organisation=organisation, original=entitlement, initial=terms)
         stages += [{}] * (MAX_STAGES - len(stages))
         self.stages = [
             StageForm(data, prefix=f"stage{number}", organisation=organisation, initial=initial)
@@ -50,13 +48,18 @@ class Editor:
         if not all([each.is_valid() for each in forms_]):  # noqa: C419 - each shows its errors
             return False
         values = self.form.cleaned_data
+        kept = self.entitlement
         offer = Offer(
-            roles=list(values["roles"]),
-            break_glass_roles=tuple(values["break_glass_roles"]),
+            kind=Kind.ROLES if kept is None else kept.kind,
+            roles=list(values.get("roles", ())),
+            break_glass_roles=tuple(values.get("break_glass_roles", ())),
             stages=[stage.line for stage in self.stages if stage.is_used],
             thresholds=values["thresholds"],
-            resources=values["resources"],
-            **{column: values[column] for column in COLUMNS},
+            resources=values.get("resources", ()),
+            **{
+                column: values[column] if column in values else getattr(kept, column)
+                for column in COLUMNS
+            },
         )
         try:
             check_offer(offer, self.organisation.pk)
@@ -69,8 +72,8 @@ class Editor:
     def refuse(self, refusal: Refusal) -> None:
         """Say it at the field that it is about, where that is known."""
         told = refusal.detail
-        if told.startswith("A stage"):
-            used = [stage for stage in self.stages if stage.is_used]
+        used = [stage for stage in self.stages if stage.is_used]
+        if told.startswith("A stage") and used:
             stage = next((each for each in used if _is_about(told, each)), used[0])
             stage.add_error(_place_in_stage(told), told)
             return

@@ -102,15 +102,20 @@ class OfferForm(forms.Form):
         help_text="None chosen: all of them.",
     )
 
-    def __init__(self, *args: Any, organisation: Organisation, is_new: bool, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, organisation: Organisation, original: Entitlement | None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         choices = Role.objects.within(organisation).order_by("name")
         fields: dict[str, Any] = self.fields
         fields["roles"].queryset = fields["break_glass_roles"].queryset = choices
         fields["required_acr"].choices = REQUIRED_ACR
         fields["required_tier"].choices = REQUIRED_TIER
-        if not is_new:
+        if original is not None:
             del self.fields["name"]
+        if original is not None and original.is_publication:
+            for name in OF_ROLES:
+                del self.fields[name]
 
     def clean_thresholds(self) -> Any:
         given = self.cleaned_data["thresholds"] or []
@@ -122,7 +127,9 @@ class OfferForm(forms.Form):
     def sets(self) -> list[tuple[str, list[Any]]]:
         """The fields under their headings, as the page shows them."""
         return [
-            (title, [self[name] for name in names if name in self.fields]) for title, names in SETS
+            (title, fields)
+            for title, names in SETS
+            if (fields := [self[name] for name in names if name in self.fields])
         ]
 
 
@@ -148,6 +155,13 @@ SETS = (
 )  # fmt: skip
 
 
+# What has no meaning where a policy is published.
+OF_ROLES = (
+    "roles", "resources", "max_duration", "start_horizon", "approval_window", "ticket_webhook",
+    "binds_session", "binds_device", "binds_network", "break_glass_duration", "break_glass_roles",
+)  # fmt: skip
+
+
 class StageForm(forms.Form):
     """A step of approvers; empty: there is none."""
 
@@ -163,7 +177,9 @@ class StageForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["approvers"] = ApproversField(
             organisation=organisation,
-            help_text="One a line: an address, group:name or role:name.",
+            help_text="One a line: an address, group:name or role:name. Where a policy is "
+            "published only administrators of every organisation count, all of them by the word "
+            "administrators.",
         )
         self.fields["escalation"] = ApproversField(
             organisation=organisation,

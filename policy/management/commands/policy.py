@@ -1,4 +1,7 @@
-"""Versions of policy from a shell: list, check, write, publish, go back."""
+"""Versions of policy from a shell: list, check, write, go back.
+
+Not publish: that takes two people who have signed in, one who asks and one who agrees.
+"""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -11,13 +14,13 @@ from django.core.management.base import BaseCommand, CommandError
 from core import clock
 from core.errors import Refusal
 from policy import checking, engine, signing
-from policy.flows import publish_version, roll_back, write_version
+from policy.flows import roll_back, write_version
 from policy.models import PolicyVersion, Publication
 from policy.simulation import MAX_DECISIONS, simulate_rules
 
 
 class Command(BaseCommand):
-    help = "Versions of policy: list, check, write, publish, rollback, simulate, export, key."
+    help = "Versions of policy: list, check, write, rollback, simulate, export, key."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parts = parser.add_subparsers(dest="what", required=True)
@@ -28,11 +31,14 @@ class Command(BaseCommand):
         write.add_argument("folder", type=Path)
         write.add_argument("--by", required=True, metavar="ADDRESS", help="who wrote them")
         write.add_argument("--note", required=True, help="what changes")
-        publish = parts.add_parser("publish", help="make a version count")
-        publish.add_argument("revision")
-        publish.add_argument("--by", required=True, metavar="ADDRESS", help="not who wrote it")
         back = parts.add_parser("rollback", help="make what counted before count again")
-        back.add_argument("--by", required=True, metavar="ADDRESS")
+        back.add_argument(
+            "--by",
+            required=True,
+            metavar="ADDRESS",
+            help="an administrator of every organisation",
+        )
+        back.add_argument("--reason", required=True, help="why")
         export = parts.add_parser("export", help="write the files of a version into a folder")
         export.add_argument("revision", help='as "list" shows it, or "shipped"')
         export.add_argument("folder", type=Path)
@@ -73,12 +79,8 @@ class Command(BaseCommand):
         )
         self.stdout.write(f"revision: {version.revision}")
 
-    def _publish(self, revision: str, by: str, **_: Any) -> None:
-        publish_version(version=_version(revision), publisher=_person(by), now=clock.now())
-        self.stdout.write(f"{revision} counts from now on")
-
-    def _rollback(self, by: str, **_: Any) -> None:
-        publication = roll_back(publisher=_person(by), now=clock.now())
+    def _rollback(self, by: str, reason: str, **_: Any) -> None:
+        publication = roll_back(publisher=_person(by), reason=reason, now=clock.now())
         self.stdout.write(f"{publication.revision or 'the shipped policy'} counts from now on")
 
     def _export(self, revision: str, folder: Path, **_: Any) -> None:

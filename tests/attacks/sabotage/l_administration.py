@@ -253,10 +253,10 @@ def for_any_application(original: Any, token: str, **how: Any) -> bool:
 def unasked(*rules: str) -> Callable[[Patch], None]:
     """Lets whatever fails by these rules of access alone."""
 
-    def permit(original: Any, facts: Any) -> Any:
+    def permit(original: Any, facts: Any, **how: Any) -> Any:
         from dataclasses import replace as changed
 
-        verdict = original(facts)
+        verdict = original(facts, **how)
         left = tuple(rule for rule in verdict.reasons if rule not in rules)
         return changed(verdict, reasons=left, allowed=not left, is_final=bool(left))
 
@@ -273,6 +273,29 @@ def unguarded(original: Any, self: Any, *args: Any, **how: Any) -> Any:
         for name in ("access_not_ones_own", "access_not_the_same_person"):
             cursor.execute(f"ALTER TABLE access_approval DROP CONSTRAINT IF EXISTS {name}")
     return original(self, *args, **how)
+
+
+def alone(self: Any, **_: Any) -> None:
+    """Lets whoever asks publish, whatever others have said."""
+
+
+class Alone:
+    demand_administrator = consume = alone
+
+
+def as_they_said(version: Any) -> str:
+    """Takes a version for the one that was agreed to."""
+    from access.models import Grant
+
+    said: str = Grant.unscoped.get(policy_version=version).terms["publication"]["digest"]
+    return said
+
+
+def everywhere(original: Any, *args: Any, **how: Any) -> Any:
+    """Takes everybody for an administrator of every organisation."""
+    from dataclasses import replace as changed
+
+    return changed(original(*args, **how), administers_everywhere=True)
 
 
 def unlocked(grant: Any, now: Any) -> Any:
@@ -297,6 +320,8 @@ def whatever_is_live(*, user: Any, now: Any) -> Any:
 
 
 FORWARD = "attacks/test_a156_forward_auth.py"
+OF_ONES_OWN = "attacks/test_a148_policy_of_ones_own.py"
+ANOTHER_POLICY = "attacks/test_a150_another_policy.py"
 POSTURE = "attacks/test_a154_posture.py"
 TAKEN_BACK = "attacks/test_a152_grant_taken_back.py"
 CONNECTORS = "attacks/test_a154_connectors.py"
@@ -489,6 +514,40 @@ DEFENCES = {
         "one transaction at a time moves an application's grant",
         replace("access.flows.timeline:lock", unlocked),
         files="attacks/test_a149_racing_workload.py",
+    ),
+    "A148-policy": Defence(
+        "nothing is published but by what others agreed to",
+        replace("policy.approval:approvals", Alone),
+        OF_ONES_OWN,
+    ),
+    "A148-author": Defence(
+        "who wrote a policy does not agree to it",
+        replace("access.models:Grant.author", property(lambda _: None)),
+        OF_ONES_OWN,
+    ),
+    "A148-agreed": Defence(
+        "the terms of publishing always ask somebody",
+        replace("access.offers:check_offer", lambda *_: None),
+        OF_ONES_OWN,
+    ),
+    "A149-policy": Defence(
+        "publishing uses up what was agreed to, in its transaction",
+        replace("access.flows.publications:Approvals.consume", alone),
+        "attacks/test_a149_racing_publications.py",
+    ),
+    "A150-policy": Defence(
+        "what is published is what was digested",
+        replace("access.flows.publications:digest_of_version", as_they_said),
+        ANOTHER_POLICY,
+    ),
+    "A150-replaced": Defence(
+        "what was agreed to is held against what counts",
+        replace("access.terms:still_replaces", lambda _: True),
+        ANOTHER_POLICY,
+    ),
+    "A153-policy": Defence(
+        "who agrees to a policy administers every organisation by what they are",
+        wrap("access.approvers:standing_of", everywhere),
     ),
     "A149": Defence(
         "one transaction at a time moves a grant",

@@ -216,14 +216,40 @@ def test_policy_is_written_tried_published_by_another_and_gone_back_from(
     version = made(root.post("/policy/versions", {"modules": modules, "note": "one more"}))
     tried = root.post(f"/policy/versions/{version['id']}/simulate", {"days": 1}).json()
     assert tried["changed"] == 0
-    own = root.post(f"/policy/versions/{version['id']}/publish")
-    assert code_of(own) == (403, "not_allowed")
+    where = f"/policy/versions/{version['id']}"
+    compared = root.get(f"{where}/differences").json()
+    assert {each["file"] for each in compared["items"]} == {"extra.rego"}
+    assert "+answer := 42" in compared["items"][0]["lines"]
+    assert root.get(f"{where}/request").json()["stages"][0]["approvers"] == []
 
     employee.user.is_staff = employee.user.is_superuser = True
     employee.user.save(update_fields=["is_staff", "is_superuser"])
     other = Api.of(employee)
-    published = made(other.post(f"/policy/versions/{version['id']}/publish"))
-    assert published["revision"] == version["revision"]
-    back = made(root.post("/policy/roll-back"))
-    assert (back["revision"], back["is_rollback"]) == ("", True)
+    explained = root.get(f"{where}/request").json()
+    assert explained["stages"][0]["approvers"] == [employee.email]
+    tried = root.post(f"{where}/request", {"reason": "nights", "dry_run": True}).json()
+    assert (tried["id"], tried["state"]) == (None, "approval_awaited")
+    assert not Grant.unscoped.exists()
+    asked = made(root.post(f"{where}/request", {"reason": "nights", "simulate_days": 1}))
+    assert (asked["policy_version"], asked["roles"]) == (version["id"], [])
+    assert asked["policy_revision"] == version["revision"]
+    agreed = {"grant": asked["id"]}
+    assert code_of(root.post(f"{where}/publish", agreed)) == (409, "conflict")
+    own = root.post(f"/access/grants/{asked['id']}/approve", {})
+    assert code_of(own) == (403, "not_allowed")
+    (waits,) = other.get("/access/inbox").json()["items"]
+    assert waits["grant"]["id"] == asked["id"]
+    shown = other.get(f"/access/grants/{asked['id']}").json()["terms"]["publication"]
+    assert (shown["version"], shown["simulation"]["changed"]) == (version["id"], 0)
+    approved = other.post(f"/access/grants/{asked['id']}/approve", {}).json()
+    assert approved["state"] == "scheduled"
+    assert code_of(other.post(f"{where}/publish", agreed)) == (403, "not_allowed")
+    assert code_of(root.post(f"/access/grants/{asked['id']}/activate")) == (409, "conflict")
+    published = made(root.post(f"{where}/publish", agreed))
+    assert (published["revision"], published["approval"]) == (version["revision"], asked["id"])
+    assert code_of(root.post(f"{where}/publish", agreed)) == (409, "conflict")
+    assert code_of(root.post("/policy/roll-back"))[0] == 422
+    assert code_of(root.post("/policy/roll-back", {"reason": ""}))[0] == 422
+    back = made(other.post("/policy/roll-back", {"reason": "It locks us out"}))
+    assert (back["revision"], back["is_rollback"], back["reason"]) == ("", True, "It locks us out")
     assert len(json.dumps(root.get("/policy/publications").json()["items"])) > 2
