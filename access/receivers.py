@@ -4,7 +4,7 @@ What audit writes is heard inside its transaction, so that cause and consequence
 none of this ran, the roles would count no longer all the same: each use compares for itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from access.flows.endings import take_away
 from access.flows.timeline import lock, move, settle, tell
 from access.models import LIVE, OPEN, EventKind, Grant, State, Workload
 from access.workloads import CLIENT
-from accounts.models import LockTarget
+from accounts.models import LockTarget, User
 from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
@@ -80,15 +80,29 @@ def _about(event: AuditEvent) -> Q | None:
     if event.event in OF_CLIENTS and event.subject.startswith(CLIENT):
         return Q(workload_id=event.subject.removeprefix(CLIENT))
     person = _person(event.subject)
+    if event.event == Event.USER_LINKED and person is not None:
+        return _of_accounts(_accounts_of_the_same(person))
     if event.event in OF_PEOPLE and person is not None:
         return _of_person(person)
     return None
 
 
 def _of_person(person: UUID) -> Q:
-    approved = Grant.unscoped.filter(approvals__approver_id=person).values("pk")
-    own = Q(requester_id=person) | Q(workload__responsible_id=person)
+    return _of_accounts([person])
+
+
+def _of_accounts(accounts: Iterable[UUID]) -> Q:
+    accounts = list(accounts)
+    approved = Grant.unscoped.filter(approvals__approver_id__in=accounts).values("pk")
+    own = Q(requester_id__in=accounts) | Q(workload__responsible_id__in=accounts)
     return own | Q(pk__in=approved) | Q(reused_from__in=approved)
+
+
+def _accounts_of_the_same(person: UUID) -> list[UUID]:
+    """All accounts that this one is linked with by now: any two of them may have agreed."""
+    user = User.unscoped.get(pk=person)
+    same = User.objects.within_id(user.organisation_id).filter(person_id=user.person_id)
+    return list(same.values_list("pk", flat=True))
 
 
 LOCKED: Mapping[str, Callable[[Any], Q]] = {

@@ -164,8 +164,16 @@ def link_accounts(
 
 
 @transaction.atomic
-def unlink_account(*, user: User, now: datetime, actor: models.Model | None = None) -> None:
-    """Note that the account is somebody else's than those it was linked with."""
+def unlink_account(*, user: User, now: datetime, actor: User | None = None) -> None:
+    """Note that the account is somebody else's than those it was linked with.
+
+    Refuses not_allowed for an account of one's own: whoever did that could answer themselves.
+    """
+    held = User.objects.within_id(user.organisation_id).select_for_update().get(pk=user.pk)
+    if actor is not None:
+        same = User.unscoped.filter(pk=actor.pk, person_id=held.person_id)
+        if same.exists():
+            raise Refusal.not_allowed("Somebody else has to say this of your own accounts.")
     user.person_id = new_id()
     User.objects.within_id(user.organisation_id).filter(pk=user.pk).update(person_id=user.person_id)
     record(

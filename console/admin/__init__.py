@@ -6,6 +6,7 @@ from console.admin import (  # noqa: F401 - registers on import
     entitlements,
     grants,
     inventory,
+    people,
     policies,
     reviews,
     rooms,

@@ -6,12 +6,14 @@ from uuid import UUID
 
 from ninja import Query, Router, Schema
 
+from access.models import Grant
 from accounts import flows
 from accounts.models import Lock, LockTarget, User
 from console.api.door import Administrator, Request
 from console.api.lookup import one
 from console.api.paging import Listing, Place
 from console.api.shapes import Flag, Line, Name, Seconds, Sent
+from console.linking import follow
 from sessions.flows import sign_out_everywhere
 from sessions.models import EndReason
 
@@ -52,6 +54,27 @@ class LockWish(Sent):
 
 class Linked(Sent):
     other: UUID
+
+
+class GrantResting(Schema):
+    id: UUID
+    requester: str
+    until: datetime | None
+
+
+class RequestLost(Schema):
+    """That somebody could not answer a request any more."""
+
+    approver: str
+    grant: UUID
+
+
+class LinkFollowing(Schema):
+    """ended: active access that would end; stuck: approved access that could not begin."""
+
+    ended: list[GrantResting]
+    stuck: list[GrantResting]
+    lost: list[RequestLost]
 
 
 class Count(Schema):
@@ -138,6 +161,18 @@ def sign_user_out(request: Request, user_id: UUID) -> dict[str, Any]:
     return {"count": ended}
 
 
+@router.post("/{uuid:user_id}/link/preview", response=LinkFollowing)
+def preview_link(request: Request, user_id: UUID, wish: Linked) -> dict[str, Any]:
+    """What linking two accounts would do; nothing is kept."""
+    caller = request.auth
+    told = follow(one(User, caller, user_id), one(User, caller, wish.other), actor=caller.user)
+    return {
+        "ended": [_held(grant) for grant in told.ended],
+        "stuck": [_held(grant) for grant in told.stuck],
+        "lost": [{"approver": who.email, "grant": grant.pk} for who, grant in told.lost],
+    }
+
+
 @router.post("/{uuid:user_id}/link", response=UserTold)
 def link_user(request: Request, user_id: UUID, wish: Linked) -> dict[str, Any]:
     """Note that two accounts are one person's: they count as one where somebody has to agree."""
@@ -158,6 +193,10 @@ def unlink_user(request: Request, user_id: UUID) -> dict[str, Any]:
     user = one(User, caller, user_id)
     flows.unlink_account(user=user, now=caller.now, actor=caller.user)
     return _told(request, user_id)
+
+
+def _held(grant: Grant) -> dict[str, Any]:
+    return {"id": grant.pk, "requester": grant.requester.email, "until": grant.ends_at}
 
 
 def _told(request: Request, user_id: UUID) -> dict[str, Any]:

@@ -142,6 +142,7 @@ class Acme:
             "add_eligibility": {"entitlement": ids["entitlement_id"], "group": ids["group_id"]},
             "revoke_grant": {}, "open_review": {}, "decide_review_item": {"decision": "remove"},
             "lock_user": {"reason": "because"}, "link_user": {"other": ids["user_id"]},
+            "preview_link": {"other": ids["user_id"]},
             "create_role": {"name": "boss"}, "update_role": {"description": "changed"},
             "give_permission": {"resource_type": "*", "action": "*"},
             "assign_role": {"user": ids["user_id"], "role": ids["role_id"]},

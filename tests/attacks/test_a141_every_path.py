@@ -103,6 +103,7 @@ WHO: dict[str, set[str]] = {
         "admin:access_open_review", "admin:access_decide_item", "admin:policy_decision",
         "admin:policy_publish", "admin:policy_simulate", "admin:policy_rollback",
         "admin:policy_ask", "admin:policy_agreement",
+        "admin:accounts_person",
     },
 }  # fmt: skip
 # What an administrator may do to rows of the own organisation; nobody deletes anything there.
@@ -257,7 +258,7 @@ ABOUT = {
     "devices:api_connector": "connectors", "sessions:end": "sessions", "mfa:passkey_re": "passkeys", "devices:": "devices",
     "idp:authentication_request": "requests", "idp:revoke_consent": "clients",
     "risk:judge": "risk_signin", "admin:risk_judge": "risk_signin",
-    "admin:risk_timeline": "accounts_user",
+    "admin:risk_timeline": "accounts_user", "admin:accounts_person": "accounts_user",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from access.offers import ApproverLine, StageLine
 from accounts import flows as accounts
 from core import clock
 from core.errors import Refusal
+from tests import cast
 from tests.support import access
 
 pytestmark = pytest.mark.django_db
@@ -85,8 +86,6 @@ def test_by_another_account_of_the_same_person(acme, employee, lead_account, ses
 
 @pytest.fixture
 def lead_account(acme):
-    from tests import cast
-
     return cast.person("a.arden@acme.example", acme, totp=True)
 
 
@@ -153,6 +152,37 @@ def test_when_two_accounts_turn_out_to_be_one_persons(acme, employee, lead_accou
         access.activate(request, employee, session)
     assert access.fresh(request).state == State.ACTIVATION_FAILED
     assert access.roles_in(session) == []
+
+
+def test_when_accounts_are_one_persons_by_way_of_a_third(
+    acme, employee, lead_account, approver, session
+):
+    """Linking names two accounts; that a third had agreed with a fourth follows from it."""
+    third = cast.person("arden@acme.example", acme, totp=True)
+    accounts.link_accounts(user=employee.user, other=third.user, now=clock.now())
+    offered = access.entitlement(acme, by=[lead_account], eligible=[employee])
+    request = access.approve(access.ask(offered, employee, session), lead_account)
+    access.activate(request, employee, session)
+    fourth = cast.person("al@acme.example", acme, totp=True)
+    accounts.link_accounts(user=lead_account.user, other=fourth.user, now=clock.now())
+
+    accounts.link_accounts(user=third.user, other=fourth.user, now=clock.now())
+
+    assert access.fresh(request).state == State.REVOKED
+    assert access.roles_in(session) == []
+
+
+def test_by_saying_that_an_account_is_somebody_elses(acme, employee, approver, session):
+    """An administrator with two accounts takes one from themselves, and answers with it."""
+    accounts.link_accounts(user=employee.user, other=approver.user, now=clock.now())
+    offered = access.entitlement(acme, by=[approver], eligible=[employee])
+    request = access.ask(offered, employee, session)
+
+    for account in (employee.user, approver.user):
+        with pytest.raises(Refusal) as error:
+            accounts.unlink_account(user=account, now=clock.now(), actor=approver.user)
+        assert error.value.code == "not_allowed"
+    refused(lambda: access.approve(request, approver))
 
 
 def test_an_emergency_is_not_reviewed_by_whoever_took_it(acme, employee, session):

@@ -141,6 +141,47 @@ def test_the_pages_of_access_are_for_everybody(
     look(page)
 
 
+def test_rooms_are_told_and_accounts_linked_on_pages_for_everybody(
+    administrator: Page, instance: Instance, pool: Pool
+) -> None:
+    page = administrator
+    page.goto("/admin/access/chatwebhook/add/")
+    look(page)
+    page.get_by_label("Organisation").select_option("Acme")
+    page.get_by_label("Name").fill("#access")
+    page.get_by_label("Format").select_option("generic")
+    page.get_by_label("Address").fill("https://hooks.chat.example/services/very-secret")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#room-secret")).to_contain_text("whsec_")
+    look(page)
+    page.get_by_role("link", name="I have kept it").click()
+    expect(page.locator("#content")).to_contain_text("hooks.chat.example")
+    expect(page.locator("#content")).not_to_contain_text("very-secret")
+    look(page)
+    page.goto("/admin/access/chatwebhook/")
+    expect(page.locator("#result_list")).to_contain_text("nothing was sent yet")
+
+    alice, twin = pool.take("strong").email, pool.take("strong").email
+    administration.of(instance, alice, twin)
+    page.goto(f"/admin/accounts/user/?q={alice}")
+    page.get_by_role("link", name=alice).click()
+    page.get_by_role("link", name="Accounts of this person").click()
+    look(page)
+    page.get_by_label("Address or name").fill(twin)
+    page.get_by_role("button", name="Find").click()
+    look(page)
+    page.get_by_role("link", name="See what it means").click()
+    expect(page.locator("#would-end li")).to_have_count(1)
+    expect(page.locator("#would-lose li")).to_have_count(1)
+    look(page)
+    page.get_by_role("button", name="they are one person's").click()
+    expect(page.locator(".messagelist")).to_contain_text("These are one person's")
+    expect(page.locator("#accounts tbody tr")).to_have_count(2)
+    look(page)
+    page.get_by_role("button", name="Unlink").first.click()
+    expect(page.locator(".messagelist")).to_contain_text("somebody else")
+
+
 def test_the_pages_of_policy_are_for_everybody(administrator: Page, made: dict[str, str]) -> None:
     page = administrator
     page.goto("/admin/policy/policyversion/")

@@ -39,7 +39,7 @@ ADMINISTRATORS = {
     "api:list_reviews", "api:open_review", "api:list_review_items", "api:decide_review_item",
     "api:close_review", "api:list_rooms", "api:add_room", "api:update_room",
     "api:send_test_message", "api:remove_room", "api:list_users", "api:read_user", "api:lock_user", "api:unlock_user",
-    "api:deactivate_user", "api:reactivate_user", "api:sign_user_out", "api:link_user",
+    "api:deactivate_user", "api:reactivate_user", "api:sign_user_out", "api:preview_link", "api:link_user",
     "api:unlink_user", "api:list_roles", "api:create_role", "api:update_role",
     "api:give_permission", "api:take_permission", "api:list_assignments", "api:assign_role",
     "api:end_assignment", "api:list_groups", "api:create_group", "api:add_member",

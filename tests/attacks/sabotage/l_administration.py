@@ -364,6 +364,11 @@ class Unsealed:
         return text[start:]
 
 
+def as_the_installation(original: Any, *, user: Any, now: Any, actor: Any = None) -> None:
+    """Unlinks for whoever asks as if a command did."""
+    original(user=user, now=now)
+
+
 DEFENCES = {
     "A141": Defence(
         "whoever is not signed in goes to the sign-in page",
@@ -501,6 +506,14 @@ DEFENCES = {
     "A148-database": Defence(
         "the database takes no answer of whoever asked",
         wrap("access.models:Approval.save", unguarded),
+    ),
+    "A148-third": Defence(
+        "all accounts of a person are judged when two are linked",
+        replace("access.receivers:_accounts_of_the_same", lambda person: [person]),
+    ),
+    "A148-unlinked": Defence(
+        "nobody takes an account from themselves",
+        wrap("accounts.flows.people:unlink_account", as_the_installation),
     ),
     "A148-beginning": Defence(
         "who approved is judged again when it begins", unasked("approvers_are_others")
