@@ -203,6 +203,7 @@ def explain_answer(
     rows = Grant.objects.within_id(approver.organisation_id)
     grant = rows.select_related("entitlement", "requester", "workload").get(pk=grant.pk)
     approvals = Approval.objects.within_id(grant.organisation_id).filter(grant=grant)
+    known = look_at(grant.entitlement, grant.ticket)
     judged = judge_answer(
         grant,
         approver,
@@ -211,9 +212,10 @@ def explain_answer(
         reason=reason,
         acting_for=(),
         approvals=list(approvals),
+        ticket=known,
         now=now,
     )
-    rules = _rules(judged.verdict, Ticket.NONE)
+    rules = _rules(judged.verdict, known)
     if grant.policy_version_id is None:
         rules = [rule for rule in rules if rule.name != "approver_has_not_written"]
     return AnswerExplained(

@@ -195,7 +195,9 @@ def request_document(terms: dict[str, Any], starts_in: int) -> dict[str, Any]:
     }
 
 
-def facts_of_pending(grant: Grant, stage: Stage | None, now: datetime) -> RequestFacts:
+def facts_of_pending(
+    grant: Grant, stage: Stage | None, ticket: Ticket, now: datetime
+) -> RequestFacts:
     """A request that waits for answers."""
     stage_ends = (
         grant.stage_since + stage.auto_deny_after
@@ -204,6 +206,7 @@ def facts_of_pending(grant: Grant, stage: Stage | None, now: datetime) -> Reques
     )
     return RequestFacts(
         duration=seconds(grant.duration),
+        ticket=ticket,
         terms_hold=are_intact(grant)
         and still_replaces(grant)
         and grant.entitlement_version == grant.entitlement.version,

@@ -124,7 +124,7 @@ RULES: dict[str, tuple[str, str]] = {
 TICKETS: dict[str, str] = {
     Ticket.MISSING: "Please name a ticket.",
     Ticket.MALFORMED: "This is no number of a ticket as it is asked for.",
-    Ticket.UNKNOWN: "This ticket is not known, or not open for you.",
+    Ticket.UNKNOWN: "This ticket is not known, or not open for whoever asks.",
     Ticket.UNAVAILABLE: "The ticket cannot be checked now. Please try again.",
 }
 _OF_INPUT = frozenset(

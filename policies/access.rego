@@ -75,12 +75,18 @@ approver := {
 	"stage_in_time": input.request.stage_remaining > 0,
 }
 
+# Of what is approved: a denial needs none of it.
+approved := {
+	"terms_hold": input.request.terms_hold == true,
+	"ticket_good": input.request.ticket in {"none", "good"},
+}
+
 checks_of := {
 	"request": [person, session, place, request],
 	"extend": [person, session, place, request, {"extends_live": input.request.extends_live == true}],
 	"activate": [person, session, place, beginning],
 	"break_glass": [person, session, place, emergency],
-	"approve": [person, session, approver, {"terms_hold": input.request.terms_hold == true}],
+	"approve": [person, session, approver, approved],
 	"deny": [session, approver],
 }
 

@@ -69,6 +69,15 @@ test_nobody_answers_their_own_request if {
 	}
 }
 
+test_a_ticket_is_good_still_when_somebody_approves if {
+	every ticket in ["unknown", "unavailable", "malformed", "missing"] {
+		a := access.answer with input as with_fact("approve", "/request/ticket", ticket)
+		a.allowed == false
+		b := access.answer with input as with_fact("deny", "/request/ticket", ticket)
+		b.allowed == true
+	}
+}
+
 test_who_is_no_approver_answers_nothing if {
 	a := access.answer with input as with_fact("approve", "/answer/is_approver", false)
 	a.allowed == false

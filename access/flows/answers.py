@@ -37,12 +37,13 @@ from access.models import (
     State,
     Verdict,
 )
+from access.tickets import check_ticket, look_at
 from access.words import refusal_of
 from accounts.models import User
 from core.errors import Refusal
 from policy import access as policy
 from policy import engine
-from policy.access import AccessFacts, Action
+from policy.access import AccessFacts, Action, Ticket
 from policy.journal import About
 
 
@@ -58,8 +59,10 @@ def approve_grant(
     """Say yes to a request; once the answers suffice, its owner may begin.
 
     acting_for: on whose behalf the approver acts, where a client does. Said twice it is said once.
-    Refuses not_found across organisations, insufficient_user_authentication where a stronger
-    sign-in would do, conflict where it is decided or over, not_allowed else.
+    Not inside a transaction: a ticket may be asked for elsewhere. Refuses not_found across
+    organisations, insufficient_user_authentication where a stronger sign-in would do, conflict
+    where it is decided or over, temporarily_unavailable where whoever keeps tickets is away,
+    not_allowed else.
     """
     return _answer(grant, approver, Verdict.APPROVE, session_id, reason, tuple(acting_for), now)
 
@@ -89,14 +92,27 @@ def _answer(
     if approver.organisation_id != grant.organisation_id:
         raise Refusal.not_found()
     reason = plain(reason, MAX_REASON_LENGTH)
+    ticket = _ticket_of(grant, approver, now) if verdict == Verdict.APPROVE else Ticket.NONE
     with transaction.atomic():
         locked = lock(grant, now)
         late = settle(locked.grant, now=locked.now) or _deny_in_time(locked)
         if not late:
-            _take(locked, approver, verdict, session_id, reason, acting_for)
+            _take(locked, approver, verdict, session_id, reason, acting_for, ticket)
     if late:  # what time has done stays written
         raise Refusal.conflict("It is too late: this request is over.")
     return locked.grant
+
+
+def _ticket_of(grant: Grant, approver: User, now: datetime) -> Ticket:
+    """Whether the ticket is good still. Whoever could not answer has nobody asked."""
+    is_open = grant.state == State.APPROVAL_AWAITED
+    stage = stage_at(stages_of(grant.entitlement), grant.stage)
+    if not is_open or _named(stage, grant, standing_of(approver, now), now) is None:
+        return look_at(grant.entitlement, grant.ticket)
+    return check_ticket(
+        entitlement=grant.entitlement, requester=grant.requester, workload=grant.workload,
+        ticket=grant.ticket, now=now,
+    )  # fmt: skip
 
 
 def _deny_in_time(locked: Locked) -> bool:
@@ -127,6 +143,7 @@ def _take(
     session_id: UUID | None,
     reason: str,
     acting_for: tuple[UUID, ...],
+    ticket: Ticket,
 ) -> None:
     grant, now = locked.grant, locked.now
     approvals = list(
@@ -139,11 +156,11 @@ def _take(
         raise Refusal.conflict(f"This request is {State(grant.state).label} by now.")
     judged = judge_answer(
         grant, approver, verdict, session_id=session_id, reason=reason, acting_for=acting_for,
-        approvals=approvals, now=now,
+        approvals=approvals, ticket=ticket, now=now,
     )  # fmt: skip
     permitted, named = judged.verdict, judged.named
     if not permitted.allowed or named is None:
-        raise refusal_of(permitted, max_age=max_age_of(grant.entitlement))
+        raise refusal_of(permitted, max_age=max_age_of(grant.entitlement), ticket=ticket)
     given = Approval.objects.create(
         organisation_id=grant.organisation_id,
         grant=grant,
@@ -197,9 +214,13 @@ def judge_answer(
     reason: str,
     acting_for: Iterable[UUID],
     approvals: list[Approval],
+    ticket: Ticket,
     now: datetime,
 ) -> Judged:
-    """Whether this person may answer so, rule by rule. The grant comes with what it names."""
+    """Whether this person may answer so, rule by rule. The grant comes with what it names.
+
+    ticket: what is known of it; a denial asks for none.
+    """
     approver = User.objects.within_id(approver.organisation_id).get(pk=approver.pk)
     stages = stages_of(grant.entitlement)
     stage = stage_at(stages, grant.stage)
@@ -214,7 +235,7 @@ def judge_answer(
         entitlement=stricter_of(facts_of_entitlement(grant.entitlement), grant.terms),
         requester=facts_of_requester(grant.requester, eligible, now, grant.workload),
         session=session.facts,
-        request=facts_of_pending(grant, stage, now),
+        request=facts_of_pending(grant, stage, ticket, now),
         answer=facts_of_answer(
             grant,
             approver=approver,

@@ -1,11 +1,14 @@
 """Asking: what is refused, what is asked of whoever asks, and what counts again."""
 
 from datetime import timedelta
+from unittest import mock
 
 import pytest
+from django.db import connection
 
-from access import flows
-from access.models import Grant, GrantEvent, State
+from access import flows, tickets
+from access.explaining import explain_answer
+from access.models import Approval, Grant, GrantEvent, State
 from access.offers import StageLine
 from accounts import flows as accounts
 from accounts.models import LockTarget, OutgoingMail
@@ -374,6 +377,92 @@ def test_an_entitlement_asks_who_keeps_tickets(acme, employee, session, elsewher
     grant = access.ask(offered, employee, session, ticket="OPS-17")
     assert access.activate(grant, employee, session).state == State.ACTIVE
     assert len(elsewhere.requests) == 2  # and again when it begins
+
+
+class TestTicketsAtAnApproval:
+    @pytest.fixture
+    def offered(self, acme, employee, approver, elsewhere):
+        uri = elsewhere.serve("/tickets", b'{"valid": true}', content_type="application/json")
+        return access.entitlement(acme, by=[approver], eligible=[employee], ticket_webhook=uri)
+
+    def close(self, elsewhere, body=b'{"valid": false}', status=200):
+        elsewhere.serve("/tickets", body, content_type="application/json", status=status)
+
+    def test_it_is_asked_for_again(self, offered, employee, approver, session, elsewhere):
+        request = access.ask(offered, employee, session, ticket="OPS-17")
+
+        assert access.approve(request, approver).state == State.SCHEDULED
+        assert len(elsewhere.requests) == 2
+        assert b"OPS-17" in elsewhere.requests[1][3]
+
+    @pytest.mark.parametrize(
+        ("body", "status", "code"),
+        [
+            (b'{"valid": false}', 200, "invalid_request"),
+            (b"", 503, "temporarily_unavailable"),
+            (b"{}", 200, "temporarily_unavailable"),
+        ],
+        ids=["closed", "away", "odd"],
+    )
+    def test_one_that_is_not_good_any_more_approves_nothing(
+        self, offered, employee, approver, session, elsewhere, body, status, code
+    ):
+        request = access.ask(offered, employee, session, ticket="OPS-17")
+        self.close(elsewhere, body, status)
+
+        with pytest.raises(Refusal) as refusal:
+            access.approve(request, approver)
+        assert refusal.value.code == code
+        assert access.fresh(request).state == State.APPROVAL_AWAITED
+        assert not Approval.unscoped.exists()
+        self.close(elsewhere, b'{"valid": true}')
+        assert access.approve(request, approver).state == State.SCHEDULED
+
+    def test_a_denial_asks_for_none(self, offered, employee, approver, session, elsewhere):
+        request = access.ask(offered, employee, session, ticket="OPS-17")
+        self.close(elsewhere)
+
+        assert access.deny(request, approver).state == State.DENIED
+        assert len(elsewhere.requests) == 1
+
+    def test_whoever_could_not_answer_has_nobody_asked(
+        self, offered, employee, lead, session, elsewhere
+    ):
+        request = access.ask(offered, employee, session, ticket="OPS-17")
+        for who in (lead, employee):
+            with pytest.raises(Refusal) as refusal:
+                access.approve(request, who)
+            assert refusal.value.code == "not_allowed"
+
+        assert len(elsewhere.requests) == 1
+
+    def test_nobody_waits_for_it_while_the_grant_is_held(
+        self, offered, employee, approver, session, elsewhere
+    ):
+        """A slow answer would keep others from the row."""
+        request = access.ask(offered, employee, session, ticket="OPS-17")
+        depths = []
+        outside = len(connection.savepoint_ids) + connection.in_atomic_block
+        asked = tickets.outbound.post
+        with mock.patch.object(tickets.outbound, "post") as post:
+            post.side_effect = lambda *args, **how: (
+                depths.append(len(connection.savepoint_ids) + connection.in_atomic_block),
+                asked(*args, **how),
+            )[1]
+            access.approve(request, approver)
+
+        assert depths == [outside]
+
+    def test_looking_at_the_request_asks_nobody(
+        self, offered, employee, approver, session, elsewhere
+    ):
+        request = access.ask(offered, employee, session, ticket="OPS-17")
+        explain_answer(
+            grant=request, approver=approver.user, session_id=access.session_of(approver).pk,
+            now=clock.now(),
+        )  # fmt: skip
+
+        assert len(elsewhere.requests) == 1
 
 
 @pytest.mark.parametrize(

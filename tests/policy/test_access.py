@@ -100,7 +100,10 @@ ROWS = [
         Action.APPROVE: OF_PERSON
         + OF_SESSION
         + OF_ANSWER
-        + [("request", {"terms_hold": False}, "terms_hold")],
+        + [
+            ("request", {"terms_hold": False}, "terms_hold"),
+            ("request", {"ticket": Ticket.UNKNOWN}, "ticket_good"),
+        ],
         Action.DENY: OF_SESSION + OF_ANSWER,
         Action.ACTIVATE: OF_PERSON + OF_SESSION + OF_PLACE + OF_BEGINNING,
         Action.BREAK_GLASS: OF_PERSON + OF_SESSION + OF_PLACE + OF_EMERGENCY,
