@@ -37,6 +37,18 @@ def check_ticket(
     return looks
 
 
+def secret_to_tell(before: Entitlement | None, after: Entitlement) -> str | None:
+    """What questions about tickets are signed with, where it was made just now.
+
+    before: as it stood until then, None for a new one. It is told to whoever made it, and never
+    again.
+    """
+    had = before is not None and bool(before.ticket_webhook)
+    if had or not after.ticket_webhook or after.ticket_secret is None:
+        return None
+    return webhooks.written(bytes(after.ticket_secret))
+
+
 def look_at(entitlement: Entitlement, ticket: str) -> Ticket:
     """What its form tells, with nobody asked."""
     if not entitlement.ticket_pattern and not entitlement.ticket_webhook:

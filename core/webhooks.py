@@ -17,7 +17,12 @@ SECRET_BYTES = 32
 def new_secret() -> tuple[bytes, str]:
     """A key, and how whoever receives is told it."""
     key = secrets.token_bytes(SECRET_BYTES)
-    return key, SECRET_PREFIX + base64.b64encode(key).decode()
+    return key, written(key)
+
+
+def written(key: bytes) -> str:
+    """A key as libraries of Standard Webhooks read it."""
+    return SECRET_PREFIX + base64.b64encode(key).decode()
 
 
 def signed(key: bytes, message_id: str, body: bytes, *, now: datetime) -> dict[str, str]:

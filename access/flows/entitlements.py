@@ -33,9 +33,8 @@ from access.workloads import CLIENT, demand_fit
 from accounts.models import Group, GroupMember, Organisation, User
 from audit.events import Event
 from audit.recorder import record
-from core import clock
+from core import clock, webhooks
 from core.errors import Refusal
-from core.ids import new_token
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
@@ -312,7 +311,7 @@ def _secret(offer: Offer, held: Entitlement | None) -> bytes | None:
     if not offer.ticket_webhook:
         return None
     kept = held.ticket_secret if held is not None else None
-    return offer.ticket_secret or kept or new_token().encode()
+    return offer.ticket_secret or kept or webhooks.new_secret()[0]
 
 
 def _plain_name(name: str) -> str:

@@ -12,6 +12,7 @@ from access import flows, offers
 from access.approvers import stages_of
 from access.flows.requests import roles_of
 from access.models import Entitlement
+from access.tickets import secret_to_tell
 from accounts.models import Group, Role, User
 from console.api.door import Administrator, Caller, Request
 from console.api.lookup import maybe, one
@@ -65,9 +66,8 @@ class NamedResource(Sent):
 class EntitlementTerms(Sent):
     """All of the terms: what is left out is as for a new entitlement. Durations: whole seconds.
 
-    resources: to what the roles are limited. condition: the body of a Rego rule. ticket_secret is
-    never told: it is made, and kept. kind: never changed; one of kind publication has no roles, and
-    is for administrators of every organisation.
+    resources: to what the roles are limited. condition: the body of a Rego rule. kind: never
+    changed; one of kind publication has no roles, and is for administrators of every organisation.
     """
 
     kind: Literal["roles", "publication"] = "roles"
@@ -141,6 +141,15 @@ class Previewed(Schema):
     stages: list[StagePeople]
 
 
+class EntitlementSet(EntitlementTold):
+    """ticket_secret: what questions to ticket_webhook are signed with (Standard Webhooks).
+
+    It is made with the first address, and told then; None at any other time.
+    """
+
+    ticket_secret: str | None
+
+
 class EntitlementPage(Schema):
     items: list[EntitlementTold]
     next: str | None
@@ -154,7 +163,7 @@ def list_entitlements(request: Request, place: Query[Place]) -> dict[str, Any]:
     return listing.page(Entitlement.objects.within_id(caller.organisation_id), show)
 
 
-@router.post("", response={201: EntitlementTold})
+@router.post("", response={201: EntitlementSet})
 def create_entitlement(request: Request, wish: NewEntitlement) -> Status[Any]:
     """Offer roles on terms. Rules that do not compile are refused with their line."""
     caller = request.auth
@@ -165,7 +174,7 @@ def create_entitlement(request: Request, wish: NewEntitlement) -> Status[Any]:
         now=caller.now,
         actor=caller.user,
     )
-    return Status(201, show(made))
+    return Status(201, show(made) | {"ticket_secret": secret_to_tell(None, made)})
 
 
 @router.get("/{uuid:entitlement_id}", response=EntitlementTold)
@@ -174,19 +183,20 @@ def read_entitlement(request: Request, entitlement_id: UUID) -> dict[str, Any]:
     return show(one(Entitlement, request.auth, entitlement_id))
 
 
-@router.put("/{uuid:entitlement_id}", response=EntitlementTold)
+@router.put("/{uuid:entitlement_id}", response=EntitlementSet)
 def update_entitlement(
     request: Request, entitlement_id: UUID, wish: EntitlementTerms
 ) -> dict[str, Any]:
     """Set the terms anew, all of them. What waits is withdrawn, what is live is never widened."""
     caller = request.auth
+    before = one(Entitlement, caller, entitlement_id)
     changed = flows.update_entitlement(
-        entitlement=one(Entitlement, caller, entitlement_id),
+        entitlement=before,
         offer=_offer(wish, caller),
         now=caller.now,
         actor=caller.user,
     )
-    return show(changed)
+    return show(changed) | {"ticket_secret": secret_to_tell(before, changed)}
 
 
 @router.post("/preview", response=Previewed)

@@ -1,5 +1,6 @@
 """Administrators set what may be asked for, see beforehand what that would do, and say who may ask."""
 
+import base64
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from access import flows
 from access.models import Eligibility, Entitlement, Grant
 from accounts import flows as accounts
 from audit.models import AuditEvent
-from core import clock
+from core import clock, webhooks
 from tests import cast
 from tests.support import access
 from tests.support.rows import changed, snapshot
@@ -314,3 +315,24 @@ def test_the_list_takes_as_many_statements_for_many_as_for_one(
         page = text(administrator.get(LIST))
 
     assert "more-4" in page
+
+
+def test_what_questions_about_tickets_are_signed_with_is_shown_once(
+    administrator, acme, employee, lead, elsewhere
+):
+    uri = elsewhere.serve("/tickets", b'{"valid": true}', content_type="application/json")
+    answer = administrator.post(f"{LIST}add/", form(acme, name="database", ticket_webhook=uri))
+
+    secret = answer.content.decode().partition('id="ticket-secret">')[2].partition("<")[0]
+    assert "no-store" in answer["Cache-Control"]
+    made = Entitlement.objects.within(acme).get(name="database")
+    flows.add_eligibility(entitlement=made, user=employee.user, now=clock.now())
+    access.ask(made, employee, access.session_of(employee), ticket="OPS-17")
+    _, _, headers, body = elsewhere.requests[0]
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    assert headers["webhook-signature"] == webhooks.signature(
+        key, headers["webhook-id"], headers["webhook-timestamp"], body
+    )
+    again = edit(administrator, made, form(acme, ticket_webhook=uri, description="Other words"))
+    assert again.status_code == 302
+    assert secret not in administrator.get(f"{LIST}{made.pk}/change/").content.decode()

@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 
 from access import flows
 from access.models import Eligibility, Entitlement
+from access.tickets import secret_to_tell
 from accounts.admin import ScopedAdmin, act_on_each, actor_of
 from accounts.models import Organisation
 from console.admin.entitlements.editor import Editor
@@ -129,7 +130,25 @@ class EntitlementAdmin(ScopedAdmin):
         else:
             saved = flows.update_entitlement(entitlement=entitlement, **common)
             self.message_user(request, f"{saved} is saved as version {saved.version}.")
+        secret = secret_to_tell(entitlement, saved)
+        if secret is not None:
+            return self._show_secret(request, saved, secret)
         return redirect("admin:access_entitlement_change", saved.pk)
+
+    def _show_secret(
+        self, request: HttpRequest, entitlement: Entitlement, secret: str
+    ) -> HttpResponse:
+        """Answer with the secret: it passes through no message, cookie or session."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Keep this secret now",
+            "entitlement": entitlement,
+            "secret": secret,
+            "opts": self.opts,
+        }
+        response = TemplateResponse(request, "admin/access/entitlement/secret.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
 
     def _organisation(self, request: HttpRequest, entitlement: Entitlement | None) -> Organisation:
         user: Any = request.user

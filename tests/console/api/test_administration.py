@@ -53,12 +53,27 @@ def test_an_entitlement_is_made_read_changed_and_retired(bob, employee, approver
     assert told["stages"][0]["approvers"][0]["user"] == str(approver.user.pk)
     assert told["thresholds"] == [{"approve": 2, "deny": 1, "filter": 'input.reviewer.name != ""'}]
     read = bob.get(f"/entitlements/{told['id']}").json()
-    assert read == told
+    assert read | {"ticket_secret": None} == told
     again = {name: read[name] for name in read if name in terms or name.startswith("required")}
     changed = bob.send("PUT", f"/entitlements/{told['id']}", again | {"max_duration": 600})
     assert (changed.json()["version"], changed.json()["max_duration"]) == (2, 600)
     assert bob.post(f"/entitlements/{told['id']}/retire").json() == {"did": True}
     assert bob.post(f"/entitlements/{told['id']}/retire").json() == {"did": False}
+
+
+def test_what_questions_about_tickets_are_signed_with_is_told_once(bob):
+    role = made(bob.post("/roles", {"name": "db-admin"}))
+    terms = {"roles": [role["id"]]}
+    told = made(bob.post("/entitlements", terms | {"name": "db-admin"}))
+    assert told["ticket_secret"] is None
+    where, webhook = f"/entitlements/{told['id']}", {"ticket_webhook": "https://tickets.example/"}
+
+    first = bob.send("PUT", where, terms | webhook).json()
+    second = bob.send("PUT", where, terms | webhook | {"description": "Others"}).json()
+
+    assert first["ticket_secret"].startswith("whsec_")
+    assert second["ticket_secret"] is None
+    assert "ticket_secret" not in bob.get(where).json()
 
 
 def test_terms_that_cannot_be_are_refused_with_the_reason(bob, acme):
