@@ -145,6 +145,22 @@ def test_it_agrees_to_no_policy(acme, won, employee, session):
     assert not Approval.unscoped.filter(grant=asked).exists()
 
 
+def test_being_named_as_well_it_agrees_to_no_policy(acme, won, employee, session):
+    ada = administering("ada@acme.example", acme)
+    flows.create_entitlement(
+        organisation=acme, name="rules", now=clock.now(),
+        offer=replace(USUAL, stages=[StageLine([ApproverLine(user=employee.user)])]),
+    )  # fmt: skip
+    modules = {path.name: path.read_text() for path in settings.POLICY_DIR.glob("*.rego")}
+    modules["session.rego"] += "# open\n"
+    version = write_version(author=ada.user, modules=modules, note="Open", now=clock.now())
+    asked = ask(version, ada, session_of(ada.user))
+
+    with pytest.raises(Refusal):
+        access.approve(asked, employee, session)
+    assert not Approval.unscoped.filter(grant=asked).exists()
+
+
 def test_it_neither_writes_nor_asks_for_policy_nor_goes_back(client, acme, won, employee):
     """The role is called as an administrator's may be; what an account is decides."""
     ada, zoe = (administering(f"{name}@acme.example", acme) for name in ("ada", "zoe"))

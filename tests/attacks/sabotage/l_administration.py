@@ -283,11 +283,12 @@ class Alone:
     demand_administrator = consume = alone
 
 
-def as_they_said(version: Any) -> str:
+def as_they_said(original: Any, version: Any) -> str:
     """Takes a version for the one that was agreed to."""
     from access.models import Grant
 
-    said: str = Grant.unscoped.get(policy_version=version).terms["publication"]["digest"]
+    grant = Grant.unscoped.filter(policy_version=version).first()
+    said: str = original(version) if grant is None else grant.terms["publication"]["digest"]
     return said
 
 
@@ -550,7 +551,7 @@ DEFENCES = {
     ),
     "A150-policy": Defence(
         "what is published is what was digested",
-        replace("access.flows.publications:digest_of_version", as_they_said),
+        wrap("access.flows.publications:digest_of_version", as_they_said),
         ANOTHER_POLICY,
     ),
     "A150-replaced": Defence(
