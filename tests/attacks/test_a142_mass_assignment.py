@@ -358,7 +358,8 @@ WITHOUT = {
     "sessions:list", "sessions:step_up_passkey", "sessions:step_up_passkey_options",
     "devices:list", "devices:one", "devices:score", "devices:enrol_confirm", "idp:device_confirm",
     "idp:authentication_requests", "idp:authorize", "idp:resume", "idp:account",
-    "idp:check_session", "risk:sign_ins", "healthz", "readyz",
+    "idp:check_session", "idp:forward_start", "idp:forward_resume", "idp:forward_help",
+    "risk:sign_ins", "healthz", "readyz",
 }  # fmt: skip
 
 
