@@ -45,10 +45,17 @@ TAKE = (
 
 @dataclass
 class Stage:
+    """visitors: by address. They stay signed in with us while the proxies take turns."""
+
     instance: Instance
     proxy: Proxy
     behind: Elsewhere
     client_id: str
+    visitors: dict[str, Visitor]
+
+    def known(self, email: str) -> Visitor:
+        """One browser for all proxies: a code of an authenticator app is good once."""
+        return self.visitors.setdefault(email, self.visitor(email))
 
     def visitor(self, email: str = "alice@acme.example") -> Visitor:
         (found,) = (user for user in self.instance.demo["users"] if user["email"] == email)
@@ -69,8 +76,18 @@ def instance() -> Iterator[Instance]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def visitors() -> dict[str, Visitor]:
+    return {}
+
+
 @pytest.fixture(scope="module", params=KINDS)
-def stage(request: pytest.FixtureRequest, instance: Instance, tmp_path_factory: Any) -> Any:
+def stage(
+    request: pytest.FixtureRequest,
+    instance: Instance,
+    visitors: dict[str, Visitor],
+    tmp_path_factory: Any,
+) -> Any:
     if proxies.why_not(request.param):
         pytest.skip(proxies.why_not(request.param))
     rules = tmp_path_factory.mktemp("rules") / "rules.json"
@@ -89,12 +106,12 @@ def stage(request: pytest.FixtureRequest, instance: Instance, tmp_path_factory: 
             "--rules", str(rules),
         )  # fmt: skip
         with proxy:
-            yield Stage(instance, proxy, behind, said.split()[1])
+            yield Stage(instance, proxy, behind, said.split()[1], visitors)
 
 
 @pytest.fixture(scope="module")
 def alice(stage: Stage) -> Visitor:
-    visitor = stage.visitor()
+    visitor = stage.known("alice@acme.example")
     page = visitor.visit(f"{stage.proxy.origin}/page?x=1")
     assert page.text == "the pages", (page.status_code, page.text, stage.proxy.logs())
     return visitor
@@ -263,7 +280,7 @@ class TestBehindAProxy:
         assert alice.visit(answer.extensions["leads_to"]).text == "the pages"
 
     def test_when_the_session_ends_the_next_request_signs_in_again(self, stage: Stage) -> None:
-        bob = stage.visitor("bob@acme.example")
+        bob = stage.known("bob@acme.example")
         assert bob.visit(f"{stage.proxy.origin}/page").text == "the pages"
         with stage.instance.connect() as connection:
             connection.execute(
