@@ -449,16 +449,11 @@ def test_of_many_who_publish_at_once_one_does(author, publisher, now):
             versions[number], asked[number][0], people[number], asked[number][1]
         ),
         runners=3,
+        tolerate=Refusal,
     )
 
-    assert Publication.objects.count() == 3
-    last = Publication.objects.get(ended_at=None)
-    assert reasons() == (last.version.note,)
-    chain = []
-    while last is not None:
-        chain.append(last.revision)
-        last = last.follows
-    assert len(set(chain)) == 3
+    counting = Publication.objects.get()
+    assert reasons() == (counting.version.note,)
 
 
 class TestTheCommand:
