@@ -11,6 +11,7 @@ from policy import engine
 from policy.decision_log import DecisionLog
 from policy.flows import write_version
 from policy.journal import About
+from policy.models import Publication
 from tests import cast
 from tests.policy.test_decisions import GOOD
 from tests.support import access
@@ -71,8 +72,11 @@ def test_a_link_tries_nothing(client, everywhere, draft):
 
     assert page.context["report"] is None
     assert client.post(f"{POLICY}{draft.pk}/simulate/", {"days": "7"}).context["report"].changed
-    for path in (f"{draft.pk}/publish/", "rollback/"):
-        assert client.get(f"{POLICY}{path}").status_code == 405
+    assert client.get(f"{POLICY}rollback/").status_code == 405
+    # Whoever proves to be there is led back here, and then has to press the button again.
+    led = client.get(f"{POLICY}{draft.pk}/publish/")
+    assert led["Location"] == f"{POLICY}{draft.pk}/change/"
+    assert not Publication.objects.exists()
 
 
 @pytest.mark.parametrize(

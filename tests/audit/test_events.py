@@ -26,7 +26,7 @@ APPS = [
 GRAMMAR = re.compile(r"[a-z]+(\.[a-z]+(_[a-z]+)*){2}")
 # Last words that are no past participle in -ed, and are right.
 IRREGULAR = {
-    "first_seen", "made", "signed_out", "removed", "role_added", "role_removed", "lost", "forgotten", "taken",
+    "first_seen", "made", "signed_in", "signed_out", "withdrawn", "removed", "role_added", "role_removed", "lost", "forgotten", "taken",
     "switched_off", "left", "rolled_back", "written",
 }  # fmt: skip
 

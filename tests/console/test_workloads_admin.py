@@ -7,6 +7,7 @@ from django.test import Client as Browser
 
 from access import flows
 from access.models import AccessReviewItem, Eligibility, Grant, Need, Workload
+from console.previewing import preview
 from core import clock
 from core.errors import Refusal
 from idp.clients.roles import give_role
@@ -109,14 +110,12 @@ class TestEligibility:
     def test_the_preview_says_what_applications_would_lose(
         self, acme, machine, employee, approver, offered
     ):
-        from console.admin.entitlements.preview import preview
-
         workload = access.workload(machine, employee, offered)
         grant = access.approve(access.ask_by_itself(offered, workload), approver)
         access.begin_by_itself(grant, workload)
         told = preview(
             entitlement=offered, organisation=acme, name="", actor=approver.user,
-            offer=access.offer(acme, by=[approver], binds_device=False),
+            offer=access.offer(acme, by=[approver], binds_device=False), describe=str,
         )  # fmt: skip
         assert told.applications == ["nightly"]
         assert "only in the sign-in" in told.unfit

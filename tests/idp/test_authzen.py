@@ -485,7 +485,9 @@ class TestBatches:
             session = cast.sign_in(Browser(), person)
             flows.assign_role(user=person.user, role=reader, now=clock.now())
             asked.append(question(person.email, "read", "report q3", sid=str(session.pk)))
-        asker.may("nobody@acme.example", "read", "report q3")  # the client's own row is known by now
+        asker.may(
+            "nobody@acme.example", "read", "report q3"
+        )  # the client's own row is known by now
         statements.clear()
 
         reply = asker.send(EVALUATIONS, {"evaluations": asked})

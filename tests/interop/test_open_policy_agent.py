@@ -80,8 +80,12 @@ def reasons(server: Opa) -> list[str]:
     return list(answer["result"]["reasons"])
 
 
+def demo_people(instance: Instance) -> list[str]:
+    return [user["email"] for user in instance.demo["users"]][:2]
+
+
 def publish(instance: Instance, folder: Path) -> str:
-    """By two people of the demo: one writes, the other publishes."""
+    """As people do it: one writes, another asks for it, a third agrees."""
     for path in RULES.glob("*.rego"):
         text = path.read_text()
         if path.name == "session.rego":
@@ -89,10 +93,15 @@ def publish(instance: Instance, folder: Path) -> str:
         elif path.name == "session_test.rego":
             text = "package sallyport_test\n"
         (folder / path.name).write_text(text)
-    author, publisher = [user["email"] for user in instance.demo["users"]][:2]
+    author, publisher = demo_people(instance)
     said = instance.manage("policy", "write", str(folder), "--by", author, "--note", "Closed")
     (revision,) = re.findall(r"^revision: (\S+)$", said, re.MULTILINE)
-    instance.manage("policy", "publish", revision, "--by", publisher)
+    instance.inside(
+        "from accounts.models import User; from policy.models import PolicyVersion;"
+        "from tests.support.publishing import publish;"
+        f"publish(version=PolicyVersion.objects.get(revision={revision!r}),"
+        f" publisher=User.unscoped.get(email={publisher!r}))"
+    )
     return str(revision)
 
 
@@ -110,7 +119,8 @@ def test_it_pulls_verifies_and_follows(
         until(lambda: server.revision("sallyport") == published, lambda: server.log)
         assert reasons(server) == ["closed"]
 
-        instance.manage("policy", "rollback", "--by", instance.demo["users"][0]["email"])
+        _, publisher = demo_people(instance)
+        instance.manage("policy", "rollback", "--by", publisher, "--reason", "It closes too much")
 
         until(lambda: server.revision("sallyport") == shipped, lambda: server.log)
         assert reasons(server) == []
