@@ -1,7 +1,7 @@
 """Fixtures that every test may use. The cast stands in tests/cast.py."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,7 @@ from idp.machine import discovery
 from idp.models import Client
 from idp.storage import database
 from idp.tokens import subject
-from policy import engine
+from policy import checking, engine
 from protection import keyring
 from sessions.current import current_session_id
 from tests import cast
@@ -65,6 +65,21 @@ def django_db_setup(
     yield
     with django_db_blocker.unblock():
         teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rules_are_checked_once() -> None:
+    """The same rules have the same verdict, and each costs a process of its own."""
+    check = checking.check
+    kept: dict[Any, checking.Verdict] = {}
+
+    def check_once(files: Mapping[str, str]) -> checking.Verdict:
+        key = (checking.LIMIT_SECONDS, tuple(sorted(files.items())))
+        if key not in kept:
+            kept[key] = check(files)
+        return kept[key]
+
+    checking.check = check_once
 
 
 @pytest.fixture(autouse=True)
