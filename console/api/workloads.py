@@ -13,6 +13,7 @@ from ninja.responses import Status
 from access import flows
 from access.asking import find_entitlement
 from access.explaining import explain
+from access.limits import REQUESTS
 from access.models import Eligibility, Entitlement, Grant
 from console.api.door import ByItself, Machine, MachineRequest
 from console.api.grants import (
@@ -33,6 +34,7 @@ from console.api.offers import tell as tell_explained
 from console.api.paging import Listing, Place
 from console.api.shapes import Flag, Instant, Line, Name, Seconds, Sent, duration
 from core.errors import Refusal
+from core.limits import spend
 
 router = Router(auth=ByItself())
 
@@ -79,8 +81,10 @@ def explain_workload_offer(request: MachineRequest, name: str) -> dict[str, Any]
 def request_workload_access(request: MachineRequest, wish: WorkloadWish) -> Status[Any]:
     """Ask for access. With `dry_run` nothing is asked: the answer says what would become of it."""
     caller = request.auth
+    entitlement = _offer(caller, wish.entitlement)
+    spend(REQUESTS, str(caller.workload.pk), now=caller.now)
     grant = flows.request_grant(
-        entitlement=_offer(caller, wish.entitlement),
+        entitlement=entitlement,
         requester=caller.workload.responsible,
         session_id=None,
         behalf=caller.behalf,
@@ -132,8 +136,10 @@ def activate_workload_grant(request: MachineRequest, grant_id: UUID) -> dict[str
 def extend_workload_grant(request: MachineRequest, grant_id: UUID, wish: Longer) -> Status[Any]:
     """Ask to have it for longer: another request, which is approved as the first one was."""
     caller = request.auth
+    extended = _own(caller, grant_id)
+    spend(REQUESTS, str(caller.workload.pk), now=caller.now)
     grant = flows.extend_grant(
-        grant=_own(caller, grant_id),
+        grant=extended,
         requester=caller.workload.responsible,
         session_id=None,
         behalf=caller.behalf,

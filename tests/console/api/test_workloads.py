@@ -160,6 +160,12 @@ class TestWhoCalls:
         answers = [nightly.get("/workload/grants").status_code for _ in range(3)]
         assert answers == [200, 200, 429]
 
+    def test_nor_asks_it_without_end(self, nightly, early_in_a_window):
+        answers = [ask(nightly, dry_run=True) for _ in range(31)]
+
+        assert {each.status_code for each in answers[:30]} == {200}
+        assert answers[30].status_code == 429
+
 
 class TestPeople:
     def test_who_answers_for_it_asks_begins_and_gives_back(self, workload, employee, approver):
