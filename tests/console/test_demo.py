@@ -28,7 +28,8 @@ def test_the_demo_is_two_organisations_that_can_be_signed_in_to(var, capsys) -> 
     demo = load(var)
     assert {organisation.slug for organisation in Organisation.objects.all()} == {"acme", "globex"}
     assert [user["email"] for user in demo["users"]] == [
-        "alice@acme.example", "bob@acme.example", "carol@globex.example",
+        "alice@acme.example", "bob@acme.example", "carol@globex.example", "dora@acme.example",
+        "emil@acme.example",
     ]  # fmt: skip
     assert {client["name"] for client in demo["clients"]} == {"demo", "demo-machine", "globex-app"}
     for told in demo["users"]:
@@ -44,6 +45,12 @@ def test_the_demo_is_two_organisations_that_can_be_signed_in_to(var, capsys) -> 
     assert response["Location"] == reverse("console:security")
 
 
+def test_two_people_publish_policy_and_no_other_administers_every_organisation(var) -> None:
+    load(var)
+    everywhere = User.unscoped.filter(is_staff=True, is_superuser=True).order_by("email")
+    assert [user.email for user in everywhere] == ["dora@acme.example", "emil@acme.example"]
+
+
 def test_only_its_owner_may_read_the_file(var) -> None:
     load(var)
     assert stat.S_IMODE((var / "demo.json").stat().st_mode) == 0o600
@@ -55,7 +62,7 @@ def test_loading_it_again_changes_nothing(var) -> None:
     written_at = (var / "demo.json").stat().st_mtime_ns
     assert load(var) == first
     assert (var / "demo.json").stat().st_mtime_ns == written_at
-    assert (User.unscoped.count(), Client.unscoped.count()) == (3, 4)
+    assert (User.unscoped.count(), Client.unscoped.count()) == (5, 4)
 
 
 def test_another_port_moves_the_demo_application_and_keeps_the_secrets(var, settings) -> None:

@@ -46,6 +46,7 @@ class DemoUser:
     roles: tuple[str, ...]
     has_totp: bool = True
     is_staff: bool = False
+    is_everywhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,10 @@ USERS = (
     DemoUser("alice@acme.example", "Alice Arden", "acme", ("employee",)),
     DemoUser("bob@acme.example", "Bob Baker", "acme", ("employee", "admin"), is_staff=True),
     DemoUser("carol@globex.example", "Carol Cole", "globex", ("employee",), has_totp=False),
+    *(  # they administer the installation; a policy is published by two
+        DemoUser(email, name, "acme", ("employee",), is_staff=True, is_everywhere=True)
+        for email, name in (("dora@acme.example", "Dora Dahl"), ("emil@acme.example", "Emil Eng"))
+    ),
 )
 # Nobody holds it: whoever is in the crew asks, and an administrator answers.
 CREW = ("alice@acme.example",)
@@ -205,7 +210,7 @@ def _user(
         user=user, email=demo.email, defaults={"verified": True, "primary": True}
     )
     if demo.is_staff and not user.is_staff:
-        flows.make_administrator(user=user, now=now)
+        flows.make_administrator(user=user, is_everywhere=demo.is_everywhere, now=now)
     if demo.email in PROFILES and not hasattr(user, "profile"):
         flows.update_profile(
             user=user, name=user.name, claims=PROFILES[demo.email], address=ADDRESS, now=now
