@@ -75,7 +75,7 @@ class DecisionBatch(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["last_at"], name="policy_decision_batch_at")]
-        verbose_name_plural = "decision batches"
+        verbose_name_plural = "decisions"
 
 
 class Publication(models.Model):

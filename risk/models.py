@@ -88,6 +88,7 @@ class SignIn(ScopedModel):
             models.Index(fields=["user", "-at"], name="risk_sign_ins_by_user"),
             models.Index(fields=["at"], name="risk_sign_ins_by_time"),
         ]
+        verbose_name = "sign-in"
 
     @property
     def for_people(self) -> list[Reason]:

@@ -80,6 +80,36 @@ def test_every_list_and_form_of_the_administration_opens(
         assert page.status_code == 200, name
 
 
+def test_the_first_page_leads_where_most_go_and_to_rules_only_who_may(
+    client: Browser, approver: Person
+) -> None:
+    cast.sign_in(client, approver)
+    shown = client.get(INDEX).content.decode()
+    for name in ("admin:access_matrix", "access:inbox", "admin:access_alerts"):
+        assert f'href="{reverse(name)}"' in shown, name
+    rules = f'href="{reverse("admin:policy_policyversion_changelist")}"'
+    assert rules not in shown
+    flows.make_administrator(user=approver.user, now=clock.now(), is_everywhere=True)
+    assert rules in client.get(INDEX).content.decode()
+
+
+def test_only_administrators_are_led_to_the_administration(
+    client: Browser, approver: Person, employee: Person
+) -> None:
+    link = f'href="{INDEX}"'
+    cast.sign_in(client, employee)
+    assert link not in client.get(reverse("console:security")).content.decode()
+    cast.sign_in(client, approver)
+    assert link in client.get(reverse("console:security")).content.decode()
+
+
+def test_a_list_is_called_by_what_is_in_it(client: Browser, approver: Person) -> None:
+    cast.sign_in(client, approver)
+    shown = client.get(reverse("admin:risk_signin_changelist")).content.decode()
+    assert "<h1>Sign-ins</h1>" in shown
+    assert "<title>Sign-ins | Sallyport</title>" in shown
+
+
 def test_nothing_is_offered_that_goes_past_flows(db: None) -> None:
     registered = {model._meta.label for model in admin.site._registry}
     assert not registered & {
