@@ -7,6 +7,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html_join
 
 from accounts.admin import ScopedAdmin, WithinReachFilter, act_on_each
 from core import clock
@@ -38,7 +40,16 @@ class ClientAdmin(ScopedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
         made = ("client_id", "kind", "is_active", "logo_state", "created_at", "changed_at")
-        return made if obj else ()
+        if obj is None:
+            return ()
+        return (*made, "hosts") if obj.kind == Client.Kind.PROXIED else made
+
+    @admin.display(description="Hosts")
+    def hosts(self, obj: Client) -> str:
+        """Where browsers see it; each leads to what its paths demand."""
+        rows = obj.proxied_hosts.order_by("origin")
+        links = ((reverse("admin:idp_proxiedhost_change", args=[each.pk]), each) for each in rows)
+        return format_html_join(", ", '<a href="{}">{}</a>', links) or "none: nobody reaches it"
 
     @admin.display(description="Logo")
     def logo_state(self, obj: Client) -> str:

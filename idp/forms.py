@@ -103,6 +103,10 @@ class ClientForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         if self.instance.kind == Client.Kind.PROXIED and "grant_types" in self.fields:
             self.fields["grant_types"].required = False
+        elif "kind" in self.fields:
+            kinds: Any = self.fields["kind"]
+            kinds.choices = [each for each in kinds.choices if each[0] != Client.Kind.PROXIED]
+            kinds.help_text = "What stands behind a proxy is added with its host: Proxied hosts."
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -159,15 +163,15 @@ class InitialAccessTokenForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("organisation", "name", "grant_types", "scopes")
 
     def clean_name(self) -> str:
-        name: str = _allowed("name", rules.check_name, self.cleaned_data["name"])
+        name: str = allowed("name", rules.check_name, self.cleaned_data["name"])
         return name
 
     def clean_scopes(self) -> list[str]:
         scopes: list[str] = self.cleaned_data["scopes"]
-        return list(_allowed("scopes", rules.check_scopes, scopes))
+        return list(allowed("scopes", rules.check_scopes, scopes))
 
 
-def _allowed(name: str, check: Callable[[Any], Any], value: Any) -> Any:
+def allowed(name: str, check: Callable[[Any], Any], value: Any) -> Any:
     """The value as the rule keeps it; an empty one is left to the flow."""
     try:
         return check(value) if value else value

@@ -8,6 +8,7 @@ from console.admin import (  # noqa: F401 - registers on import
     inventory,
     people,
     policies,
+    proxied_hosts,
     reviews,
     rooms,
     sign_ins,

@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 from django.db import IntegrityError, models, transaction
 
-from accounts.models import Organisation
+from accounts.models import Organisation, User
 from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
 from idp.flows import register_client
 from idp.forward_auth import rules as path_rules
-from idp.models import Client, ProxiedHost
+from idp.models import Client, ForwardSession, ProxiedHost
 
 
 @transaction.atomic
@@ -63,7 +63,11 @@ def add_host(
     rules: Any = (),
     actor: models.Model | None = None,
 ) -> ProxiedHost:
-    """Let an application be at a host. Refuses INVALID_REQUEST, CONFLICT where it is taken."""
+    """Let an application be at a host. Refuses INVALID_REQUEST, CONFLICT where it is taken.
+
+    Refuses NOT_ALLOWED to whoever might claim what is another organisation's.
+    """
+    _check_claim(actor)
     if client.kind != Client.Kind.PROXIED:
         raise Refusal.invalid_request("This application asks for tokens, and needs no proxy.")
     origin, hostname = path_rules.check_origin(origin)
@@ -87,11 +91,22 @@ def add_host(
 
 @transaction.atomic
 def change_rules(
-    *, host: ProxiedHost, rules: Any, now: datetime, actor: models.Model | None = None
+    *,
+    host: ProxiedHost,
+    rules: Any,
+    now: datetime,
+    version: str | None = None,
+    actor: models.Model | None = None,
 ) -> ProxiedHost:
-    """Put other rules in place; the next request is judged by them. Refuses INVALID_REQUEST."""
+    """Put other rules in place; the next request is judged by them. Refuses INVALID_REQUEST.
+
+    version: of the rules that these come in place of, where somebody has seen them; refuses
+    CONFLICT if others are there by now.
+    """
     kept = path_rules.check_rules(rules)
-    locked = ProxiedHost.objects.within_id(host.organisation_id).select_for_update().get(pk=host.pk)
+    locked = _lock(host)
+    if version not in {None, path_rules.version_of(locked.rules)}:
+        raise Refusal.conflict("The rules were changed meanwhile: look at them first.")
     if locked.rules == kept:
         return locked
     before, locked.rules = locked.rules, kept
@@ -103,9 +118,13 @@ def change_rules(
 
 @transaction.atomic
 def remove_host(*, host: ProxiedHost, now: datetime, actor: models.Model | None = None) -> None:
-    """Forget that an application is there; the next request is refused."""
-    _record(Event.PROXIED_HOST_REMOVED, host, now, actor, rules=host.rules)
-    host.delete()
+    """Forget that an application is there, and who is signed in; the next request is refused."""
+    locked = _lock(host)
+    ForwardSession.objects.within_id(host.organisation_id).filter(
+        client=locked.client_id, origin=locked.origin, ended_at=None
+    ).update(ended_at=now)
+    _record(Event.PROXIED_HOST_REMOVED, locked, now, actor, rules=locked.rules)
+    locked.delete()
 
 
 def read_rules(path: str) -> Any:
@@ -116,6 +135,27 @@ def read_rules(path: str) -> Any:
         raise Refusal.invalid_request(f"Cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise Refusal.invalid_request(f"{path} is no JSON: {error}") from error
+
+
+def _check_claim(actor: models.Model | None) -> None:
+    """Proxies serve the installation: who names a host says whose people its proxy lets in.
+
+    So beside another organisation only an administrator of all of them does, or the command line.
+    """
+    everywhere = actor is None or (isinstance(actor, User) and actor.is_superuser)
+    if not everywhere and Organisation.objects.count() > 1:
+        raise Refusal.not_allowed(
+            "Another organisation is here too: only an administrator of all of them says whose "
+            "a host is."
+        )
+
+
+def _lock(host: ProxiedHost) -> ProxiedHost:
+    rows = ProxiedHost.objects.within_id(host.organisation_id).select_for_update(of=("self",))
+    locked = rows.select_related("client").filter(pk=host.pk).first()
+    if locked is None:
+        raise Refusal.conflict("The host was removed meanwhile.")
+    return locked
 
 
 def _record(

@@ -16,10 +16,12 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+import orjson
 from django.conf import settings
 
 from core.assurance import ACR_VALUES, Level
 from core.errors import Refusal
+from core.ids import digest
 
 MAX_RULES, MAX_PREFIX_LENGTH, MAX_ROLES = 100, 300, 20
 MAX_TIER, MAX_AGE_SECONDS = 4, 86_400
@@ -70,6 +72,11 @@ def check_rules(rules: Any) -> list[dict[str, Any]]:
     return [_check_rule(rule) for rule in rules]
 
 
+def version_of(rules: Sequence[Mapping[str, Any]]) -> str:
+    """A name of exactly these rules, 16 characters: others have another one."""
+    return digest(orjson.dumps(list(rules), option=orjson.OPT_SORT_KEYS).decode()).hex()[:16]
+
+
 def resource_types(rules: Sequence[Mapping[str, Any]]) -> list[str]:
     """The types that the rules' permissions name."""
     named = (rule["permission"].partition(":")[0] for rule in rules if rule.get("permission"))
@@ -90,7 +97,7 @@ def _check_rule(rule: Any) -> dict[str, Any]:
     kept: dict[str, Any] = {"prefix": prefix}
     roles = rule.get("roles", [])
     if not isinstance(roles, list) or len(roles) > MAX_ROLES or not all(map(_is_name, roles)):
-        raise Refusal.invalid_request(f"{prefix}: roles is a list of names.")
+        raise Refusal.invalid_request(f"{prefix}: roles is a list of at most {MAX_ROLES} names.")
     permission = rule.get("permission", "")
     if permission and not (isinstance(permission, str) and PERMISSION.fullmatch(permission)):
         raise Refusal.invalid_request(f'{prefix}: a permission is "type:action".')

@@ -32,6 +32,7 @@ from tests import cast
 from tests.architecture.test_urls import ALL
 from tests.cast import Person
 from tests.support import access, api, ciba, oauth, passkeys
+from tests.support.forwarded import host_of, wiki
 from tests.support.machine import Machine
 from tests.support.rooms import room
 from tests.support.rows import changed, snapshot
@@ -129,6 +130,7 @@ ADMINISTRATION: dict[str, set[str]] = {
     "idp_client": {"changelist", "add", "change", "history"},
     "idp_clientrole": {"changelist", "add", "change", "history"},
     "idp_initialaccesstoken": {"changelist", "add", "change", "history"},
+    "idp_proxiedhost": {"changelist", "add", "change", "history"},
     "idp_sessions_loginsession": {"changelist", "change", "history"},
     # Of the answers those about one's own people; of the rules, which count for all, nothing.
     "policy_decisionbatch": {"changelist"},
@@ -218,6 +220,7 @@ class Acme:
                 role=role, now=now,
             ).pk,
             "idp_initialaccesstoken": _initial_access_token(acme),
+            "idp_proxiedhost": host_of(wiki(acme)).pk,
             "idp_sessions_loginsession": self.session.pk,
             "policy_decisionbatch": new_id(),  # no page is about a batch
             "policy_policyversion": PolicyVersion.objects.create(

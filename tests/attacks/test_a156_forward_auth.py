@@ -13,9 +13,10 @@ from django.test import Client as Browser
 
 from accounts import flows as accounts
 from core import clock
+from core.errors import Refusal
 from core.ids import new_token
-from idp.forward_auth import identity
-from idp.models import ForwardSession
+from idp.forward_auth import identity, registration, rules
+from idp.models import ForwardSession, ProxiedHost
 from sessions.models import LoginSession
 from tests.cast import Person
 from tests.support import forwarded
@@ -280,3 +281,27 @@ def test_a_page_is_led_to_the_registered_host_alone(cookie: str) -> None:
     told = ask("/page", shape="caddy", **PAGE)
 
     assert told["Location"].startswith(f"{ORIGIN}/.sallyport/sign-in?rd=")
+
+
+def test_who_administers_one_organisation_claims_no_host_beside_another(
+    acme: Any, globex: Any, approver: Person, outsider: Person
+) -> None:
+    """The proxy is everybody's: at a host of globex it would let in whom acme says."""
+    claim: Any = {"name": "Mail", "origins": ["https://mail.globex.example"], "now": clock.now()}
+
+    with pytest.raises(Refusal, match="not_allowed"):
+        registration.register_application(organisation=acme, actor=approver.user, **claim)
+
+    assert not ProxiedHost.unscoped.exists()
+    assert ask(origin="https://mail.globex.example").status == 403
+
+
+def test_rules_that_nobody_has_seen_are_not_put_aside(cookie: str) -> None:
+    """Who has a form open since yesterday does not open again what was closed today."""
+    host = ProxiedHost.unscoped.get()
+    seen = rules.version_of([{"prefix": "/elsewhere", "tier": 1}])
+
+    with pytest.raises(Refusal, match="conflict"):
+        registration.change_rules(host=host, rules=[], version=seen, now=clock.now())
+
+    assert ask("/vault/gold", cookie=cookie).status == 403

@@ -182,6 +182,36 @@ def test_rooms_are_told_and_accounts_linked_on_pages_for_everybody(
     expect(page.locator(".messagelist")).to_contain_text("somebody else")
 
 
+def test_hosts_behind_a_proxy_have_pages_for_everybody(administrator: Page) -> None:
+    page = administrator
+    page.goto("/admin/idp/proxiedhost/add/?organisation=acme")
+    look(page)
+    page.get_by_label("Name of a new one").fill("Wiki of the harbour")
+    page.get_by_label("Origin").fill("https://wiki-of-the-harbour.acme.example/")
+    page.get_by_label("Path").first.fill("admin")
+    page.get_by_label("Roles").first.fill("nobody-has-this")
+    page.get_by_role("button", name="Save").click()
+    for name in ("Origin", "Path", "Roles"):
+        expect(page.get_by_label(name).first).to_have_attribute("aria-invalid", "true")
+    look(page)
+    page.get_by_label("Origin").fill("https://wiki-of-the-harbour.acme.example")
+    page.get_by_label("Path").first.fill("/admin")
+    page.get_by_label("Roles").first.fill("employee")
+    page.get_by_label("Level of sign-in").first.select_option("phr")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".messagelist")).to_contain_text("is judged by this")
+    expect(page.locator("summary").first).to_have_text("Rule 1: /admin")
+    look(page)
+    page.get_by_role("button", name="More rules").click()
+    expect(page.locator("details.access-stage")).to_have_count(7)
+    page.goto("/admin/idp/proxiedhost/?q=wiki-of-the-harbour")
+    expect(page.locator("#result_list")).to_contain_text("something of /admin")
+    page.locator("#action-toggle").check()
+    page.locator("select[name=action]").select_option("remove")
+    page.get_by_role("button", name="Go").click()
+    expect(page.locator(".messagelist")).to_contain_text("1 removed.")
+
+
 def test_the_pages_of_policy_are_for_everybody(administrator: Page, made: dict[str, str]) -> None:
     page = administrator
     page.goto("/admin/policy/policyversion/")
@@ -218,3 +248,22 @@ def test_access_is_administered_without_javascript(
     page.get_by_label("Description").fill("Words that a person has typed")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".messagelist")).to_contain_text("is saved as version 2")
+
+
+def test_so_are_hosts_behind_a_proxy(
+    instance: Instance, pool: Pool, open_browser: Callable[..., Page]
+) -> None:
+    who = pool.take("strong")
+    instance.manage("make_administrator", who.email, "--everywhere")
+    host = f"{who.local_part}.acme.example"
+    page = open_browser(signed_in=who, java_script_enabled=False)
+    page.goto("/admin/idp/proxiedhost/add/")
+    page.get_by_label("Name of a new one").fill("Wiki")
+    page.get_by_label("Origin").fill(f"https://{host}")
+    page.get_by_label("Path").first.fill("/")
+    page.get_by_label("Proven not longer ago than").first.fill("2h")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".messagelist")).to_contain_text("is judged by this")
+    page.get_by_label("Remove this rule").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("summary").first).to_have_text("Rule 1 (none yet)")

@@ -56,6 +56,8 @@ ADMINISTRATORS = {
     "api:make_initial_token", "api:withdraw_initial_token", "api:list_connectors",
     "api:create_connector", "api:read_connector", "api:map_connector_checks",
     "api:rotate_connector_secret", "api:forget_connector", "api:switch_connector_off",
+    "api:list_proxied_hosts", "api:add_proxied_host", "api:read_proxied_host",
+    "api:change_proxied_host", "api:remove_proxied_host",
     "api:list_decisions", "api:read_decision", "api:export_decisions", "api:bring_table", "api:list_identifiers", "api:identify_device", "api:unidentify_device",
 }  # fmt: skip
 APPLICATIONS = {

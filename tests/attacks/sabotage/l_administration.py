@@ -808,6 +808,16 @@ DEFENCES = {
         lambda patch: redeem_forwarded_without(patch, "used_at IS NULL AND "),
         FORWARD,
     ),
+    "A156-claim": Defence(
+        "who administers one organisation names no host beside another",
+        replace("idp.forward_auth.registration:_check_claim", lambda _: None),
+        FORWARD,
+    ),
+    "A156-unseen": Defence(
+        "rules take the place of those that were seen",
+        replace("idp.forward_auth.rules:version_of", lambda _: "the same"),
+        FORWARD,
+    ),
     "A159": Defence(
         "a cursor is signed by the installation's own key",
         replace("console.api.paging:_signer", Unsigned),
