@@ -14,6 +14,7 @@ from django.db.models import (
 )
 
 from access.approvers import FOREVER, standing_of
+from access.conditions import Rules, failing_in
 from access.judging import (
     acting,
     condition_holds,
@@ -28,6 +29,7 @@ from access.models import (
     EntitlementRole,
     Grant,
     Kind,
+    State,
     Workload,
 )
 from access.terms import seconds
@@ -87,7 +89,8 @@ def standing_assignments(user: User, now: datetime) -> list[RoleAssignment]:
 class Place:
     """Where a grant counts, None where it is bound to none. is_here: in the session that asks.
 
-    resources: for which alone, `{type, id}` each; none: for all that its roles reach.
+    resources: for which alone, `{type, id}` each; none: for all that its roles reach. rests: by a
+    condition that does not hold in the session that asks.
     """
 
     session: LoginSession | None
@@ -95,27 +98,36 @@ class Place:
     address: str | None
     is_here: bool
     resources: Sequence[Mapping[str, str]] = ()
+    rests: bool = False
 
 
-def places_of(grants: Iterable[Grant], *, session_id: UUID | None) -> dict[UUID, Place]:
-    """Where each of these grants counts: three statements."""
+def places_of(
+    grants: Iterable[Grant], *, session_id: UUID | None, now: datetime
+) -> dict[UUID, Place]:
+    """Where each of these grants counts: three statements, and three for each with conditions."""
     grants = list(grants)
     if not grants:
         return {}
     organisation_id = grants[0].organisation_id
+    begun_in = {grant.session_id for grant in grants}
     sessions = {
         session.pk: session
         for session in LoginSession.objects.within_id(organisation_id)
-        .filter(pk__in={grant.session_id for grant in grants if grant.session_id})
-        .select_related("browser")
+        .filter(pk__in={each for each in (session_id, *begun_in) if each})
+        .select_related("browser__device")
     }
     devices = Device.objects.within_id(organisation_id).in_bulk(
         {grant.device_id for grant in grants if grant.device_id}
     )
     assignments = RoleAssignment.objects.within_id(organisation_id).filter(
-        grant_id__in=[grant.pk for grant in grants], resources__isnull=False
+        Q(resources__isnull=False) | Q(rules__isnull=False),
+        grant_id__in=[grant.pk for grant in grants],
     )
-    limits = dict(assignments.values_list("grant_id", "resources"))
+    bounds = {
+        of: (resources, rules)
+        for of, resources, rules in assignments.values_list("grant_id", "resources", "rules")
+    }
+    here = None if session_id is None else sessions.get(session_id)
     return {
         grant.pk: Place(
             session=sessions.get(grant.session_id)
@@ -126,7 +138,8 @@ def places_of(grants: Iterable[Grant], *, session_id: UUID | None) -> dict[UUID,
             else None,
             address=grant.address if grant.terms["binds_network"] else None,
             is_here=counts_in(grant, session_id),
-            resources=limits.get(grant.pk) or (),
+            resources=bounds.get(grant.pk, ((), None))[0] or (),
+            rests=rests_in(grant, bounds.get(grant.pk, ((), None))[1], here, now),
         )
         for grant in grants
     }
@@ -135,6 +148,13 @@ def places_of(grants: Iterable[Grant], *, session_id: UUID | None) -> dict[UUID,
 def counts_in(grant: Grant, session_id: UUID | None) -> bool:
     """Whether it counts in this session, while it is live."""
     return not grant.terms["binds_session"] or grant.session_id == session_id
+
+
+def rests_in(grant: Grant, rules: Rules | None, here: LoginSession | None, now: datetime) -> bool:
+    """Whether it is active, and could count in this session but for a condition."""
+    if rules is None or here is None or grant.state != State.ACTIVE:
+        return False
+    return counts_in(grant, here.pk) and bool(failing_in(grant, rules, here, now))
 
 
 # --- what may be asked for ------------------------------------------------------------------------
@@ -207,7 +227,7 @@ def choices_among(
         }  # fmt: skip
         holds = condition_holds(
             [entitlement.condition], standing=standing, user=user,
-            request=request_document(terms, 0), session=session,
+            request=request_document(terms, 0), session=session, now=now,
         )  # fmt: skip
         verdict = engine.permit(
             AccessFacts(

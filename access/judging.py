@@ -17,8 +17,8 @@ from access.workloads import OnBehalf, answers_for, is_locked, is_there
 from accounts.flows import is_locked_out
 from accounts.models import User
 from core.assurance import Level
+from devices.models import Device
 from devices.models import State as DeviceState
-from policy import bodies
 from policy.access import (
     ActorFacts,
     AnswerFacts,
@@ -27,6 +27,7 @@ from policy.access import (
     RequestFacts,
     Ticket,
 )
+from policy.conditions import SessionSeen, failing
 from policy.facts import Trigger
 from sessions.evaluation import look
 from sessions.models import LoginSession
@@ -72,18 +73,6 @@ class Acting:
     def session_id(self) -> UUID | None:
         return None if self.session is None else self.session.pk
 
-    def describe(self) -> dict[str, Any]:
-        """What conditions see of it."""
-        session = self.session
-        return {
-            "level": self.facts.level,
-            "methods": [] if session is None else list(session.amr),
-            "authentication_age": self.facts.authentication_age,
-            "binding": "" if session is None else session.binding,
-            "tier": self.facts.tier,
-            "address": self.address or "",
-        }
-
 
 def acting(
     *, user: User, session_id: UUID | None, now: datetime, behalf: OnBehalf | None = None
@@ -104,9 +93,7 @@ def acting(
     )
     if session is None:
         return Acting(NOBODY)
-    device = session.browser.device if session.browser else None
-    if device is not None and device.state != DeviceState.ENROLLED:
-        device = None
+    device = _device_of(session)
     decision = look(session_id=session.pk, trigger=Trigger.REQUEST)
     facts = ActorFacts(
         is_allowed=decision.is_allowed,
@@ -116,6 +103,30 @@ def acting(
         has_address=session.address is not None,
     )
     return Acting(facts, session, device.pk if device else None, session.address)
+
+
+def _device_of(session: LoginSession) -> Device | None:
+    """The machine that its browser runs on, where that is in use."""
+    device = session.browser.device if session.browser else None
+    return device if device is not None and device.state == DeviceState.ENROLLED else None
+
+
+def seen_of(session: LoginSession, now: datetime) -> SessionSeen:
+    """What conditions see of a session, which comes with its browser and that one's device."""
+    device = _device_of(session)
+    return SessionSeen(
+        level=session.level,
+        methods=tuple(session.amr),
+        authentication_age=max(0, seconds(now - session.auth_time)),
+        binding=session.binding,
+        tier=0 if device is None else device.tier_at(now),
+        address=session.address or "",
+    )
+
+
+def as_application(address: str | None) -> SessionSeen:
+    """What they see of an application, whoever acts for it: from where it does so itself."""
+    return SessionSeen(address=address or "")
 
 
 def _by_itself(behalf: OnBehalf) -> Acting:
@@ -170,18 +181,19 @@ def facts_of_requester(
 
 def condition_holds(
     conditions: Iterable[str], *, standing: Standing, user: User, request: dict[str, Any],
-    session: Acting, workload: Workload | None = None,
+    session: Acting, now: datetime, workload: Workload | None = None,
 ) -> bool:  # fmt: skip
-    asked = {body for body in conditions if body}
-    if not asked:
-        return True
-    document = {
-        "requester": standing.describe(user)
-        | {"workload": "" if workload is None else workload.name},
-        "request": request,
-        "session": session.describe(),
-    }
-    return all(bodies.holds(body, document) for body in asked)
+    """workload: what is for one sees nothing of the session of whoever asks for it."""
+    seen = as_application(session.address if session.session is None else None)
+    if workload is None and session.session is not None:
+        seen = seen_of(session.session, now)
+    failed = failing(
+        conditions,
+        requester=standing.describe(user) | {"workload": "" if workload is None else workload.name},
+        request=request,
+        session=seen,
+    )
+    return not failed
 
 
 def request_document(terms: dict[str, Any], starts_in: int) -> dict[str, Any]:

@@ -31,6 +31,7 @@ OF_PEOPLE = frozenset(
     {
         Event.GROUP_MEMBER_ADDED,
         Event.GROUP_MEMBER_REMOVED,
+        Event.ROLE_ASSIGNED,
         Event.ROLE_EXPIRED,
         Event.ROLE_REVOKED,
         Event.USER_DEACTIVATED,
@@ -153,7 +154,9 @@ def _withdraw(whose: Q, cause: str, at: datetime) -> None:
 @receiver(assurance_changed)
 def follow_proof(sender: Any, *, session: LoginSession, **_: Any) -> None:  # noqa: ARG001
     """Whoever has proven to be there goes on with what was suspended until then."""
-    mine = Grant.objects.within_id(session.organisation_id).filter(session_id=session.pk)
+    mine = Grant.objects.within_id(session.organisation_id).filter(
+        Q(session_id=session.pk) | Q(requester_id=session.user_id, terms__binds_session=False)
+    )
     judge_standing(mine.filter(state=State.SUSPENDED), now=clock.now())
 
 

@@ -6,7 +6,7 @@ the application itself stands is for the statement to say that this becomes a pa
 
 from accounts.locks import is_locked
 from accounts.models import LockTarget
-from accounts.rights import CONDITION_HOLDS
+from accounts.rights import CONDITION_HOLDS, SEEN_BY_CONDITIONS
 from core.clock import SQL_NOW as NOW
 
 _GRANT_LOCKED = is_locked(
@@ -15,12 +15,19 @@ _GRANT_LOCKED = is_locked(
 
 
 def elevated_roles(workload: str, *, address: str) -> str:
-    """role_id, ends_at and grant_id of what counts now. workload: an expression for its id.
+    """role_id, ends_at, grant_id, rules and requester of what counts now, but for its rules.
+
+    Those are for whoever uses it to judge (`WorkloadRole.rules`). requester: what they see of whom
+    it was asked by, where there are any. workload: an expression for its id.
 
     address: a condition on `wr.address`, since each use knows by other means from where it comes.
     """
     return f"""
-    SELECT wr.role_id, wr.ends_at, CAST(wr.grant_id AS text) AS grant_id
+    SELECT wr.role_id, wr.ends_at, CAST(wr.grant_id AS text) AS grant_id, wr.rules,
+           CASE WHEN wr.rules IS NOT NULL THEN (
+             SELECT {SEEN_BY_CONDITIONS}
+               FROM access_grant g JOIN accounts_user p ON p.id = g.requester_id
+              WHERE g.id = wr.grant_id) END AS requester
       FROM access_workloadrole wr
      WHERE wr.workload_id = {workload} AND wr.ended_at IS NULL AND wr.suspended_at IS NULL
        AND wr.starts_at <= {NOW} AND wr.ends_at > {NOW}

@@ -58,8 +58,12 @@ SUSPENDED_BECAUSE: dict[str, str] = {
     "risk": "Something about the sign-in is unusual. It goes on once its owner has proven it.",
     "posture": "The device is not trusted enough now. It goes on once the device is well again.",
     "approver": "Somebody who approved it is locked. It goes on once they are not.",
+    "condition": "A condition of it does not hold now. It goes on by itself once it does again.",
     BY_ADMINISTRATOR: "An administrator has suspended it.",
 }
+RESTS_HERE = (
+    "A condition of it does not hold in this sign-in: here it counts only once that does again."
+)
 # What is still for whoever asks to fill in, and what a proof on the next page mends.
 TO_FILL_IN = frozenset({"reason_given", "ticket_good", "duration_within", "start_ahead"})
 TO_PROVE = frozenset({"strong_enough", "fresh_enough"})
@@ -98,7 +102,8 @@ def state_at(grant: Grant, now: datetime) -> State:
 class ShownGrant:
     """word, tone: of its state by now. seconds_left: until `until`, which is its next end.
 
-    cause: why it is over, or suspended, in a sentence. where: the sentences of where it counts.
+    cause: why it is over, suspended or resting, in a sentence. where: the sentences of where it
+    counts.
     """
 
     grant: Grant
@@ -134,9 +139,9 @@ def show(
         tone=tone,
         until=until,
         seconds_left=0 if until is None else left(until - now),
-        cause=_cause(grant, state),
+        cause=_cause(grant, state, place),
         where=[] if place is None else _where(grant, place),
-        is_here=place is None or place.is_here,
+        is_here=place is None or (place.is_here and not place.rests),
         lasts=lasting(grant.duration),
     )
 
@@ -155,9 +160,11 @@ def _until(grant: Grant, state: State, answer_by: datetime | None) -> datetime |
     return grant.ends_at if state in LIVE else None
 
 
-def _cause(grant: Grant, state: State) -> str:
+def _cause(grant: Grant, state: State, place: Place | None) -> str:
     if state == State.SUSPENDED:
         return SUSPENDED_BECAUSE.get(grant.suspended_because, "")
+    if state == State.ACTIVE and place is not None and place.rests:
+        return RESTS_HERE
     if state in OPEN:
         return ""
     if grant.state in OPEN:  # time has done it, and nobody has written it down yet

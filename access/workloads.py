@@ -5,10 +5,10 @@ approves what their own application asks for. Nor does anybody who has had its k
 registered it, gave it a new secret, or changed how it proves who it is, as audit tells.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, TextField, Value
@@ -198,8 +198,12 @@ def elevate(
     address: str | None,
     conditions: Sequence[Condition],
     now: datetime,
+    rules: Mapping[str, Any] | None = None,
 ) -> None:
-    """Let the workload hold these roles from now on. A second time is an IntegrityError."""
+    """Let the workload hold these roles from now on. A second time is an IntegrityError.
+
+    rules: what has to hold at each use (`WorkloadRole.rules`).
+    """
     workload = grant.workload
     assert workload is not None  # noqa: S101 - of whose grant this is
     made = WorkloadRole.unscoped.bulk_create(
@@ -211,6 +215,7 @@ def elevate(
             starts_at=now,
             ends_at=ends_at,
             address=address,
+            rules=None if rules is None else dict(rules),
         )
         for role in roles
     )
@@ -234,6 +239,10 @@ def end_elevation(*, grant_id: UUID, now: datetime) -> int:
 
 def suspend_elevation(*, grant_id: UUID, now: datetime) -> int:
     return _of_grant(grant_id).filter(suspended_at=None).update(suspended_at=now)
+
+
+def narrow_elevation(*, grant_id: UUID, rules: Mapping[str, Any]) -> int:
+    return _of_grant(grant_id).update(rules=dict(rules))
 
 
 def resume_elevation(*, grant_id: UUID) -> int:

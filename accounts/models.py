@@ -216,6 +216,8 @@ class RoleAssignment(ScopedModel):
     required_tier are what the grant asks of them beyond the role. It counts only while each of its
     conditions (`AssignmentCondition`) holds, and not while it is suspended. resources: to what it
     is limited, `[{type, id}]`; such a role is in no token, and counts where policy is asked.
+    rules: what has to hold of whoever uses it, and where, judged at each use
+    (`sessions.conditions`): `{conditions, request, workload}`.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -235,6 +237,7 @@ class RoleAssignment(ScopedModel):
     )
     suspended_at = models.DateTimeField(null=True, editable=False)
     resources = models.JSONField(null=True, editable=False)
+    rules = models.JSONField(null=True, editable=False)
 
     unscoped = models.Manager.from_queryset(RoleAssignmentQuerySet)()  # type: ignore[misc]
 
@@ -259,6 +262,7 @@ class RoleAssignment(ScopedModel):
                     required_tier=0,
                     suspended_at=None,
                     resources=None,
+                    rules=None,
                 )
                 | Q(grant_id__isnull=False, ends_at__isnull=False),
                 name="accounts_assignment_elevated",

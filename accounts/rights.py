@@ -26,6 +26,23 @@ CONDITION_HOLDS = f"""EXISTS (
              WHERE gm.group_id = ac.group_id AND gm.user_id = p.id))
        AND (ac.role_id IS NULL OR {_HOLDS_ROLE}))"""
 
+# What conditions of access see of a person `p`, as JSON: no grant counted.
+SEEN_BY_CONDITIONS = f"""jsonb_build_object(
+    'name', p.email,
+    'roles', ARRAY(
+      SELECT r.name FROM accounts_role r WHERE r.id IN (
+        SELECT sa.role_id FROM accounts_roleassignment sa
+         WHERE sa.user_id = p.id AND sa.grant_id IS NULL AND sa.ended_at IS NULL
+           AND sa.starts_at <= {NOW} AND (sa.ends_at IS NULL OR sa.ends_at > {NOW})
+        UNION ALL
+        SELECT pr.role_id FROM accounts_groupmember pm
+          JOIN accounts_grouprole pr ON pr.group_id = pm.group_id
+         WHERE pm.user_id = p.id)
+       ORDER BY r.name COLLATE "C"),
+    'groups', ARRAY(
+      SELECT g.name FROM accounts_groupmember pm JOIN accounts_group g ON g.id = pm.group_id
+       WHERE pm.user_id = p.id ORDER BY g.name COLLATE "C"))"""
+
 
 def counts(assignment: str, *, session: str, device: str, address: str, organisation: str) -> str:
     """A condition: whether an assignment counts for this session, on this device, from there.

@@ -7,15 +7,19 @@ Patterns are regular expressions of Rust's crate, which take time in proportion 
 
 import re
 import threading
+import time
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import orjson
 from regorus import Engine
 
 MAX_LENGTH = 2000
-MAX_KEPT = 256
+MAX_KEPT = 64
+# What one judgement may take of a processor. Plain rules take a thousandth of it; one that goes
+# through lists within lists holds for nobody, and is not tried again for a while.
+BUDGET_NS = 100_000_000
+PAUSE_SECONDS = 60
 QUERY = "data.sallyport.body.holds"
 HEAD = "package sallyport.body\n\nimport rego.v1\n\ndefault holds := false\n\nholds if {\n"
 TAIL = "\n}\n"
@@ -31,6 +35,8 @@ BUILT_INS = frozenset(
         "is_number", "is_boolean", "is_array", "is_object", "to_number", "net.cidr_contains",
     }
 )  # fmt: skip
+_pauses: dict[str, float] = {}
+_threads = threading.local()
 _WHERE = re.compile(r"--> body\.rego:(\d+):\d+.*?error: ([^\n]+)", re.DOTALL)
 _WORDS = re.compile(r'"(?:[^"\\\n]|\\.)*"|`[^`]*`|#[^\n]*|[A-Za-z_][\w.]*\s*\(?|[{}]')
 _KEYWORDS = frozenset({"package", "import", "default", "with", "data", "if", "else", "as"})
@@ -50,17 +56,32 @@ def check(body: str, example: Mapping[str, Any]) -> None:
         raise BodyError(1, f"a rule has at most {MAX_LENGTH} characters")
     _read(body)
     try:
+        began = time.thread_time_ns()
         _evaluate(body, example)
     except RuntimeError as error:
         raise _told(error) from error
+    if time.thread_time_ns() - began > BUDGET_NS:
+        raise BodyError(1, "this takes too long")
 
 
 def holds(body: str, document: Mapping[str, Any]) -> bool:
-    """Whether every condition of the body holds; an error is a no."""
-    try:
-        return _evaluate(body, document)
-    except RuntimeError:
+    """Whether every condition of the body holds; an error is a no, and so is what takes too long.
+
+    An evaluation cannot be interrupted: one that was slow is not begun again for a minute.
+    """
+    if time.monotonic() < _pauses.get(body, 0):
         return False
+    began = time.thread_time_ns()
+    try:
+        held = _evaluate(body, document)
+    except RuntimeError:
+        held = False
+    if time.thread_time_ns() - began <= BUDGET_NS:
+        return held
+    if len(_pauses) >= MAX_KEPT:
+        _pauses.clear()
+    _pauses[body] = time.monotonic() + PAUSE_SECONDS
+    return False
 
 
 def check_pattern(pattern: str) -> None:
@@ -72,8 +93,11 @@ def check_pattern(pattern: str) -> None:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the whole text matches."""
-    return holds(PATTERN, {"pattern": _whole(pattern), "text": text})
+    """Whether the whole text matches; an error is a no."""
+    try:
+        return _evaluate(PATTERN, {"pattern": _whole(pattern), "text": text})
+    except RuntimeError:
+        return False
 
 
 def _whole(pattern: str) -> str:
@@ -83,7 +107,7 @@ def _whole(pattern: str) -> str:
 def _evaluate(body: str, document: Mapping[str, Any]) -> bool:
     """Raises RuntimeError, whatever goes wrong: the evaluator's panics are BaseExceptions."""
     try:
-        engine = _compiled(threading.get_ident(), body)
+        engine = _compiled(body)
         engine.set_input_json(orjson.dumps(document).decode())
         return orjson.loads(engine.eval_rule_as_json(QUERY)) is True
     except (KeyboardInterrupt, SystemExit, RuntimeError):
@@ -92,11 +116,16 @@ def _evaluate(body: str, document: Mapping[str, Any]) -> bool:
         raise RuntimeError(str(failure)) from failure
 
 
-@lru_cache(maxsize=MAX_KEPT)
-def _compiled(thread: int, body: str) -> Any:  # noqa: ARG001 - an engine belongs to its thread
-    engine = Engine()
-    engine.add_policy("body.rego", f"{HEAD}{body}{TAIL}")
-    return engine
+def _compiled(body: str) -> Any:
+    """An engine belongs to its thread and dies with it: a later one of the same id has its own."""
+    kept: dict[str, Any] = _threads.__dict__
+    if body not in kept:
+        engine = Engine()
+        engine.add_policy("body.rego", f"{HEAD}{body}{TAIL}")
+        if len(kept) >= MAX_KEPT:
+            kept.clear()
+        kept[body] = engine
+    return kept[body]
 
 
 def _read(body: str) -> None:

@@ -23,7 +23,6 @@ from core.assurance import Level
 from core.clock import SQL_NOW as NOW
 from core.prepared import Row
 from devices.models import State
-from devices.score import tier_at
 from mfa.flows import strongest_level
 from policy import engine
 from policy.decision import Decision, Outcome
@@ -42,6 +41,7 @@ from policy.journal import About
 from policy.versions import ACTIVE_REVISION
 from risk.levels import RiskLevel
 from sessions import flows
+from sessions.conditions import device_tier
 from sessions.models import EndReason, LoginSession
 from sessions.rights import HAS_DATED, HELD, rights_of
 
@@ -233,13 +233,6 @@ def _device_of(row: Mapping[str, Any], now: datetime) -> DeviceFacts:
         tier=device_tier(row),
         posture_age=-1 if reported_at is None else _seconds(now - reported_at),
     )
-
-
-def device_tier(row: Mapping[str, Any]) -> int:
-    """0 to 4, as of now: each tier has an end of its own."""
-    if row["device_state"] != State.ENROLLED:
-        return 0
-    return tier_at(row["device_tier_ends_at"], row["now"])
 
 
 def _seconds(duration: timedelta) -> int:

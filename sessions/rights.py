@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 from accounts.locks import is_locked
 from accounts.models import LockTarget
-from accounts.rights import counts
+from accounts.rights import SEEN_BY_CONDITIONS, counts
 from core import clock, prepared
 from core.assurance import ACR_VALUES, Level
 from core.clock import SQL_NOW as NOW
 from core.prepared import Row
+from sessions import conditions
 
 LEVELS = f"ARRAY[{', '.join(repr(acr) for acr in ACR_VALUES)}]"
 # A role that is locked is nobody's. For statements with the session as `s`, and the role as `r`.
@@ -52,7 +53,10 @@ SELECT array_agg(r.name) AS dated_roles, array_agg(ra.ends_at) AS dated_ends,
        array_agg(greatest(r.required_tier, ra.required_tier)) AS dated_tiers,
        array_agg(greatest(array_position({LEVELS}, r.required_acr),
                           array_position({LEVELS}, ra.required_acr)) - 1) AS dated_levels,
-       jsonb_agg(ra.resources) AS dated_resources
+       jsonb_agg(ra.resources) AS dated_resources, jsonb_agg(ra.rules) AS dated_rules,
+       CASE WHEN count(ra.rules) > 0 THEN (
+         SELECT {SEEN_BY_CONDITIONS} FROM accounts_user p WHERE p.id = s.user_id)
+       END AS dated_requester, host(s.address) AS dated_address
   FROM accounts_roleassignment ra
   JOIN accounts_role r ON r.id = ra.role_id
  WHERE ra.user_id = s.user_id AND ra.ended_at IS NULL AND ra.ends_at IS NOT NULL
@@ -135,7 +139,10 @@ def _find_dated(row: Row) -> Row | None:
 
 
 def merged(row: Mapping[str, Any], dated: Mapping[str, Any] | None) -> Rights:
-    """Roles that are held without an end, and those with one. Who holds both has it without."""
+    """Roles that are held without an end, and those with one. Who holds both has it without.
+
+    Those whose conditions do not hold in the session of `row` are not among them.
+    """
     held, level, tiers = _without_end(row["held_roles"])
     roles = tuple(sorted(held))
     if dated is None or not dated["dated_roles"]:
@@ -143,8 +150,8 @@ def merged(row: Mapping[str, Any], dated: Mapping[str, Any] | None) -> Rights:
     ends: dict[str, datetime] = {}
     grants: dict[str, str] = {}
     limited: list[Limited] = []
-    for role, demanded, least, end, grant, resources in _dated(dated):
-        if role in held:
+    for role, demanded, least, end, grant, resources, rules in _dated(dated):
+        if role in held or not conditions.hold(rules, row, dated):
             continue
         if resources is not None:
             limited.append(Limited(role, demanded, least, resources))
@@ -181,9 +188,11 @@ def _without_end(texts: Sequence[str]) -> tuple[set[str], int, dict[str, int]]:
 
 def _dated(
     row: Mapping[str, Any],
-) -> Iterator[tuple[str, int, int, datetime, str | None, list[dict[str, str]] | None]]:
+) -> Iterator[
+    tuple[str, int, int, datetime, str | None, list[dict[str, str]] | None, dict[str, Any] | None]
+]:
     columns = (
         "dated_roles", "dated_levels", "dated_tiers", "dated_ends", "dated_grants",
-        "dated_resources",
+        "dated_resources", "dated_rules",
     )  # fmt: skip
     return zip(*(row[column] for column in columns), strict=True)

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from access import notices, workloads
 from access.approvers import Eligible, eligibility_of, stages_of, standing_of, still_named
+from access.conditions import rules_of
 from access.deciding import Rules, is_approved
 from access.flows.answers import answers_of
 from access.flows.requests import roles_of
@@ -155,6 +156,7 @@ def _elevate(
     """The rows that count. grant: just begun."""
     assert grant.ends_at is not None  # noqa: S101 - as it has just begun
     terms, conditions = grant.terms, _conditions(grant, eligible, approvals)
+    rules = rules_of(grant, [terms["condition"], grant.entitlement.condition])
     if grant.workload_id is not None:
         workloads.elevate(
             grant=grant,
@@ -162,6 +164,7 @@ def _elevate(
             ends_at=grant.ends_at,
             address=session.address if _binds(grant, "network") else None,
             conditions=conditions,
+            rules=rules,
             now=now,
         )
         return
@@ -174,6 +177,7 @@ def _elevate(
         ),
         required_tier=max(terms["required_tier"], grant.entitlement.required_tier),
         resources=resources_left(grant),
+        rules=rules,
     )
     elevate(
         grant_id=grant.pk,
@@ -212,6 +216,7 @@ def judge_approved(
                         request=request_document(terms, request.starts_in),
                         session=session,
                         workload=grant.workload,
+                        now=now,
                     ),
                 ),
                 terms,

@@ -90,6 +90,7 @@ def break_glass(
                     user=requester,
                     request=request_document(terms, 0),
                     session=session,
+                    now=now,
                 ),
             ),
             requester=facts_of_requester(

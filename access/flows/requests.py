@@ -236,6 +236,7 @@ def judge_request(
                 request=request_document(terms, starts_in),
                 session=session,
                 workload=workload,
+                now=now,
             ),
         ),
         requester=facts_of_requester(

@@ -2,7 +2,8 @@
 
 At every use the roles are compared by themselves; here it is written down, told, and made final.
 What is gone for good (the eligibility, an approver, two accounts that are one person's) takes the
-grant away. What may pass (a lock, a risk, a device that is unwell) suspends it until it has.
+grant away. What may pass (a lock, a risk, a device that is unwell, a condition that does not hold)
+suspends it until it has.
 """
 
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any
 
 from django.db import models, transaction
 
-from access import notices, workloads
+from access import conditions, notices, workloads
 from access.administering import demand_administrator
 from access.approvers import eligibility_of, locked_users, stages_of, still_named
 from access.flows.endings import take_away
@@ -89,6 +90,7 @@ CAUSES = {
     "risk": "its owner has to prove to be there first",
     "posture": "its device is not trusted enough",
     "approver": "somebody who approved it is locked",
+    "condition": "a condition of it does not hold",
 }
 
 
@@ -103,10 +105,13 @@ def cause_against(grant: Grant, now: datetime) -> str:
     approvers = [each.approver_id for each in _approvals(grant)]
     if locked_users(grant.organisation_id, approvers, now):
         return "approver"
+    if _is_against_a_condition(grant, now):
+        return "condition"
     return ""
 
 
 def _judge(grant: Grant, now: datetime) -> bool:
+    conditions.keep_up(grant)
     gone = _what_is_gone(grant, now)
     if gone:
         take_away(grant, gone, now=now)
@@ -142,18 +147,18 @@ def _what_is_gone(grant: Grant, now: datetime) -> str:
 
 def _approvals(grant: Grant) -> list[Approval]:
     """Those that it hangs on: of approvers who were so when it began."""
-    conditions: models.QuerySet[Any] = AssignmentCondition.objects.within_id(
+    rests_on: models.QuerySet[Any] = AssignmentCondition.objects.within_id(
         grant.organisation_id
     ).filter(assignment__grant_id=grant.pk)
     if grant.workload_id is not None:
-        conditions = WorkloadCondition.objects.within_id(grant.organisation_id).filter(
+        rests_on = WorkloadCondition.objects.within_id(grant.organisation_id).filter(
             workload_role__grant=grant
         )
     return list(
         Approval.objects.within_id(grant.organisation_id).filter(
             grant_id=grant.reused_from_id or grant.pk,
             verdict=Verdict.APPROVE,
-            approver_id__in=conditions.values("user_id"),
+            approver_id__in=rests_on.values("user_id"),
         )
     )
 
@@ -197,6 +202,12 @@ def _is_trusted(grant: Grant, now: datetime) -> bool:
     return device.tier_at(now) >= demanded
 
 
+def _is_against_a_condition(grant: Grant, now: datetime) -> bool:
+    """What cannot be judged, since nobody is signed in, stays as it is."""
+    failed = conditions.failing_everywhere(grant, now)
+    return grant.suspended_because == "condition" if failed is None else bool(failed)
+
+
 def _suspend(
     grant: Grant, cause: str, now: datetime, *, actor: User | None = None, reason: str = ""
 ) -> None:
@@ -209,7 +220,10 @@ def _suspend(
     else:
         grant.suspended_because = cause
         grant.save(update_fields=["suspended_because"])
-    tell(grant, EventKind.SUSPENDED, now=now, actor=actor, cause=cause, **_said(reason))
+    why = _said(reason)
+    if cause == "condition":
+        why = {"conditions": conditions.failing_everywhere(grant, now)}
+    tell(grant, EventKind.SUSPENDED, now=now, actor=actor, cause=cause, **why)
     notices.tell_requester(grant, "suspended", now=now)
 
 

@@ -262,7 +262,8 @@ class WorkloadRole(ScopedModel):
 
     It counts until its end, from its address where it has one, while it is not suspended and each
     of its conditions holds: compared at every use (`access.rights`). Roles that a workload holds
-    without a grant are `idp`'s.
+    without a grant are `idp`'s. rules: as `RoleAssignment.rules`, and `address`, from where the
+    grant was begun.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -275,6 +276,7 @@ class WorkloadRole(ScopedModel):
     ended_at = models.DateTimeField(null=True)
     suspended_at = models.DateTimeField(null=True)
     address = models.GenericIPAddressField(null=True)
+    rules = models.JSONField(null=True)
 
     class Meta(ScopedModel.Meta):
         default_permissions = ("view",)

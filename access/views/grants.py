@@ -125,7 +125,7 @@ def say_no(request: HttpRequest, grant: Grant, refusal: Refusal) -> HttpResponse
 
 def _own(request: HttpRequest, grant: Grant) -> HttpResponse:
     user, now = person(request), clock.now()
-    places = asking.places_of([grant], session_id=session_of(request))
+    places = asking.places_of([grant], session_id=session_of(request), now=now)
     seen = shown.show(
         grant, now=now, place=places.get(grant.pk) if grant.activated_at else None,
         answer_by=cases.answers_by([grant])[grant.pk],

@@ -19,7 +19,7 @@ PER_PAGE = 20
 def mine(request: HttpRequest) -> HttpResponse:
     user, session_id, now = person(request), session_of(request), clock.now()
     live = list(asking.live_of(user, now))
-    places = asking.places_of(live, session_id=session_id)
+    places = asking.places_of(live, session_id=session_id, now=now)
     history = shown.show_all(asking.history_of(user, now)[: LATEST + 1], now=now)
     context = {
         "live": shown.show_all(live, now=now, places=places),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import models, transaction
@@ -25,7 +26,8 @@ class Condition:
 class Bounds:
     """Where an elevation counts, None for anywhere, and what it asks for there.
 
-    resources: for what alone, `{type, id}` each; None for all that the roles reach.
+    resources: for what alone, `{type, id}` each; None for all that the roles reach. rules: what has
+    to hold at each use (`RoleAssignment.rules`).
     """
 
     session_id: UUID | None = None
@@ -34,6 +36,7 @@ class Bounds:
     required_acr: str = ""
     required_tier: int = 0
     resources: Sequence[Mapping[str, str]] | None = None
+    rules: Mapping[str, Any] | None = None
 
 
 @transaction.atomic
@@ -71,6 +74,7 @@ def elevate(
             required_acr=bounds.required_acr,
             required_tier=bounds.required_tier,
             resources=None if bounds.resources is None else list(bounds.resources),
+            rules=None if bounds.rules is None else dict(bounds.rules),
         )
         for role in roles
     )
@@ -101,6 +105,11 @@ def suspend_elevation(*, grant_id: UUID, now: datetime) -> int:
 def resume_elevation(*, grant_id: UUID) -> int:
     """Let the roles count again; returns how many. Their end has not moved."""
     return _of_grant(grant_id).exclude(suspended_at=None).update(suspended_at=None)
+
+
+def narrow_elevation(*, grant_id: UUID, rules: Mapping[str, Any]) -> int:
+    """Let this have to hold at each use (`RoleAssignment.rules`); returns for how many roles."""
+    return _of_grant(grant_id).update(rules=dict(rules))
 
 
 def move_elevation_end(*, grant_id: UUID, ends_at: datetime) -> int:

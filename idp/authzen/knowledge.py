@@ -15,11 +15,13 @@ from core.assurance import Level
 from core.prepared import Row
 from idp.authzen import names
 from idp.authzen.asker import Asker
+from idp.clients.elevated import names_held
 from idp.storage import authzen as storage
 from idp.storage import database
 from policy.authzen.model import Question, Search, Wanted
 from policy.facts import Trigger
 from sessions import evaluation
+from sessions.conditions import device_tier
 from sessions.rights import rights_of
 
 USER, CLIENT = "user", "client"
@@ -78,7 +80,7 @@ def document(asker: Asker, questions: Sequence[Question], row: Row) -> dict[str,
             known = names.stored(name, asker.form)
             facts = None if known is None else users.get(known[1])
         else:
-            facts = workloads.get(name) if kind == CLIENT else None
+            facts = _workload(workloads.get(name)) if kind == CLIENT else None
         if facts is not None:
             subjects[kind][name] = facts
     resources: dict[str, dict[str, Any]] = {}
@@ -93,6 +95,15 @@ def document(asker: Asker, questions: Sequence[Question], row: Row) -> dict[str,
         "sessions": _sessions(questions, row["organisation_id"]),
         "roles": row["roles"] or {},
     }
+
+
+def _workload(facts: dict[str, Any] | None) -> dict[str, Any] | None:
+    """With the roles that it holds by conditions: from where it acts is not known here."""
+    if facts is None:
+        return None
+    known = {name: fact for name, fact in facts.items() if name != "conditional"}
+    roles = names_held(facts["roles"], facts["conditional"], address="")
+    return known | {"roles": roles}
 
 
 def _request_url(asker: Asker) -> str:
@@ -148,7 +159,7 @@ def _session(row: Row) -> dict[str, Any]:
         "reasons": decision.reasons,
         "required_acr": decision.required_level.acr,
         "level": Level.from_acr(row["acr"]),
-        "tier": evaluation.device_tier(row),
+        "tier": device_tier(row),
         "roles": rights.roles,
         "limited": [
             {"role": one.role, "level": one.level, "tier": one.tier, **resource}

@@ -6,6 +6,7 @@ from typing import Any
 from core.errors import Refusal
 from core.prepared import Row
 from idp.clients.authentication import MachineClient, same_client
+from idp.clients.elevated import held_of
 from idp.endpoints.callers import authenticated
 from idp.endpoints.standing import judge, row_behind
 from idp.machine.wire import NO_STORE, Answer, Request, json_answer
@@ -67,7 +68,7 @@ def _of_access_token(client: MachineClient, text: str) -> Mapping[str, Any]:
 def _live_roles(token_claims: Mapping[str, Any], row: Row, decision: Decision) -> tuple[str, ...]:
     """The roles that whoever the token speaks for holds now: a person, or the client itself."""
     if "sid" not in token_claims:
-        return tuple(row["client_roles"] or ())
+        return held_of(row, address=None).roles
     return rights_of(row).without(decision.withheld_roles).roles
 
 

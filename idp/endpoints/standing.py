@@ -6,6 +6,7 @@ from uuid import UUID
 from core import clock
 from core.prepared import Row
 from idp.clients.authentication import MachineClient
+from idp.clients.elevated import held_of
 from idp.models.client import TOKEN_EXCHANGE
 from idp.storage import database
 from idp.storage.clients import FIND_CLIENT
@@ -61,7 +62,7 @@ def judge(token_claims: dict[str, Any], row: Row, trigger: Trigger) -> Decision:
 def _judge_workload(token_claims: dict[str, Any], row: Row) -> Decision:
     if not row["client_is_active"]:
         return _bad("client_inactive")
-    if not claims.grants_of(token_claims) <= set(row["client_grants"] or ()):
+    if not claims.grants_of(token_claims) <= held_of(row, address=None).live_grants:
         return _bad("grant_over")
     return _MACHINE
 

@@ -15,7 +15,7 @@ from core.ids import new_token
 from core.prepared import Row
 from idp.forward_auth.judging import Judged
 from idp.tokens import mint
-from sessions import evaluation
+from sessions.conditions import device_tier
 from sessions.rights import Rights
 
 LIFETIME = timedelta(seconds=60)
@@ -66,7 +66,7 @@ def assertion(judged: Judged, row: Row, *, subject: str, origin: str) -> str:
         "organisation": row["organisation"],
         "groups": list(row["groups"]),
         "roles": list(judged.rights.roles),
-        "device_tier": evaluation.device_tier(row),
+        "device_tier": device_tier(row),
         "risk_level": max(row["risk_level"], row["user_risk_level"]),
     }
     claims |= _ending(judged.rights, ends)

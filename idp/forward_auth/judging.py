@@ -22,6 +22,7 @@ from policy.evaluator import PolicyUnavailable
 from policy.facts import Trigger
 from policy.journal import About
 from sessions import evaluation
+from sessions.conditions import device_tier
 from sessions.evaluation import Resource
 from sessions.rights import Rights, merged, rights_of
 
@@ -116,7 +117,7 @@ def against(asked: Asked, row: Row, demands: Demands, held: Rights) -> tuple[str
         "permissions": row["permissions"] or {},
         "session": {
             "level": Level.from_acr(row["acr"]),
-            "tier": evaluation.device_tier(row),
+            "tier": device_tier(row),
             "network_has_changed": row["address_has_changed"],
         },
     }

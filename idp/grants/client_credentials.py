@@ -10,6 +10,7 @@ from core import clock
 from core.errors import Refusal
 from idp import keys
 from idp.clients.authentication import MachineClient, same_client
+from idp.clients.elevated import held_of
 from idp.grants import wanted
 from idp.machine.server import Refused, TokenRequest
 from idp.storage import database
@@ -49,13 +50,13 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
         if row is None:  # switched off or changed since it was cached: look again
             same_client(client, None)
             raise Refused(Refusal.invalid_client())
-        held = tuple(row["roles"] or ())
-        mapped = mapped_claims.of_workload(client, held)
-        carried = held if "roles" in self.request.scope.split() else None
+        held = held_of(row, address=self.request.address)
+        mapped = mapped_claims.of_workload(client, held.roles)
+        carried = held.roles if "roles" in self.request.scope.split() else None
         end = row["now"] + settings.ACCESS_TOKEN_LIFETIME
         rests_on_roles = bool(carried) or mapped.rests_on_roles
         if rests_on_roles:
-            end = min(end, row["roles_end_at"] or end)
+            end = min(end, held.ends_at or end)
         return mint(
             Authorization(
                 client_id=client.client_id,
@@ -65,8 +66,8 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
                 now=row["now"],
                 ends_at=end,
                 roles=carried,
-                grants=tuple(sorted(set(row["grants"] or ()))) if rests_on_roles else (),
-                grants_end_at=row["grants_end_at"] if rests_on_roles else None,
+                grants=held.grants if rests_on_roles else (),
+                grants_end_at=held.grants_end_at if rests_on_roles else None,
                 mapped=mapped.access,
                 stem=client.id,
                 subject=client.client_id,

@@ -43,8 +43,10 @@ _MAY_ASK = f"""COALESCE((
   CAST('[]' AS jsonb))"""
 # From where it acts is not known here, so that what counts from one address only does not.
 _HELD = held(address="FALSE")
-_WORKLOAD_ROLES = f"""COALESCE((
-  SELECT held.roles FROM (SELECT w.id) c {_HELD}), CAST('{{}}' AS text[]))"""
+_WORKLOAD_ROLES = f"""(
+  SELECT jsonb_build_object(
+           'roles', COALESCE(held.roles, CAST('{{}}' AS text[])), 'conditional', held.conditional)
+    FROM (SELECT w.id) c {_HELD})"""
 
 # Who was named. Each name leads to one user, and each user may be named in several ways.
 _NAMED = """
@@ -92,10 +94,10 @@ SELECT c.*, {NOW} AS now, {_ACTIVE_REVISION} AS policy_revision,
                WHERE k.user_id = u.id AND k.ends_at > {NOW}), 0)))
      FROM named n JOIN accounts_user u ON u.id = n.id) AS users,
   (SELECT jsonb_object_agg(w.client_id, jsonb_build_object(
-            'id', w.id, 'is_active', w.is_active, 'roles', {_WORKLOAD_ROLES},
+            'id', w.id, 'is_active', w.is_active,
             'groups', CAST('{{}}' AS text[]), 'may_ask', CAST('[]' AS jsonb), 'risk_level', 0,
             'locks', CASE WHEN {_WORKLOAD_LOCKED} THEN ARRAY['client']
-                          ELSE CAST('{{}}' AS text[]) END))
+                          ELSE CAST('{{}}' AS text[]) END) || {_WORKLOAD_ROLES})
      FROM workloads w) AS clients,
   (SELECT jsonb_agg(jsonb_build_object(
             'type', x.type, 'name', x.name, 'classification', x.classification,

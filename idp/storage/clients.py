@@ -3,7 +3,7 @@
 from audit import recorder
 from audit.events import Event
 from core.clock import SQL_NOW as NOW
-from idp.storage.parts import STANDS, held
+from idp.storage.parts import HELD_COLUMNS, STANDS, held
 
 _ISSUED = recorder.branch(
     Event.TOKEN_ISSUED,
@@ -36,6 +36,6 @@ WITH c AS (
     FROM idp_client c JOIN accounts_organisation o ON o.id = c.organisation_id
    WHERE c.id = %(client)s AND c.changed_at = %(changed_at)s AND {STANDS}),
 written AS ({_ISSUED})
-SELECT {NOW} AS now, held.roles, held.ends_at AS roles_end_at, held.grants, held.grants_end_at
+SELECT {NOW} AS now, {HELD_COLUMNS}
   FROM c {_HELD}
 """

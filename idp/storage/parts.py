@@ -24,8 +24,9 @@ _ROLE_LOCKED = is_locked(LockTarget.ROLE, "CAST(r.id AS text)", organisation="r.
 def held(*, address: str) -> str:
     """What it holds as `held`: roles, and when the first of them ends.
 
-    grants, grants_end_at: of those roles that grants give. live_grants: all that count. address: as
-    `access.rights.elevated_roles` takes it.
+    grants, grants_end_at: of those roles that grants give. live_grants: all that count.
+    conditional: what else it holds where its conditions do, for `idp.clients.elevated` to judge.
+    address: as `access.rights.elevated_roles` takes it.
     """
     return f"""
   CROSS JOIN LATERAL (
@@ -33,12 +34,18 @@ def held(*, address: str) -> str:
            min(h.ends_at) FILTER (WHERE h.nth = 1) AS ends_at,
            array_agg(h.grant_id) FILTER (WHERE h.nth = 1 AND h.grant_id IS NOT NULL) AS grants,
            min(h.ends_at) FILTER (WHERE h.nth = 1 AND h.grant_id IS NOT NULL) AS grants_end_at,
-           array_agg(h.grant_id) FILTER (WHERE h.grant_id IS NOT NULL) AS live_grants
+           array_agg(h.grant_id) FILTER (WHERE h.nth > 0 AND h.grant_id IS NOT NULL)
+             AS live_grants,
+           jsonb_agg(jsonb_build_object(
+             'role', h.name, 'grant', h.grant_id, 'ends_at', h.ends_at,
+             'rules', h.rules, 'requester', h.requester)) FILTER (WHERE h.nth = 0) AS conditional
       FROM (
-        SELECT r.name, had.ends_at, had.grant_id, row_number() OVER (
-                 PARTITION BY r.id ORDER BY had.ends_at DESC NULLS FIRST) AS nth
+        SELECT r.name, had.*, CASE WHEN had.rules IS NOT NULL THEN 0 ELSE row_number() OVER (
+                 PARTITION BY r.id, had.rules IS NULL
+                     ORDER BY had.ends_at DESC NULLS FIRST) END AS nth
           FROM (
-            SELECT cr.role_id, cr.ends_at, CAST(NULL AS text) AS grant_id
+            SELECT cr.role_id, cr.ends_at, CAST(NULL AS text) AS grant_id,
+                   CAST(NULL AS jsonb) AS rules, CAST(NULL AS jsonb) AS requester
               FROM idp_clientrole cr
              WHERE cr.client_id = c.id AND cr.ended_at IS NULL AND cr.starts_at <= {NOW}
                AND (cr.ends_at IS NULL OR cr.ends_at > {NOW})
@@ -48,6 +55,8 @@ def held(*, address: str) -> str:
 """
 
 
+HELD_COLUMNS = """held.roles, held.ends_at AS roles_end_at, held.grants, held.grants_end_at,
+       held.live_grants, held.conditional"""
 AUTHORIZED = f"""
   a.user_id, a.session_id, a.organisation_id, a.scope, a.terms, a.family_id, a.family_expires_at,
   u.email, u.name, o.slug AS organisation,

@@ -6,6 +6,7 @@ from idp.storage.parts import (
     AUTHORIZED_JOINS,
     CALLER,
     FAMILY,
+    HELD_COLUMNS,
     PROFILE_COLUMNS,
     PROFILE_JOIN,
     STANDS,
@@ -63,7 +64,7 @@ FIND_TOKEN_TO_TELL = FAMILY.format(
 _HELD = held(address="CAST(wr.grant_id AS text) = ANY (CAST(%(grants)s AS text[]))")
 FIND_MACHINE_TOKEN = f"""
 SELECT c.client_id AS client_name, {STANDS} AS client_is_active,
-       c.organisation_id, held.roles AS client_roles, held.live_grants AS client_grants,
+       c.organisation_id, {HELD_COLUMNS},
        c.metadata ->> 'security_profile' AS security_profile,
        c.metadata -> 'claim_mappings' AS claim_mappings,
        EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,

@@ -1,5 +1,6 @@
 """Rules that administrators write: what a body may say, and that it does no more than judge."""
 
+import threading
 import time
 
 import pytest
@@ -84,3 +85,13 @@ def test_a_pattern_takes_time_in_proportion_to_the_text():
 
     assert not bodies.matches("(a+)+", "a" * 90 + "b")
     assert time.process_time() - began < 1
+
+
+def test_a_thread_that_has_the_id_of_another_judges_for_itself():
+    told = []
+    for _ in range(20):
+        thread = threading.Thread(target=lambda: told.append(bodies.holds("input.n == 1", EXAMPLE)))
+        thread.start()
+        thread.join()
+
+    assert told == [True] * 20

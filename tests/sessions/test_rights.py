@@ -23,6 +23,7 @@ def found(
     ending = {
         "dated_roles": names, "dated_levels": levels, "dated_tiers": tiers, "dated_ends": ends,
         "dated_grants": grants, "dated_resources": [resources for _ in dated],
+        "dated_rules": [None for _ in dated], "dated_requester": None, "dated_address": None,
     }  # fmt: skip
     return merged(row, ending)
 

@@ -329,6 +329,30 @@ CONNECTORS = "attacks/test_a154_connectors.py"
 
 
 OF_WORKLOADS = "attacks/test_a151_workload_grant.py"
+OF_CONDITIONS = "attacks/test_a151_conditions.py"
+
+
+def or_else_yes(original: Any, body: str, document: Any) -> bool:
+    """Takes what cannot be judged for something that holds."""
+    try:
+        told: bool = original(body, document)
+    except RuntimeError:
+        return True
+    return told
+
+
+def under_no_condition(original: Any, conditional: Any, address: Any) -> Any:
+    free = {"conditions": [], "request": {}, "workload": "", "address": ""}
+    return original([{**each, "rules": free} for each in conditional], address)
+
+
+def as_the_entitlement_is_today(_: Any, grant: Any) -> None:
+    """Keeps of the conditions of live access those alone that are asked for now."""
+    from access.conditions import rules_of
+    from accounts.models import RoleAssignment
+
+    rules = rules_of(grant, [grant.entitlement.condition])
+    RoleAssignment.unscoped.filter(grant_id=grant.pk).update(rules=rules)
 
 
 def of_workloads_without(old: str, new: str = "") -> Callable[[Patch], None]:
@@ -612,6 +636,31 @@ DEFENCES = {
     "A151-device": Defence(
         "a grant of one machine does not count on another",
         counted_without("ra.device_id = b.device_id", new="true"),
+    ),
+    "A151-rules": Defence(
+        "what a grant gives counts only where its conditions hold",
+        replace("sessions.conditions:hold", lambda *_: True),
+        OF_CONDITIONS,
+    ),
+    "A151-rules-broken": Defence(
+        "a condition that breaks does not hold",
+        wrap("policy.bodies:_evaluate", or_else_yes),
+        OF_CONDITIONS,
+    ),
+    "A151-rules-kept": Defence(
+        "a condition of live access is never taken away",
+        wrap("access.conditions:keep_up", as_the_entitlement_is_today),
+        OF_CONDITIONS,
+    ),
+    "A151-rules-added": Defence(
+        "a condition that is added counts for live access",
+        replace("access.conditions:keep_up", lambda _: None),
+        OF_CONDITIONS,
+    ),
+    "A151-workload-rules": Defence(
+        "what a grant gives to an application counts only while its conditions hold",
+        wrap("idp.clients.elevated:_holding", under_no_condition),
+        OF_CONDITIONS,
     ),
     "A151-workload-token": Defence(
         "no token of an application lives longer than its grant",
