@@ -14,7 +14,7 @@ from django.db.models import (
 )
 
 from access.approvers import FOREVER, standing_of
-from access.conditions import Rules, failing_in
+from access.conditions import failing_in
 from access.judging import (
     acting,
     condition_holds,
@@ -104,30 +104,25 @@ class Place:
 def places_of(
     grants: Iterable[Grant], *, session_id: UUID | None, now: datetime
 ) -> dict[UUID, Place]:
-    """Where each of these grants counts: three statements, and three for each with conditions."""
+    """Where each of these grants counts: four statements, and more where some have conditions."""
     grants = list(grants)
     if not grants:
         return {}
     organisation_id = grants[0].organisation_id
-    begun_in = {grant.session_id for grant in grants}
     sessions = {
         session.pk: session
         for session in LoginSession.objects.within_id(organisation_id)
-        .filter(pk__in={each for each in (session_id, *begun_in) if each})
-        .select_related("browser__device")
+        .filter(pk__in={grant.session_id for grant in grants if grant.session_id})
+        .select_related("browser")
     }
     devices = Device.objects.within_id(organisation_id).in_bulk(
         {grant.device_id for grant in grants if grant.device_id}
     )
     assignments = RoleAssignment.objects.within_id(organisation_id).filter(
-        Q(resources__isnull=False) | Q(rules__isnull=False),
-        grant_id__in=[grant.pk for grant in grants],
+        grant_id__in=[grant.pk for grant in grants], resources__isnull=False
     )
-    bounds = {
-        of: (resources, rules)
-        for of, resources, rules in assignments.values_list("grant_id", "resources", "rules")
-    }
-    here = None if session_id is None else sessions.get(session_id)
+    limits = dict(assignments.values_list("grant_id", "resources"))
+    resting = resting_in(grants, session_id=session_id, now=now)
     return {
         grant.pk: Place(
             session=sessions.get(grant.session_id)
@@ -138,8 +133,8 @@ def places_of(
             else None,
             address=grant.address if grant.terms["binds_network"] else None,
             is_here=counts_in(grant, session_id),
-            resources=bounds.get(grant.pk, ((), None))[0] or (),
-            rests=rests_in(grant, bounds.get(grant.pk, ((), None))[1], here, now),
+            resources=limits.get(grant.pk) or (),
+            rests=grant.pk in resting,
         )
         for grant in grants
     }
@@ -150,11 +145,34 @@ def counts_in(grant: Grant, session_id: UUID | None) -> bool:
     return not grant.terms["binds_session"] or grant.session_id == session_id
 
 
-def rests_in(grant: Grant, rules: Rules | None, here: LoginSession | None, now: datetime) -> bool:
-    """Whether it is active, and could count in this session but for a condition."""
-    if rules is None or here is None or grant.state != State.ACTIVE:
-        return False
-    return counts_in(grant, here.pk) and bool(failing_in(grant, rules, here, now))
+def resting_in(
+    grants: Iterable[Grant], *, session_id: UUID | None, now: datetime
+) -> frozenset[UUID]:
+    """Those that are active and could count in this session of their owner, but for a condition.
+
+    One statement, and more only where any has a condition.
+    """
+    active = [each for each in grants if each.state == State.ACTIVE]
+    if session_id is None or not active:
+        return frozenset()
+    of = active[0].organisation_id
+    kept: dict[Any, Any] = dict(
+        RoleAssignment.objects.within_id(of)
+        .filter(grant_id__in=[each.pk for each in active], rules__isnull=False)
+        .values_list("grant_id", "rules")
+    )
+    sessions = LoginSession.objects.within_id(of).select_related("browser__device")
+    here = sessions.filter(pk=session_id).first() if kept else None
+    if here is None:
+        return frozenset()
+    return frozenset(
+        each.pk
+        for each in active
+        if each.pk in kept
+        and each.requester_id == here.user_id
+        and counts_in(each, session_id)
+        and failing_in(each, kept[each.pk], here, now)
+    )
 
 
 # --- what may be asked for ------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 
 from access import cases, flows, shown
-from access.asking import counts_in
+from access.asking import counts_in, resting_in
 from access.limits import DECIDING, REQUESTS, TOUCH
 from access.models import Approval, Grant
 from access.workloads import stands_for
@@ -40,7 +40,8 @@ class GrantTold(Schema):
     workload: the client_id of the application that it is for, none where it is the requester's own.
     policy_version, policy_revision: that it is asked to publish, none and "" where roles are.
     until: the next end of it: for answers, for its beginning, or of the access itself.
-    is_here: whether it counts in the sign-in that asks. Durations are whole seconds.
+    is_here: whether it counts in the sign-in that asks. rests_here: whether it would, but for a
+    condition of it that does not hold there now. Durations are whole seconds.
     """
 
     id: UUID | None
@@ -65,6 +66,7 @@ class GrantTold(Schema):
     end_cause: str
     suspended_because: str
     is_here: bool
+    rests_here: bool
 
 
 class Answer(Schema):
@@ -343,12 +345,18 @@ def tell(grant: Grant, caller: Caller | Machine) -> dict[str, Any]:
 
 
 def tell_all(grants: Sequence[Grant], caller: Caller | Machine) -> list[dict[str, Any]]:
-    """One statement, however many there are."""
+    """Two statements, however many there are, and more where some have conditions."""
     until = cases.answers_by(grants)
-    return [_tell(grant, caller, until[grant.pk]) for grant in grants]
+    resting = resting_in(grants, session_id=caller.session_id, now=caller.now)
+    return [_tell(grant, caller, until[grant.pk], grant.pk in resting) for grant in grants]
 
 
-def _tell(grant: Grant, caller: Caller | Machine, answer_by: datetime) -> dict[str, Any]:
+def _tell(
+    grant: Grant,
+    caller: Caller | Machine,
+    answer_by: datetime,
+    rests: bool,  # noqa: FBT001 - private, and named where it is called
+) -> dict[str, Any]:
     seen, terms = shown.show(grant, now=caller.now, answer_by=answer_by), grant.terms
     return {
         "id": grant.pk,
@@ -372,7 +380,8 @@ def _tell(grant: Grant, caller: Caller | Machine, answer_by: datetime) -> dict[s
         "ended_at": grant.ended_at,
         "end_cause": grant.end_cause,
         "suspended_because": grant.suspended_because,
-        "is_here": seen.is_live and counts_in(grant, caller.session_id),
+        "is_here": seen.is_live and counts_in(grant, caller.session_id) and not rests,
+        "rests_here": rests,
     }
 
 

@@ -172,6 +172,21 @@ def test_a_weak_sign_in_is_told_what_would_do(acme, employee, approver):
     assert refused.json()["acr_values"] == "phr"
 
 
+def test_what_rests_in_a_sign_in_by_a_condition_says_so(acme, employee, later):
+    access.entitlement(
+        acme, eligible=[employee], binds_session=False,
+        condition="input.session.authentication_age < 120",
+    )  # fmt: skip
+    alice = Api.of(employee)
+    grant = asked(alice)
+    begun = alice.post(f"/access/grants/{grant}/activate").json()
+    assert (begun["is_here"], begun["rests_here"]) == (True, False)
+
+    later(minutes=2)
+    (told,) = alice.get("/access/grants").json()["items"]
+    assert (told["state"], told["is_here"], told["rests_here"]) == ("active", False, True)
+
+
 def test_it_begins_in_the_sign_in_that_the_token_is_of(alice, bob, employee):
     grant = asked(alice)
     bob.post(f"/access/grants/{grant}/approve", {})
