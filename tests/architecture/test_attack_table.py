@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.attacks.sabotage import CLASSES, DEFENCES, files_of
+from tests.attacks.sabotage import CLASSES, DEFENCES, files_of, named, part_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -33,3 +33,16 @@ def test_each_sabotage_has_tests() -> None:
 
 def test_each_sabotage_has_a_name_of_its_own() -> None:
     assert len(DEFENCES) == sum(len(each.DEFENCES) for each in CLASSES)
+
+
+def test_parts_together_take_each_defence_away_once() -> None:
+    parts = [part_of(list(DEFENCES), number, 6) for number in range(1, 7)]
+
+    assert sorted(name for part in parts for name in part) == sorted(DEFENCES)
+
+
+def test_a_letter_means_every_module_of_its_class() -> None:
+    of_the_class = [each.DEFENCES for each in CLASSES if ".l_" in each.__name__]
+
+    assert len(of_the_class) > 1
+    assert named(["L"]) == [name for known in of_the_class for name in known]

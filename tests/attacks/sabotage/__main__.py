@@ -1,12 +1,14 @@
 """Runs the tests of the defences named, each without its defence; see the package."""
 
+import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from tests.attacks.sabotage import DEFENCES, TESTS, files_of, named
-from tests.attacks.sabotage.plugin import VARIABLE
+from tests.attacks.sabotage import DEFENCES, TESTS, files_of, named, part_of
+from tests.attacks.sabotage.plugin import NOTICED, VARIABLE
 
 
 def _rounds(names: list[str]) -> list[list[str]]:
@@ -21,28 +23,50 @@ def _rounds(names: list[str]) -> list[list[str]]:
     return [list(dict.fromkeys(taken.values())) for taken in rounds]
 
 
-def _run(names: list[str]) -> int:
-    """One run without these defences."""
+def _run(names: list[str]) -> list[str]:
+    """One run without these defences: those of them that were missed by no test."""
     files = [str(path) for name in names for path in files_of(name)]
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-p", "tests.attacks.sabotage.plugin", "-n0", "-q"),
-            *("--tb=no", "--no-header", "-r", "N", "--disable-warnings", *files),
-        ],
-        cwd=TESTS.parent,
-        env=os.environ | {VARIABLE: " ".join(names)},
-        check=False,
-    ).returncode
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as noticed:
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "pytest", "-p", "tests.attacks.sabotage.plugin", "-n0"),
+                *("-q", "--tb=no", "--no-header", "-r", "N", "--disable-warnings", *files),
+            ],
+            cwd=TESTS.parent,
+            env=os.environ | {VARIABLE: " ".join(names), NOTICED: noticed.name},
+            check=False,
+        )
+        return [name for name in names if name not in noticed.read().split()]
 
 
-def main(names: list[str]) -> int:
-    """Run the tests of these, of all without any; 0 if every sabotage was noticed."""
+def _part(text: str) -> tuple[int, int]:
+    number, parts = (int(each) for each in text.split("/"))
+    if not 1 <= number <= parts:
+        raise ValueError
+    return number, parts
+
+
+def main(words: list[str]) -> int:
+    """Run the tests of those named, of all without any; 0 if every sabotage was noticed."""
+    parser = argparse.ArgumentParser(prog="make sabotage")
+    parser.add_argument("names", nargs="*", help="of defences, attacks, classes or modules")
+    parser.add_argument("--part", type=_part, default=(1, 1), metavar="2/6", help="one of several")
+    asked = parser.parse_args(words)
     try:
-        chosen = named(names) if names else list(DEFENCES)
+        chosen = named(asked.names) if asked.names else list(DEFENCES)
     except KeyError as unknown:
         print(f"no sabotage is known for {unknown.args[0]}")
         return 2
-    return max([_run(part) for part in _rounds(chosen)])
+    chosen = part_of(chosen, *asked.part)
+    done, missed = 0, list[str]()
+    for names in _rounds(chosen):
+        missed += _run(names)
+        done += len(names)
+        print(
+            f"{done} of {len(chosen)} taken away; not noticed: {' '.join(missed) or 'none'}",
+            flush=True,
+        )
+    return int(bool(missed))
 
 
 if __name__ == "__main__":

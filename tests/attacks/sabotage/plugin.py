@@ -13,6 +13,8 @@ from tests.attacks.sabotage import DEFENCES, TESTS, files_of
 from tests.attacks.sabotage.defence import Defence
 
 VARIABLE = "SABOTAGE"
+# A file for the names of those that were noticed.
+NOTICED = "SABOTAGE_NOTICED"
 
 
 @cache
@@ -72,8 +74,13 @@ def _ended_here(failure: pytest.ExceptionInfo[BaseException]) -> bool:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _chosen() and session.exitstatus in {0, 1}:
-        session.exitstatus = 0 if all(d.noticed_by for d in _chosen().values()) else 1
+    if not _chosen():
+        return
+    noticed = [name for name, defence in _chosen().items() if defence.noticed_by]
+    if NOTICED in os.environ:
+        Path(os.environ[NOTICED]).write_text(" ".join(noticed), encoding="utf-8")
+    if session.exitstatus in {0, 1}:
+        session.exitstatus = 0 if len(noticed) == len(_chosen()) else 1
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
