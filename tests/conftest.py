@@ -1,5 +1,6 @@
 """Fixtures that every test may use. The cast stands in tests/cast.py."""
 
+import gc
 import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from django.core.cache import cache
 from django.db import connections
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test.utils import setup_databases, teardown_databases
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from accounts.models import Organisation
 from core import clock
@@ -33,6 +35,11 @@ from tests.support.elsewhere import LOOPBACK, Elsewhere, authority
 # Tables that refuse to be emptied.
 KEPT_TABLES = ("audit_auditevent", "access_grant", "access_grantevent", "access_approval")
 LONGEST_WINDOW = timedelta(minutes=10).total_seconds()
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: nobody need look for garbage among it again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -80,6 +87,21 @@ def _rules_are_checked_once() -> None:
         return kept[key]
 
     checking.check = check_once
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_are_found_once() -> None:
+    """Each test client has a stack of middleware of its own, and each would look for all files."""
+    found: dict[str, Any] = {}
+    look = WhiteNoiseMiddleware.add_files_from_finders
+
+    def look_once(self: WhiteNoiseMiddleware) -> None:
+        if not found:
+            look(self)
+            found.update(self.files)
+        self.files.update(found)
+
+    WhiteNoiseMiddleware.add_files_from_finders = look_once  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import atexit
 import base64
 import os
 import secrets
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +26,9 @@ def prepare() -> None:
     os.environ["SALLYPORT_POLICY__LOG_LIFETIME"] = "PT0S"
     # Playwright's event loop stays in a worker's thread after its first browser test.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    # Each of the many processes would compile everything anew, and each worker all the tests.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     var = Path(os.environ.setdefault("SALLYPORT_VAR_DIR", str(ROOT / "var" / "test"))).resolve()
     os.environ["SALLYPORT_VAR_DIR"] = str(var)
     var.mkdir(parents=True, exist_ok=True)
