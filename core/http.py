@@ -21,6 +21,7 @@ REACHABLE: Literal["reachable"] = "reachable"
 View = Callable[..., HttpResponse]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 DEFAULT_PORTS = {"http": 80, "https": 443}
+UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 - nothing is bound
 
 
 def client_address(request: HttpRequest) -> str:
@@ -38,39 +39,41 @@ def address_from(peer: str, forwarded_for: str) -> str:
     count: int = settings.TRUSTED_PROXY_COUNT
     if count:
         hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-        if len(hops) >= count:
-            try:
-                return str(ipaddress.ip_address(hops[-count]))
-            except ValueError:
-                pass
-    return _plain_address(peer)
+        known = _plain_address(hops[-count]) if len(hops) >= count else None
+        if known is not None:
+            return known
+    return _plain_address(peer) or UNKNOWN_ADDRESS
 
 
 def address_of_hop(forwarded_for: str) -> str | None:
     """Who asked a proxy that we know: the rightmost hop, or as many as we trust; None for none."""
     hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
     count = max(1, settings.TRUSTED_PROXY_COUNT)
-    try:
-        return str(ipaddress.ip_address(hops[-count])) if len(hops) >= count else None
-    except ValueError:
-        return None
+    return _plain_address(hops[-count]) if len(hops) >= count else None
 
 
 def is_from(peer: str, networks: Sequence[Network]) -> bool:
     """Whether a peer's address, as the server has it, is in one of these networks."""
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
+    plain = _plain_address(peer)
+    if plain is None:
         return False
+    address = ipaddress.ip_address(plain)
     return any(address.version == network.version and address in network for network in networks)
 
 
 @lru_cache(maxsize=4096)
-def _plain_address(peer: str) -> str:
+def _plain_address(text: str) -> str | None:
+    """An address in its one spelling; None for what is none.
+
+    A zone (`fe80::1%eth0`) names an interface of ours, and PostgreSQL knows none. What a socket
+    for both versions calls `::ffff:192.0.2.1` is 192.0.2.1, or a lock on that would not hold it.
+    """
     try:
-        return str(ipaddress.ip_address(peer))
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return "0.0.0.0"  # noqa: S104 - a name for "unknown", nothing is bound
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
 
 
 def origin_of(uri: str) -> str:

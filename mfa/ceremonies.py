@@ -3,7 +3,6 @@
 passkeys.js follows `redirect` and shows `detail`; whatever else it gets, it loads the page again.
 """
 
-import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -12,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, RawPostDataExce
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
-from core import clock
+from core import clock, strict_json
 from core.errors import Refusal
 from core.http import client_address
 from core.ids import new_token
@@ -87,12 +86,9 @@ def read_body(request: HttpRequest) -> dict[str, Any]:
     if len(raw) > MAX_BODY_BYTES:
         raise Refusal.invalid_request("This answer is too long.")
     try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        return strict_json.parse_object(raw)
+    except ValueError as error:
         raise Refusal.invalid_request("This answer cannot be read.") from error
-    if not isinstance(body, dict):
-        raise Refusal.invalid_request("This answer cannot be read.")
-    return body
 
 
 def prove(request: HttpRequest, *, purpose: Purpose, user: Any) -> Proof:

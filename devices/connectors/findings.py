@@ -1,7 +1,8 @@
 """What a connector found of devices, in our words, before anybody knows which devices they are."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from devices.connectors.identifiers import Identifier
 from devices.score import CHECK_IDS, HARDWARE_KEY, Status
@@ -31,3 +32,12 @@ class Delivery:
 
     def ignore(self, reason: str, count: int = 1) -> None:
         self.ignored[reason] = self.ignored.get(reason, 0) + count
+
+
+def read_instant(text: Any) -> datetime | None:
+    """An instant as RFC 3339 writes it, with its offset, in UTC; None for anything else."""
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
+    except (ValueError, OverflowError):  # an offset may lead out of the years that there are
+        return None

@@ -20,7 +20,7 @@ from typing import Any
 
 from core.errors import Refusal
 from devices.connectors import identifiers
-from devices.connectors.findings import MAX_PATCH_DAYS, Delivery, Finding
+from devices.connectors.findings import MAX_PATCH_DAYS, Delivery, Finding, read_instant
 from devices.connectors.identifiers import Identifier, Kind
 from devices.score import OS_PATCH_AGE, Status
 
@@ -174,10 +174,7 @@ def _unix_time(value: Any) -> datetime | None:
 
 
 def _timestamp(value: Any) -> datetime:
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
+    at = read_instant(value)
+    if at is None:
         raise Refusal.invalid_request("timestamp is an instant as RFC 3339 writes it.")
-    return at.astimezone(UTC)
+    return at

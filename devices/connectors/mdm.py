@@ -14,12 +14,18 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from core import strict_json
 from devices.connectors import identifiers
-from devices.connectors.findings import MAX_CLOCK_LEAD, MAX_PATCH_DAYS, REPORTABLE, Finding
+from devices.connectors.findings import (
+    MAX_CLOCK_LEAD,
+    MAX_PATCH_DAYS,
+    REPORTABLE,
+    Finding,
+    read_instant,
+)
 from devices.connectors.identifiers import Identifier, Kind
 from devices.score import OS_PATCH_AGE, Status
 
@@ -147,7 +153,7 @@ def _row(line: int, said: Mapping[str, Any], now: datetime) -> Row:
     findings = tuple(
         Finding(names, check_id, *_status(check_id, said[check_id], at))
         for check_id in sorted(REPORTABLE & said.keys())
-        if said[check_id] not in {"", None}
+        if said[check_id] not in ("", None)
     )
     if not findings:
         raise _Bad("it says nothing of any check")
@@ -157,7 +163,7 @@ def _row(line: int, said: Mapping[str, Any], now: datetime) -> Row:
 def _identifiers(said: Mapping[str, Any]) -> Iterator[Identifier]:
     for kind in Kind:
         text = said.get(kind)
-        if text in {"", None}:
+        if text in ("", None):
             continue
         found = identifiers.read(kind, text)
         if found is None:
@@ -166,15 +172,12 @@ def _identifiers(said: Mapping[str, Any]) -> Iterator[Identifier]:
 
 
 def _observed_at(text: Any, now: datetime) -> datetime:
-    try:
-        at = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
+    at = read_instant(text)
+    if at is None:
         raise _Bad("observed_at is like 2026-11-30T09:00:00Z, with its offset")
     if at > now + MAX_CLOCK_LEAD:
         raise _Bad("observed_at lies in the future")
-    return min(at.astimezone(UTC), now)
+    return min(at, now)
 
 
 def _status(check_id: str, value: Any, at: datetime) -> tuple[Status, datetime, int | None]:

@@ -94,7 +94,7 @@ def lifetime_of(response: Response, now: datetime) -> timedelta:
 def _until_expiry(response: Response, now: datetime) -> timedelta:
     try:
         return parsedate_to_datetime(response.headers.get("expires", "")) - now
-    except (ValueError, TypeError):  # none, or none that can be read
+    except (ValueError, TypeError, OverflowError):  # none, or none that can be read
         return timedelta(0)
 
 

@@ -115,9 +115,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _public(jwk: Any) -> dict[str, str]:
     """The members that make the key, and no others; refuses a private key."""
-    if not isinstance(jwk, dict) or jwk.keys() & PRIVATE_MEMBERS or jwk.get("kty") not in MEMBERS:
+    kind = jwk.get("kty") if isinstance(jwk, dict) and not jwk.keys() & PRIVATE_MEMBERS else None
+    if not isinstance(kind, str) or kind not in MEMBERS:
         raise _refusal("The proof needs a public key.")
-    return {name: str(jwk.get(name)) for name in MEMBERS[jwk["kty"]]}
+    return {name: str(jwk.get(name)) for name in MEMBERS[kind]}
 
 
 def _key(jwk: dict[str, str], alg: str) -> ECKey | RSAKey:

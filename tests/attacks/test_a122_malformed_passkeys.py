@@ -105,6 +105,15 @@ def test_a_body_that_is_no_answer_gets_400(
     assert answer.status_code == 400
 
 
+def test_a_name_that_is_no_text_gets_400(client: Browser, newcomer: Person) -> None:
+    """JSON can hold half of a pair of surrogates, UTF-8 and so the database cannot."""
+    cast.sign_in(client, newcomer, acr="aal1")
+    made = passkeys.authenticator().create(passkeys.options(client, passkeys.ADD))
+
+    assert passkeys.finish(client, passkeys.ADD, made, name="\ud800").status_code == 400
+    assert not PasskeyFactor.objects.exists()
+
+
 JUNK = st.one_of(
     st.binary(max_size=200).map(b64),
     st.text(max_size=50),

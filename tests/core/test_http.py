@@ -1,6 +1,7 @@
 """Addresses behind proxies, ways back, and views that ask for assurance."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -10,7 +11,14 @@ from django.test import RequestFactory
 from core import clock
 from core.assurance import Assurance, Level
 from core.errors import Refusal
-from core.http import REACHABLE, address_from, render_refusal, require_assurance, safe_next
+from core.http import (
+    REACHABLE,
+    address_from,
+    is_from,
+    render_refusal,
+    require_assurance,
+    safe_next,
+)
 
 PEER = "192.0.2.1"
 
@@ -35,6 +43,26 @@ class TestAddressFrom:
         settings.TRUSTED_PROXY_COUNT = count
 
         assert address_from(PEER, forwarded_for) == address
+
+    @pytest.mark.parametrize(
+        ("written", "address"),
+        [
+            ("::ffff:198.51.100.9", "198.51.100.9"),
+            ("::FFFF:c633:6409", "198.51.100.9"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("::1", "::1"),
+        ],
+    )
+    def test_an_address_has_one_spelling(self, settings, written, address):
+        """A lock on it, and PostgreSQL, know no other."""
+        settings.TRUSTED_PROXY_COUNT = 0
+        assert address_from(written, "") == address
+
+        settings.TRUSTED_PROXY_COUNT = 1
+        assert address_from(PEER, written) == address
+
+    def test_a_network_of_ipv4_holds_a_peer_on_a_socket_for_both(self):
+        assert is_from("::ffff:192.0.2.1", [ip_network("192.0.2.0/24")])
 
     @pytest.mark.parametrize("peer", ["", "unix:", "localhost"])
     def test_a_peer_without_an_address_has_a_name_for_unknown(self, settings, peer):

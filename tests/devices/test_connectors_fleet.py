@@ -102,10 +102,11 @@ class TestPolicies:
             {"timestamp": "yesterday"},
             {"timestamp": "2026-11-29T09:00:00"},
             {"timestamp": None},
+            {"timestamp": "0001-01-01T00:00:00+23:59"},
         ],
         ids=[
             "no hosts", "no id", "negative", "truth", "text", "too many", "no name", "no policy",
-            "no instant", "no offset", "no timestamp",
+            "no instant", "no offset", "no timestamp", "before all years",
         ],
     )  # fmt: skip
     def test_what_fleet_does_not_send_is_refused(self, changes: dict[str, Any]) -> None:

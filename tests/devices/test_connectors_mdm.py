@@ -70,6 +70,7 @@ def test_an_empty_field_says_nothing_and_missing_says_missing() -> None:
         ("5CD1234,x,2026-11-30T09:00:00Z,pass,4", "uuid 'x' names no device"),
         ("5CD1234,,yesterday,pass,4", "observed_at is like 2026-11-30T09:00:00Z, with its offset"),
         ("5CD1234,,2026-11-30T09:00:00,pass,4", "observed_at is like 2026-11-30T09:00:00Z, with its offset"),
+        ("5CD1234,,0001-01-01T00:00:00+23:59,pass,4", "observed_at is like 2026-11-30T09:00:00Z, with its offset"),
         ("5CD1234,,2026-11-30T12:06:00Z,pass,4", "observed_at lies in the future"),
         ("5CD1234,,2026-11-30T09:00:00Z,yes,4", "disk_encryption is pass, fail or missing"),
         ("5CD1234,,2026-11-30T09:00:00Z,pass,-4", "os_patch_age is whole days, or missing"),
@@ -80,7 +81,8 @@ def test_an_empty_field_says_nothing_and_missing_says_missing() -> None:
         ("5CD1234,,2026-11-30T09:00:00Z,pass,4,5", "6 fields where the heading has 5"),
     ],
     ids=[
-        "nameless", "unfilled", "no uuid", "no instant", "no offset", "future", "no status",
+        "nameless", "unfilled", "no uuid", "no instant", "no offset",
+        "before all years", "future", "no status",
         "negative", "no days", "too old", "silent", "short", "long",
     ],
 )  # fmt: skip
@@ -88,6 +90,20 @@ def test_each_line_is_told_what_is_wrong_with_it(line: str, what: str) -> None:
     good = "5CD9999,,2026-11-30T09:00:00Z,pass,4"
 
     assert faults(csv(good, line)) == [f"line 3: {what}"]
+
+
+@pytest.mark.parametrize("odd", [[], {}, ["pass"], True, 1.5])
+@pytest.mark.parametrize(
+    "place", ["serial", "uuid", "observed_at", "disk_encryption", "os_patch_age"]
+)
+def test_a_member_that_is_no_text_is_a_fault_of_its_line(place: str, odd: Any) -> None:
+    plain = device(checks={"disk_encryption": "pass"})
+    if place in {"disk_encryption", "os_patch_age"}:
+        plain["checks"][place] = odd
+    else:
+        plain[place] = odd
+
+    assert len(faults(document(plain))) == 1
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -10,6 +10,7 @@ from django.test import Client as Browser
 
 from audit.models import AuditEvent
 from core.errors import Refusal
+from core.ids import base64url
 from sessions.binding import challenges, flows, instructions
 from sessions.binding.cookie import Shown
 from sessions.models import Binding, BindingChallenge, BoundKey, LoginSession
@@ -49,6 +50,18 @@ class TestTheScript:
         assert bound.cookie(client) not in {"", former}
         session.refresh_from_db()
         assert session.proven_at >= at
+
+    @pytest.mark.parametrize("kind", [[], {}, None, 5, "oct"])
+    def test_a_key_of_no_kind_is_refused(
+        self, client: Browser, session: LoginSession, kind: Any
+    ) -> None:
+        parts = [{"typ": "webcrypto+jwt", "alg": "ES256", "jwk": {"kty": kind}}, {}]
+        head, body = (base64url(json.dumps(part).encode()).decode() for part in parts)
+
+        answer = WebCrypto(client).post("registration", f"{head}.{body}.AAAA")
+
+        assert answer.status_code == 400
+        assert json.loads(answer.content)["error"] == "invalid_proof"
 
     def test_it_waits_while_the_browser_may_answer_an_offer(
         self, client: Browser, session: LoginSession, later: Any

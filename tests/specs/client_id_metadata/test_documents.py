@@ -331,6 +331,7 @@ class TestCaching:
             ({"cache-control": "no-cache, max-age=3600"}, 300),
             ({"expires": "Fri, 01 Jan 2100 00:00:00 GMT"}, 86400),
             ({"expires": "0"}, 300),
+            ({"expires": f"Fri, 01 Jan 2100 00:00:00 +{'9' * 20}"}, 300),
             ({"expires": "Fri, 01 Jan 2100 00:00:00"}, 300),
         ],
         ids=str,
