@@ -163,8 +163,9 @@ def update_client(
 ) -> Client:
     """Change what was registered, but never id, kind or organisation.
 
-    Scopes and grant types taken away take effect at the next use of whatever was issued. A secret
-    goes with the last method that uses it; client_secret_jwt needs a new one, which is kept sealed.
+    Scopes and grant types taken away are in no token that is issued from now on, whatever was
+    granted before; access tokens that are out keep theirs until they end. A secret goes with the
+    last method that uses it; client_secret_jwt needs a new one, which is kept sealed.
     """
     sector = sector_after(client, changes)
     return change_client(client=client, changes=changes, sector=sector, actor=actor, now=now)
@@ -341,17 +342,15 @@ def grant_consent(
 def revoke_consent(*, user: Any, client: Client, session_id: UUID | None, now: datetime) -> int:
     """Withdraw what a user allowed, and end the refresh families and codes that rest on it.
 
-    Returns how many families ended. Access tokens already out are refused by introspection and
-    userinfo, and die by themselves within their 15 minutes elsewhere.
+    Whoever issues a code looks at the consent last, and whoever redeems one holds it until the
+    family stands: so the consent goes first, then codes, and families last. Returns how many
+    families ended. Access tokens already out are refused by introspection and userinfo, and die by
+    themselves within their 15 minutes elsewhere.
     """
     consents = Consent.objects.within_id(user.organisation_id).filter(
         user=user, client=client, revoked_at=None
     )
     withdrawn = consents.update(revoked_at=now)
-    families = RefreshFamily.objects.within_id(user.organisation_id).filter(
-        user=user, client=client
-    )
-    ended = _revoke(families, RevokeReason.CONSENT_REVOKED, now)
     AuthorizationCode.objects.within_id(user.organisation_id).filter(
         user=user, client=client, used_at=None, expires_at__gt=now
     ).update(expires_at=now)
@@ -359,6 +358,10 @@ def revoke_consent(*, user: Any, client: Client, session_id: UUID | None, now: d
         polled.objects.within_id(user.organisation_id).filter(
             user=user, client=client, used_at=None, expires_at__gt=now
         ).update(expires_at=now)
+    families = RefreshFamily.objects.within_id(user.organisation_id).filter(
+        user=user, client=client
+    )
+    ended = _revoke(families, RevokeReason.CONSENT_REVOKED, now)
     if withdrawn or ended:
         record(
             Event.CONSENT_REVOKED,

@@ -63,9 +63,8 @@ def approve(
     """Approve once, and remember the consent; refuses CONFLICT when somebody was faster.
 
     rows: `asked` as far as it still waits. columns: what else is set. For use inside a transaction.
+    The consent comes first, as it does for who withdraws it.
     """
-    if not rows.update(session=session, approved_at=clock.sql_now(), **columns):
-        raise _over()
     if not asked.client.is_first_party:
         grant_consent(
             user=user,
@@ -74,6 +73,8 @@ def approve(
             session_id=session.id,
             now=now,
         )
+    if not rows.update(session=session, approved_at=clock.sql_now(), **columns):
+        raise _over()
 
 
 def deny(rows: "QuerySet[R]") -> None:

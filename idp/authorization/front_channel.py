@@ -31,7 +31,7 @@ from sessions.models import LoginSession
 
 
 class SessionRefused(Exception):  # noqa: N818 - carries an answer
-    """Policy does not let this session have tokens."""
+    """Policy, or by now its user, does not let this session have an answer."""
 
     def __init__(self, reasons: tuple[str, ...]) -> None:
         super().__init__()

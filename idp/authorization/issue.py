@@ -22,7 +22,7 @@ from idp import keys
 from idp.authorization import front_channel, reply, session_state
 from idp.authorization import pending as pending_requests
 from idp.authorization.reply import Reply
-from idp.models import AuthorizationCode, AuthorizationRequest, Client
+from idp.models import AuthorizationCode, AuthorizationRequest, Client, Consent
 from idp.requests import pushed_requests, request_objects
 from idp.requests.parameters import AuthorizationParams
 from sessions.models import LoginSession
@@ -93,7 +93,21 @@ def _issue(
             terms=terms_of(params, session.level),
             now=now,
         )
+    _hold_consent(params, client=client, user=user)
     return values
+
+
+def _hold_consent(params: AuthorizationParams, *, client: Client, user: Any) -> None:
+    """Let nobody withdraw what this answer rests on before it stands; raises SessionRefused.
+
+    Asked last, so that a withdrawal after this finds what was issued.
+    """
+    if client.is_first_party:
+        return
+    rows = Consent.objects.within_id(client.organisation_id).select_for_update(no_key=True)
+    agreed = rows.filter(user=user, client=client, revoked_at=None).values_list("scopes", flat=True)
+    if not set(params.consent_scopes) <= set(agreed.first() or ()):
+        raise front_channel.SessionRefused(("consent_withdrawn",))
 
 
 def _issue_code(

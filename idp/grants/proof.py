@@ -54,9 +54,12 @@ def authorize(
 ) -> Authorization:
     """decision: of the gate, which may withhold. cnf: `TokenRequest.cnf`, what tokens are bound to.
 
-    The client's key is asked for only where there is an ID token to encrypt to it. Refuses
-    invalid_scope when nothing is left of the scope.
+    What the client may no longer ask for is left out. Its key is asked for only where there is an
+    ID token to encrypt to it. Refuses invalid_scope when nothing is left of the scope.
     """
+    granted, scope = scope, " ".join(word for word in scope.split() if word in client.scopes)
+    if granted and not scope:
+        raise Refused(Refusal.invalid_scope("This client may no longer ask for the scope."))
     asked, scope = scope, decision.scope_of(scope)
     if asked and not scope:
         raise Refused(Refusal.invalid_scope("This device is trusted too little for the scope."))

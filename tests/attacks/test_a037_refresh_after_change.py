@@ -11,6 +11,7 @@ from audit.models import AuditEvent
 from core import clock
 from devices.models import Browser as SeenBrowser
 from devices.models import Device, State
+from idp.flows import update_client
 from idp.models import Client, RefreshFamily
 from risk.flows import raise_user_risk
 from risk.levels import RiskLevel
@@ -169,6 +170,25 @@ def test_a_step_up_that_is_owed_does_not_spend_the_token(acme_web, employee, tok
     LoginSession.unscoped.update(acr="aal2")
 
     assert oauth.refresh(acme_web, tokens["refresh_token"]).status == 200
+
+
+def test_a_scope_that_was_taken_away_is_in_no_further_token(acme_web, session, tokens):
+    code = oauth.issue_code(acme_web, session)
+    update_client(client=acme_web, scopes=["openid", "profile"], now=clock.now())
+
+    for reply in (oauth.refresh(acme_web, tokens["refresh_token"]), oauth.redeem(acme_web, code)):
+        assert (reply.status, reply.json["scope"]) == (200, "openid profile")
+        assert oauth.claims_of(reply.json["access_token"])["scope"] == "openid profile"
+
+
+def test_where_no_scope_is_left_nothing_is_spent(acme_web, tokens):
+    update_client(client=acme_web, scopes=["roles"], now=clock.now())
+    assert oauth.refresh(acme_web, tokens["refresh_token"]).error == "invalid_scope"
+
+    update_client(client=acme_web, scopes=["openid", "roles"], now=clock.now())
+    reply = oauth.refresh(acme_web, tokens["refresh_token"])
+
+    assert (reply.status, reply.json["scope"]) == (200, "openid")
 
 
 def test_an_idle_session_ends_its_refresh_tokens(acme_web, tokens, later):

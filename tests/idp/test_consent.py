@@ -10,12 +10,15 @@ from django.test import Client as Browser
 from audit.models import AuditEvent
 from core import clock
 from core.errors import Refusal
+from idp.authorization import issue
 from idp.flows import connected_applications, grant_consent, revoke_consent
+from idp.grants import proof
 from idp.models import AuthorizationCode, AuthorizationRequest, Client, Consent, RefreshFamily
 from tests import cast
 from tests.cast import Person
 from tests.support.authorize import answer, authorize, nothing_was_issued, path, query
 from tests.support.oauth import issue_code, redeem, refresh
+from tests.support.racing import Meanwhile
 
 
 @pytest.fixture
@@ -34,6 +37,10 @@ def ask(browser: Browser, client: Client, **changes: Any) -> str:
 
 def decide(browser: Browser, handle: str, decision: str, **more: str) -> Any:
     return browser.post("/oauth/consent", {"request": handle, "decision": decision} | more)
+
+
+def withdraw(who: Person, client: Client) -> int:
+    return revoke_consent(user=who.user, client=client, session_id=None, now=clock.now())
 
 
 class TestAsking:
@@ -225,6 +232,57 @@ class TestRevokeConsent:
         revoke_consent(user=employee.user, client=acme_spa, session_id=None, now=clock.now())
 
         assert redeem(acme_spa, code).error == "invalid_grant"
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_code_that_is_redeemed_meanwhile_ends_too(
+        self,
+        employee: Person,
+        acme_spa: Client,
+        alices: Browser,
+        tokens: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The redemption has its family, but has not committed it when the consent goes."""
+        code = issue_code(acme_spa, employee.user.login_sessions.get())
+        judge, begun = proof.judge, []
+
+        def overtaken(*about: Any) -> Any:
+            begun.append(Meanwhile(lambda: withdraw(employee, acme_spa)))
+            return judge(*about)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(proof, "judge", overtaken)
+            given = redeem(acme_spa, code).json
+
+        assert begun[0].answer() == 2
+        assert refresh(acme_spa, given["refresh_token"]).error == "invalid_grant"
+        assert not RefreshFamily.unscoped.filter(revoked_at=None).exists()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_no_code_is_issued_once_it_is_withdrawn(
+        self,
+        employee: Person,
+        acme_spa: Client,
+        alices: Browser,
+        tokens: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """It was there when it was looked at, and is not when the code is made."""
+        make = issue._issue_code
+
+        def overtaken(*about: Any, **how: Any) -> str:
+            assert Meanwhile(lambda: withdraw(employee, acme_spa)).answer() == 1
+            return make(*about, **how)
+
+        before = AuthorizationCode.unscoped.count()
+        monkeypatch.setattr(issue, "_issue_code", overtaken)
+
+        response = authorize(alices, acme_spa)
+
+        assert answer(response)["error"] == "access_denied"
+        assert AuthorizationCode.unscoped.count() == before
+        denied = AuditEvent.objects.get(event="idp.authorization.denied")
+        assert denied.facts["reasons"] == ["consent_withdrawn"]
 
     def test_the_client_asks_again_afterwards(
         self, alices: Browser, employee: Person, acme_spa: Client, tokens: dict[str, Any]

@@ -1,5 +1,6 @@
 """Access, refresh and ID tokens (A030 to A046)."""
 
+import dataclasses
 import string
 from collections.abc import Callable
 from typing import Any
@@ -50,6 +51,11 @@ def spent_tokens_in_the_cache(patch: Patch) -> None:
     patch.setattr(RefreshTokenGrant, "authenticate_refresh_token", careless)
 
 
+def whatever_was_granted(authorize: Any, client: Any, row: Any, **how: Any) -> Any:
+    """As if the client might ask for all of it still."""
+    return authorize(dataclasses.replace(client, scopes=tuple(how["scope"].split())), row, **how)
+
+
 def any_kind(original: Any, text: str, kind: str) -> Any:
     """A token of ours is a token of ours."""
     from core.errors import Refusal
@@ -85,6 +91,11 @@ DEFENCES = {
     ),
     "A033": Defence("what is spent stands in the row, not in the cache", spent_tokens_in_the_cache),
     "A034": Defence("a revoked family does not rotate", rotate_without("AND revoked_at IS NULL")),
+    "A034-consent": Defence(
+        "a code rests on a consent that still stands",
+        replace("idp.authorization.issue:_hold_consent", lambda *_, **__: None),
+        "idp/test_consent.py",
+    ),
     "A035": Defence(
         "a token shown by another client has leaked",
         replace("idp.grants.refresh_token:_trace_replay", lambda *_: None),
@@ -113,6 +124,10 @@ DEFENCES = {
         "rules answer a lost device, a replay and a takeover at once",
         replace("sessions.response:respond", lambda *_, **__: None),
         "sessions/test_response.py",
+    ),
+    "A037-scopes": Defence(
+        "what a client may no longer ask for is in no token",
+        wrap("idp.grants.proof:authorize", whatever_was_granted),
     ),
     "A037-tiers": Defence(
         "what demands a trusted device is withheld on others",
