@@ -89,7 +89,7 @@ def answers_by(grants: Iterable[Grant]) -> dict[UUID, datetime]:
     grants = list(grants)
     if not grants:
         return {}
-    stages = Stage.objects.within_id(grants[0].organisation_id).filter(
+    stages = Stage.unscoped.filter(
         entitlement__in={grant.entitlement_id for grant in grants}, auto_deny_after__isnull=False
     )
     times = {

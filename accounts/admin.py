@@ -168,14 +168,11 @@ class InvitationAdmin(ScopedAdmin):
         return ("organisation", "email", "role") if user.is_superuser else ("email", "role")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
-        organisation = self.organisation_for(request, obj)
-        actor = actor_of(request)
-        is_of_it = actor.organisation_id == organisation.pk
         saved, _ = flows.invite(
-            organisation=organisation,
+            organisation=self.organisation_for(request, obj),
             email=obj.email,
             role=obj.role,
-            invited_by=actor if is_of_it else None,
+            invited_by=actor_of(request),
             now=clock.now(),
         )
         obj.__dict__.update(saved.__dict__)
@@ -434,6 +431,25 @@ class GroupAdmin(ScopedAdmin):
 def actor_of(request: HttpRequest) -> User:
     user: Any = request.user
     return User.unscoped.get(pk=user.pk)
+
+
+def organisation_named(request: HttpRequest, slug: str) -> Organisation:
+    """The administrator's own; who administers all may name another. Refuses not_found."""
+    user: Any = request.user
+    if slug and user.is_superuser:
+        found = Organisation.objects.filter(slug=slug).first()
+        if found is None:
+            raise Refusal.not_found()
+        return found
+    own: Organisation = user.organisation
+    return own
+
+
+def organisations_to_name(request: HttpRequest) -> list[Organisation]:
+    """Those that `organisation_named` may be asked for; none where there is only one's own."""
+    user: Any = request.user
+    found = Organisation.objects.filter(is_active=True).order_by("name")
+    return list(found) if user.is_superuser else []
 
 
 def _is_administrator(request: HttpRequest) -> bool:

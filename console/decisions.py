@@ -35,10 +35,14 @@ OUTCOMES = ("allow", "restrict", "step_up", "deny", "revoke", "refuse", "no answ
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An answer as the list tells it. who: an address, "" where nobody is known."""
+    """An answer as the list tells it. who: an address, "" where nobody is known.
+
+    organisation: the slug of whose people or applications it is about, "" where that is nobody.
+    """
 
     one: Logged
     who: str
+    organisation: str
     question: str
     word: str
     reasons: tuple[str, ...]
@@ -95,8 +99,8 @@ class Reach:
 
     def __init__(self, organisation_id: UUID | None) -> None:
         self._organisation_id = organisation_id
-        self._people: dict[UUID, str | None] = {}
-        self._clients: dict[str, bool] = {}
+        self._people: dict[UUID, tuple[str, str] | None] = {}
+        self._clients: dict[str, str] = {}
 
     def learn(self, some: list[Logged]) -> None:
         ids = {each.about.user_id for each in some if each.about.user_id} - self._people.keys()
@@ -108,9 +112,10 @@ class Reach:
         if self._organisation_id is not None:
             people = people.filter(organisation_id=self._organisation_id)
             clients = clients.filter(organisation_id=self._organisation_id)
-        self._people |= dict.fromkeys(ids) | dict(people.values_list("pk", "email"))
-        known = set(clients.values_list("client_id", flat=True))
-        self._clients |= {name: name in known for name in names}
+        known = people.values_list("pk", "email", "organisation__slug")
+        self._people |= dict.fromkeys(ids) | {pk: (email, slug) for pk, email, slug in known}
+        slugs = dict(clients.values_list("client_id", "organisation__slug"))
+        self._clients |= {name: slugs.get(name, "") for name in names}
 
     def holds(self, one: Logged) -> bool:
         """By the person that it is about; by the application where it is about nobody."""
@@ -118,10 +123,13 @@ class Reach:
             return True
         if one.about.user_id:
             return self._people.get(one.about.user_id) is not None
-        return self._clients.get(one.about.client, False)
+        return bool(self._clients.get(one.about.client))
 
-    def name(self, one: Logged) -> str:
-        return (self._people.get(one.about.user_id) or "") if one.about.user_id else ""
+    def row(self, one: Logged) -> Row:
+        """As the list tells it; learn of it first."""
+        user_id, client = one.about.user_id, one.about.client
+        person = self._people.get(user_id) if user_id else ("", self._clients.get(client, ""))
+        return _row(one, *(person or ("", "")))
 
 
 def look(
@@ -161,7 +169,7 @@ def look(
             looked_at, last = looked_at + 1, one
             if not reach.holds(one):
                 continue
-            row = _row(one, reach.name(one))
+            row = reach.row(one)
             if not outcome or row.word == outcome:
                 rows.append(row)
         if looked_at >= MOST_LOOKED_AT:
@@ -179,7 +187,7 @@ def look_at(decision_id: UUID, reach: Reach) -> One | None:
         return None
     bundle, is_same = _bundle(one.revision)
     explained = explain(bundle, one.path, one.input) if bundle else None
-    return One(_row(one, reach.name(one)), explained, is_same, _is_same_answer(one, explained))
+    return One(reach.row(one), explained, is_same, _is_same_answer(one, explained))
 
 
 def _place(one: Logged | None) -> Place | None:
@@ -191,11 +199,12 @@ def _by_the_hundred(asked: Iterator[Logged]) -> Iterator[list[Logged]]:
         yield some
 
 
-def _row(one: Logged, who: str) -> Row:
+def _row(one: Logged, who: str, organisation: str) -> Row:
+    question = QUESTIONS.get(one.path, one.path)
     if one.error:
-        return Row(one, who, QUESTIONS.get(one.path, one.path), "no answer", ())
+        return Row(one, who, organisation, question, "no answer", ())
     made = settled(one.path, one.result)
-    return Row(one, who, QUESTIONS.get(one.path, one.path), made.word, made.reasons)
+    return Row(one, who, organisation, question, made.word, made.reasons)
 
 
 def _is_same_answer(one: Logged, explained: Explained | None) -> bool:

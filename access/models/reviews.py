@@ -58,7 +58,8 @@ class AccessReviewItem(ScopedModel):
     subject, what: in words, which stay true when the assignment or the eligibility is gone. user:
     None where a group is eligible, and for an application; of one that somebody answers for,
     workload. client_role_id: of a role that an application holds, by its id in `idp`.
-    last_used_at: when they last signed in, or last began it.
+    last_used_at: when they last signed in, or last began it. decided_by: of this organisation, or
+    somebody who administers every one.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounts import mail
 from accounts.flows.people import discard_unverified, note_registration
-from accounts.flows.permissions import check_may_give
+from accounts.flows.permissions import check_may_give, is_administrator
 from accounts.flows.roles import assign_role
 from accounts.models import Invitation, Organisation, Role, User
 from audit.events import Event
@@ -33,14 +33,21 @@ def invite(
 ) -> tuple[Invitation, str]:
     """Write an invitation and mail its link; returns it with the link, which is not kept.
 
-    Refuses not_found if role or inviter belong to another organisation, conflict if the
-    organisation has this person, not_allowed if the role is not the inviter's to give. Whether
-    another organisation has them is not told: such an invitation cannot be accepted.
+    Refuses not_found if the role belongs to another organisation, or the inviter does and does not
+    administer every one; conflict if the organisation has this person, not_allowed if the role is
+    not the inviter's to give. Whether another organisation has them is not told: such an invitation
+    cannot be accepted. Who invites from elsewhere is known to audit alone.
     """
     email = email.strip().lower()
-    for row in (role, invited_by):
-        if row is not None and row.organisation_id != organisation.id:
-            raise Refusal.not_found()
+    if role is not None and role.organisation_id != organisation.id:
+        raise Refusal.not_found()
+    is_from_here = invited_by is not None and invited_by.organisation_id == organisation.id
+    if (
+        invited_by is not None
+        and not is_from_here
+        and not is_administrator(invited_by, organisation.id)
+    ):
+        raise Refusal.not_found()
     if role is not None:
         check_may_give(actor=invited_by, organisation_id=organisation.id, roles=[role], now=now)
     if User.objects.within(organisation).filter(email=email).exists():
@@ -51,7 +58,7 @@ def invite(
         email=email,
         role=role,
         digest=digest(token),
-        invited_by=invited_by,
+        invited_by=invited_by if is_from_here else None,
         created_at=now,
         expires_at=now + settings.INVITATION_LIFETIME,
     )

@@ -24,7 +24,13 @@ from access import flows
 from access.models import MAX_REASON_LENGTH, Grant, GrantEvent, State
 from access.reading import history, who_has_what
 from access.workloads import CLIENT
-from accounts.admin import ScopedAdmin, WithinReachFilter, act_on_each, actor_of
+from accounts.admin import (
+    ScopedAdmin,
+    WithinReachFilter,
+    act_on_each,
+    actor_of,
+    organisation_named,
+)
 from accounts.models import Group, Organisation, Role, User
 from core import clock
 from core.errors import Refusal
@@ -303,7 +309,7 @@ class GrantAdmin(ScopedAdmin):
     ) -> tuple[MatrixForm, Organisation, Matrix | None, datetime]:
         form, now = MatrixForm(request.GET), clock.now()
         is_good = form.is_valid()
-        organisation = _organisation(request, form.cleaned_data.get("organisation", ""))
+        organisation = organisation_named(request, form.cleaned_data.get("organisation", ""))
         if not is_good:
             return form, organisation, None, now
         at = form.at or now
@@ -366,15 +372,3 @@ def _named(grant: Grant, events: Sequence[GrantEvent]) -> list[Told]:
     named = {f"{label}{user.pk}": user.email for user in known}
     named[f"{CLIENT}{grant.workload_id}"] = grant.workload_name
     return [Told(each, named.get(each.actor, each.actor)) for each in events]
-
-
-def _organisation(request: HttpRequest, slug: str) -> Organisation:
-    """One's own; who administers all may name another."""
-    user: Any = request.user
-    if slug and user.is_superuser:
-        found = Organisation.objects.filter(slug=slug).first()
-        if found is None:
-            raise Refusal.not_found()
-        return found
-    own: Organisation = user.organisation
-    return own

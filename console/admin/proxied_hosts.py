@@ -14,7 +14,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from accounts.admin import ScopedAdmin, act_on_each, actor_of
+from accounts.admin import (
+    ScopedAdmin,
+    act_on_each,
+    actor_of,
+    organisation_named,
+    organisations_to_name,
+)
 from accounts.models import REQUIRED_ACR, REQUIRED_TIER, Organisation, Role
 from console.admin.fields import PeriodField
 from core import clock
@@ -253,7 +259,11 @@ class ProxiedHostAdmin(ScopedAdmin):
         host = None if object_id is None else self.get_object(request, object_id)
         if host is None and object_id is not None:
             raise Refusal.not_found()
-        organisation = host.organisation if host else self._organisation(request)
+        organisation = (
+            host.organisation
+            if host
+            else organisation_named(request, request.GET.get("organisation", ""))
+        )
         is_sent = request.method == "POST"
         editor = Editor(organisation, host, request.POST if is_sent else None)
         refused = ""
@@ -274,7 +284,7 @@ class ProxiedHostAdmin(ScopedAdmin):
                 "original": host,
                 "refused": refused,
                 "organisation": organisation,
-                "organisations": _organisations(request) if host is None else [],
+                "organisations": organisations_to_name(request) if host is None else [],
                 "opts": self.opts,
             },
         )
@@ -301,21 +311,3 @@ class ProxiedHostAdmin(ScopedAdmin):
                 ).proxied_hosts.get()
         self.message_user(request, f"Saved: the next request to {saved} is judged by this.")
         return redirect("admin:idp_proxiedhost_change", saved.pk)
-
-    def _organisation(self, request: HttpRequest) -> Organisation:
-        """Of a new one: one's own, or the one that whoever reaches several has chosen."""
-        user: Any = request.user
-        named = request.GET.get("organisation", "")
-        if not user.is_superuser or not named:
-            own: Organisation = user.organisation
-            return own
-        found = Organisation.objects.filter(slug=named).first()
-        if found is None:
-            raise Refusal.not_found()
-        return found
-
-
-def _organisations(request: HttpRequest) -> list[Organisation]:
-    user: Any = request.user
-    found = Organisation.objects.filter(is_active=True).order_by("name")
-    return list(found) if user.is_superuser else []

@@ -14,7 +14,13 @@ from django.urls import URLPattern, path, reverse
 from access import flows
 from access.alerts import Kind, alerts_of
 from access.models import MAX_REASON_LENGTH, AccessReview, AccessReviewItem, Need
-from accounts.admin import ScopedAdmin, act_on_each, actor_of
+from accounts.admin import (
+    ScopedAdmin,
+    act_on_each,
+    actor_of,
+    organisation_named,
+    organisations_to_name,
+)
 from core import clock
 from core.errors import Refusal
 
@@ -77,6 +83,10 @@ class AccessReviewAdmin(ScopedAdmin):
             *super().get_urls(),
         ]
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        context = {"organisations": organisations_to_name(request)} | (extra_context or {})
+        return super().changelist_view(request, context)
+
     @admin.action(description="Close: what was not decided stays as it is")
     def close(self, request: HttpRequest, chosen: QuerySet[AccessReview]) -> None:
         act_on_each(self, request, chosen, lambda row: flows.close_review(
@@ -84,12 +94,12 @@ class AccessReviewAdmin(ScopedAdmin):
         ), "closed")  # fmt: skip
 
     def open(self, request: HttpRequest) -> HttpResponse:
-        """Begin a review of the administrator's own organisation."""
+        """Begin a review of the organisation that is named, or of one's own."""
         _demand_post(request)
-        actor = actor_of(request)
+        organisation = organisation_named(request, request.POST.get("organisation", ""))
         try:
             review = flows.open_review(
-                organisation=actor.organisation, now=clock.now(), actor=actor
+                organisation=organisation, now=clock.now(), actor=actor_of(request)
             )
         except Refusal as refusal:
             self.message_user(request, refusal.detail, messages.ERROR)
@@ -164,13 +174,18 @@ class AccessReviewAdmin(ScopedAdmin):
 
     def alerts(self, request: HttpRequest) -> HttpResponse:
         """What should be looked at; nothing of it is kept."""
-        organisation = actor_of(request).organisation
+        organisation = organisation_named(request, request.GET.get("organisation", ""))
         found = alerts_of(organisation_id=organisation.pk, now=clock.now())
         groups = [
             (kind, *WORDS[kind], [each for each in found if each.kind == kind]) for kind in Kind
         ]
         return self._page(
-            request, "alerts", title="Alerts", groups=groups, organisation=organisation
+            request,
+            "alerts",
+            title="Alerts",
+            groups=groups,
+            organisation=organisation,
+            organisations=organisations_to_name(request),
         )
 
     def _page(self, request: HttpRequest, name: str, **context: Any) -> TemplateResponse:

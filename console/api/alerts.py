@@ -7,8 +7,8 @@ from uuid import UUID
 from ninja import Query, Router, Schema
 
 from access.alerts import Alert, Kind, alerts_of
-from console.api.door import Administrator, Request
-from console.api.paging import Listing, Place
+from console.api.door import Administration, Administrator
+from console.api.paging import Place
 
 router = Router(auth=Administrator())
 
@@ -38,13 +38,13 @@ class OfKind(Place):
 
 
 @router.get("", response=Alerts)
-def list_alerts(request: Request, narrowed: Query[OfKind]) -> dict[str, Any]:
+def list_alerts(request: Administration, narrowed: Query[OfKind]) -> dict[str, Any]:
     """Standing privilege, what is unused or too often begun, emergencies that nobody reviewed."""
     caller = request.auth
-    found = alerts_of(organisation_id=caller.organisation_id, now=caller.now)
+    found = alerts_of(organisation_id=caller.organisation.pk, now=caller.now)
     if narrowed.kind is not None:
         found = [alert for alert in found if alert.kind == narrowed.kind]
-    listing = Listing("alerts", caller.user.pk, narrowed, caller.now, {"kind": narrowed.kind})
+    listing = caller.listing("alerts", narrowed, kind=narrowed.kind)
     return listing.page_of_found(found, _show)
 
 

@@ -13,10 +13,10 @@ from accounts.models import (
     RoleAssignment,
     User,
 )
-from console.api.door import Administrator, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Instant, Sent
+from console.api.door import Administration, Administrator
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Instant, Sent, Whose
 
 router = Router(auth=Administrator())
 
@@ -25,6 +25,7 @@ class Assignment(Schema):
     """grant: which one gives it, none for a standing one."""
 
     id: UUID
+    organisation: Whose
     user: UUID
     email: str
     role: UUID
@@ -53,21 +54,21 @@ class NewAssignment(Sent):
 
 
 @router.get("", response=Assignments)
-def list_assignments(request: Request, narrowed: Query[OfWhom]) -> dict[str, Any]:
+def list_assignments(request: Administration, narrowed: Query[OfWhom]) -> dict[str, Any]:
     """Who holds, or held, which role by name; groups stand for themselves."""
     caller = request.auth
-    rows = RoleAssignment.objects.within_id(caller.organisation_id).select_related("user", "role")
+    rows = within(RoleAssignment, caller).select_related("user", "role")
     if narrowed.user is not None:
         rows = rows.filter(user_id=narrowed.user)
     if narrowed.role is not None:
         rows = rows.filter(role_id=narrowed.role)
     filters = {"user": narrowed.user, "role": narrowed.role}
-    listing = Listing("assignments", caller.user.pk, narrowed, caller.now, filters)
+    listing = caller.listing("assignments", narrowed, **filters)
     return listing.page(rows, _show_assignment)
 
 
 @router.post("", response={201: Assignment})
-def assign_role(request: Request, wish: NewAssignment) -> Status[Any]:
+def assign_role(request: Administration, wish: NewAssignment) -> Status[Any]:
     """Give somebody a standing role, from `starts_at` (now) until `ends_at` (open)."""
     caller = request.auth
     made = flows.assign_role(
@@ -82,7 +83,7 @@ def assign_role(request: Request, wish: NewAssignment) -> Status[Any]:
 
 
 @router.delete("/{uuid:assignment_id}", response=Did)
-def end_assignment(request: Request, assignment_id: UUID) -> dict[str, Any]:
+def end_assignment(request: Administration, assignment_id: UUID) -> dict[str, Any]:
     """Take a standing role back now. What a grant gives ends with the grant."""
     caller = request.auth
     did = flows.end_role_assignment(
@@ -96,6 +97,7 @@ def end_assignment(request: Request, assignment_id: UUID) -> dict[str, Any]:
 def _show_assignment(row: RoleAssignment) -> dict[str, Any]:
     return {
         "id": row.pk,
+        "organisation": row.organisation,
         "user": row.user_id,
         "email": row.user.email,
         "role": row.role_id,

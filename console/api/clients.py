@@ -9,10 +9,10 @@ from ninja.responses import Status
 from pydantic import Field
 
 from accounts.models import Role
-from console.api.door import Administrator, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Flag, Instant, Name, Seconds, Sent, Whole
+from console.api.door import Administration, Administrator
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Flag, Instant, Name, Seconds, Sent, Whole, Whose
 from core.errors import Refusal
 from idp import flows
 from idp.clients.roles import give_role, take_role
@@ -69,6 +69,7 @@ class ClientTold(Schema):
     """
 
     id: UUID
+    organisation: Whose
     client_id: str
     kind: str
     name: str
@@ -129,31 +130,31 @@ class NewClientRole(Sent):
 
 
 @router.get("", response=ClientPage)
-def list_clients(request: Request, place: Query[Place]) -> dict[str, Any]:
+def list_clients(request: Administration, place: Query[Place]) -> dict[str, Any]:
     """Every application of the organisation, those that are switched off too."""
     caller = request.auth
-    listing = Listing("clients", caller.user.pk, place, caller.now, {})
-    return listing.page(Client.objects.within_id(caller.organisation_id), _show)
+    listing = caller.listing("clients", place)
+    return listing.page(within(Client, caller), _show)
 
 
 @router.post("", response={201: ClientMade})
-def register_client(request: Request, wish: NewClient) -> Status[Any]:
+def register_client(request: Administration, wish: NewClient) -> Status[Any]:
     """Register an application. Its secret, if it has one, is in this answer alone."""
     caller = request.auth
     made = flows.register_client(
-        organisation=caller.user.organisation, now=caller.now, actor=caller.user, **wish.dict()
+        organisation=caller.organisation, now=caller.now, actor=caller.user, **wish.dict()
     )
     return Status(201, {"client": _show(made.client), "secret": made.secret})
 
 
 @router.get("/{uuid:client}", response=ClientTold)
-def read_client(request: Request, client: UUID) -> dict[str, Any]:
+def read_client(request: Administration, client: UUID) -> dict[str, Any]:
     """One application with all that is registered for it."""
     return _show(one(Client, request.auth, client))
 
 
 @router.put("/{uuid:client}", response=ClientTold)
-def update_client(request: Request, client: UUID, wish: ClientTerms) -> dict[str, Any]:
+def update_client(request: Administration, client: UUID, wish: ClientTerms) -> dict[str, Any]:
     """Set what is registered anew, all of it. What is taken away ends at the next use."""
     caller = request.auth
     found = one(Client, caller, client)
@@ -164,7 +165,7 @@ def update_client(request: Request, client: UUID, wish: ClientTerms) -> dict[str
 
 
 @router.post("/{uuid:client}/rotate-secret", response={201: ClientMade})
-def rotate_client_secret(request: Request, client: UUID, wish: Rotation) -> Status[Any]:
+def rotate_client_secret(request: Administration, client: UUID, wish: Rotation) -> Status[Any]:
     """Give it a new secret, which is in this answer alone."""
     caller = request.auth
     made = flows.rotate_client_secret(
@@ -177,7 +178,7 @@ def rotate_client_secret(request: Request, client: UUID, wish: Rotation) -> Stat
 
 
 @router.post("/{uuid:client}/deactivate", response=ClientTold)
-def deactivate_client(request: Request, client: UUID) -> dict[str, Any]:
+def deactivate_client(request: Administration, client: UUID) -> dict[str, Any]:
     """Switch an application off for good: it gets nothing any more."""
     caller = request.auth
     found = one(Client, caller, client)
@@ -185,17 +186,17 @@ def deactivate_client(request: Request, client: UUID) -> dict[str, Any]:
 
 
 @router.get("/{uuid:client}/roles", response=ClientRoles)
-def list_client_roles(request: Request, client: UUID, place: Query[Place]) -> dict[str, Any]:
+def list_client_roles(request: Administration, client: UUID, place: Query[Place]) -> dict[str, Any]:
     """What it holds, or held, when it acts for itself."""
     caller = request.auth
     found = one(Client, caller, client)
-    rows = ClientRole.objects.within_id(caller.organisation_id).filter(client=found)
-    listing = Listing("client roles", caller.user.pk, place, caller.now, {"client": client})
+    rows = within(ClientRole, caller).filter(client=found)
+    listing = caller.listing("client roles", place, client=client)
     return listing.page(rows.select_related("role"), _show_role)
 
 
 @router.post("/{uuid:client}/roles", response={201: ClientRoleTold})
-def give_client_role(request: Request, client: UUID, wish: NewClientRole) -> Status[Any]:
+def give_client_role(request: Administration, client: UUID, wish: NewClientRole) -> Status[Any]:
     """Let it hold a role when it acts for itself, until `ends_at` (open)."""
     caller = request.auth
     given = give_role(
@@ -209,7 +210,7 @@ def give_client_role(request: Request, client: UUID, wish: NewClientRole) -> Sta
 
 
 @router.delete("/{uuid:client}/roles/{uuid:client_role_id}", response=Did)
-def take_client_role(request: Request, client: UUID, client_role_id: UUID) -> dict[str, Any]:
+def take_client_role(request: Administration, client: UUID, client_role_id: UUID) -> dict[str, Any]:
     """Take a role back from it now."""
     caller = request.auth
     one(Client, caller, client)

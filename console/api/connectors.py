@@ -8,10 +8,10 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field
 
-from console.api.door import Administrator, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Flag, Name, Sent
+from console.api.door import Administration, Administrator
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Flag, Name, Sent, Whose
 from console.connecting import check_size, path_of
 from core.errors import Refusal
 from devices.connectors import administration, delivery
@@ -30,6 +30,7 @@ class ConnectorTold(Schema):
     """path: where the other product calls, "" where nobody calls. checks: its names → ours."""
 
     id: UUID
+    organisation: Whose
     kind: str
     name: str
     authentication: str
@@ -91,32 +92,32 @@ class DevicesForgotten(Schema):
 
 
 @router.get("", response=Connectors)
-def list_connectors(request: Request, place: Query[Place]) -> dict[str, Any]:
+def list_connectors(request: Administration, place: Query[Place]) -> dict[str, Any]:
     """Every connector, those that are switched off too."""
     caller = request.auth
-    listing = Listing("connectors", caller.user.pk, place, caller.now, {})
-    return listing.page(Connector.objects.within_id(caller.organisation_id), _show)
+    listing = caller.listing("connectors", place)
+    return listing.page(within(Connector, caller), _show)
 
 
 @router.post("", response={201: ConnectorMade})
-def create_connector(request: Request, wish: NewConnector) -> Status[Any]:
+def create_connector(request: Administration, wish: NewConnector) -> Status[Any]:
     """Connect another product. Its secret, if it has one, is in this answer alone."""
     caller = request.auth
     made = administration.create(
-        organisation_id=caller.organisation_id, actor=caller.user, now=caller.now, **wish.dict()
+        organisation_id=caller.organisation.pk, actor=caller.user, now=caller.now, **wish.dict()
     )
     return Status(201, _made(made))
 
 
 @router.get("/{uuid:connector_id}", response=ConnectorTold)
-def read_connector(request: Request, connector_id: UUID) -> dict[str, Any]:
+def read_connector(request: Administration, connector_id: UUID) -> dict[str, Any]:
     """One connector."""
     return _show(one(Connector, request.auth, connector_id))
 
 
 @router.put("/{uuid:connector_id}/checks", response=ConnectorTold)
 def map_connector_checks(
-    request: Request, connector_id: UUID, wish: ConnectorChecks
+    request: Administration, connector_id: UUID, wish: ConnectorChecks
 ) -> dict[str, Any]:
     """Say anew which of its policies and queries stand for which of our checks."""
     caller = request.auth
@@ -131,7 +132,7 @@ def map_connector_checks(
 
 
 @router.post("/{uuid:connector_id}/rotate-secret", response={201: ConnectorMade})
-def rotate_connector_secret(request: Request, connector_id: UUID) -> Status[Any]:
+def rotate_connector_secret(request: Administration, connector_id: UUID) -> Status[Any]:
     """Give it a new secret, which is in this answer alone; the old one stops working at once."""
     caller = request.auth
     made = administration.rotate_secret(
@@ -141,7 +142,7 @@ def rotate_connector_secret(request: Request, connector_id: UUID) -> Status[Any]
 
 
 @router.post("/{uuid:connector_id}/forget", response=DevicesForgotten)
-def forget_connector(request: Request, connector_id: UUID) -> dict[str, Any]:
+def forget_connector(request: Administration, connector_id: UUID) -> dict[str, Any]:
     """Forget what it has said, and go on listening; `devices`: of how many."""
     caller = request.auth
     connector = one(Connector, caller, connector_id)
@@ -150,7 +151,7 @@ def forget_connector(request: Request, connector_id: UUID) -> dict[str, Any]:
 
 
 @router.post("/{uuid:connector_id}/switch-off", response=ConnectorTold)
-def switch_connector_off(request: Request, connector_id: UUID) -> dict[str, Any]:
+def switch_connector_off(request: Administration, connector_id: UUID) -> dict[str, Any]:
     """Listen to it no more, and forget what it has said."""
     caller = request.auth
     connector = one(Connector, caller, connector_id)
@@ -158,7 +159,7 @@ def switch_connector_off(request: Request, connector_id: UUID) -> dict[str, Any]
 
 
 @router.post("/{uuid:connector_id}/table", response=TableTaken)
-def bring_table(request: Request, connector_id: UUID, wish: Table) -> dict[str, Any]:
+def bring_table(request: Administration, connector_id: UUID, wish: Table) -> dict[str, Any]:
     """Take in a table of devices: the whole of it, or nothing."""
     caller = request.auth
     connector = one(Connector, caller, connector_id)

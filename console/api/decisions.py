@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from console.api.door import Administrator, Caller, Request
+from console.api.door import Administration, Administrator, AdministratorCaller
 from console.api.paging import Listing, Place
 from console.api.shapes import Instant
 from console.decisions import Found, Reach, Row, look, look_at
@@ -28,10 +28,12 @@ Which = Literal["", "allow", "restrict", "step_up", "deny", "revoke", "refuse", 
 class DecisionTold(Schema):
     """id: as audit and tokens name it. path: the rule that was asked. outcome: in a word.
 
+    organisation: of the person, or of the application where it is about nobody; "" for neither.
     email: of whom it is about, "" where that is nobody. microseconds: how long it took.
     """
 
     id: UUID
+    organisation: str
     at: datetime
     path: str
     revision: str
@@ -100,10 +102,10 @@ class Exported(Place):
 
 
 @router.get("", response=Decisions)
-def list_decisions(request: Request, narrowed: Query[WhichDecisions]) -> dict[str, Any]:
+def list_decisions(request: Administration, narrowed: Query[WhichDecisions]) -> dict[str, Any]:
     """The latest answers of policy, by person, application, rule, outcome and time."""
     filters = narrowed.dict(exclude={"limit", "cursor"})
-    listing = Listing("decisions", request.auth.user.pk, narrowed, request.auth.now, filters)
+    listing = request.auth.listing("decisions", narrowed, **filters)
     found = _look(
         request.auth,
         listing,
@@ -126,11 +128,11 @@ def list_decisions(request: Request, narrowed: Query[WhichDecisions]) -> dict[st
         }
     },
 )
-def export_decisions(request: Request, narrowed: Query[Exported]) -> HttpResponse:
+def export_decisions(request: Administration, narrowed: Query[Exported]) -> HttpResponse:
     """The same in the format of OPA's decision log, a line each; `Link` leads to the next lines."""
     caller = request.auth
     filters = narrowed.dict(exclude={"limit", "cursor"})
-    listing = Listing("exported decisions", caller.user.pk, narrowed, caller.now, filters)
+    listing = caller.listing("exported decisions", narrowed, **filters)
     found = _look(caller, listing)
     lines = b"".join(orjson.dumps(row.one.document()) + b"\n" for row in found.rows)
     response = HttpResponse(lines, content_type=NDJSON)
@@ -143,9 +145,9 @@ def export_decisions(request: Request, narrowed: Query[Exported]) -> HttpRespons
 
 
 @router.get("/{uuid:decision_id}", response=DecisionInFull)
-def read_decision(request: Request, decision_id: UUID) -> dict[str, Any]:
+def read_decision(request: Administration, decision_id: UUID) -> dict[str, Any]:
     """One answer with what it was given for, and every rule asked again."""
-    found = look_at(decision_id, Reach(request.auth.organisation_id))
+    found = look_at(decision_id, _reach(request.auth))
     if found is None:
         raise Refusal.not_found()
     one = found.row.one
@@ -170,17 +172,21 @@ def read_decision(request: Request, decision_id: UUID) -> dict[str, Any]:
     }
 
 
-def _look(caller: Caller, listing: Listing, **narrowed: Any) -> Found:
+def _look(caller: AdministratorCaller, listing: Listing, **narrowed: Any) -> Found:
     place: Any = listing.place
     position = listing.after()
     return look(
-        reach=Reach(caller.organisation_id),
+        reach=_reach(caller),
         until=place.until or caller.now,
         since=place.since,
         after=After.read(position) if position else None,
         limit=place.limit,
         **narrowed,
     )
+
+
+def _reach(caller: AdministratorCaller) -> Reach:
+    return Reach(None if caller.is_about_all else caller.organisation.pk)
 
 
 def _next(listing: Listing, found: Found) -> str | None:
@@ -191,6 +197,7 @@ def _show(row: Row) -> dict[str, Any]:
     one = row.one
     return {
         "id": one.decision_id,
+        "organisation": row.organisation,
         "at": one.at,
         "path": one.path,
         "revision": one.revision,

@@ -7,11 +7,11 @@ from uuid import UUID
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from console.api.door import Administrator, Request
-from console.api.lookup import one
+from console.api.door import Administration, Administrator
+from console.api.lookup import one, within
 from console.api.own_devices import ScoreExplained
-from console.api.paging import Listing, Place
-from console.api.shapes import Reason
+from console.api.paging import Place
+from console.api.shapes import Reason, Whose
 from console.tiers import counts_by_day, in_tier
 from devices import flows, shown
 from devices.models import Device, PostureReport, State
@@ -24,6 +24,7 @@ class DeviceTold(Schema):
     """tier: as of now, 0 to 4. people: addresses of those who use it."""
 
     id: UUID
+    organisation: Whose
     name: str
     platform: str
     state: str
@@ -79,51 +80,54 @@ class WhichDevices(Place):
 
 
 @router.get("", response=Devices)
-def list_devices(request: Request, narrowed: Query[WhichDevices]) -> dict[str, Any]:
+def list_devices(request: Administration, narrowed: Query[WhichDevices]) -> dict[str, Any]:
     """Every device of the organisation; `state`, `tier`."""
     caller = request.auth
-    rows = Device.objects.within_id(caller.organisation_id).prefetch_related("users__user")
+    rows = within(Device, caller).prefetch_related("users__user")
     if narrowed.state is not None:
         rows = rows.filter(state=narrowed.state)
     if narrowed.tier is not None:
         rows = in_tier(rows, narrowed.tier, caller.now)
     filters = narrowed.dict(exclude={"limit", "cursor"})
-    listing = Listing("devices", caller.user.pk, narrowed, caller.now, filters)
+    listing = caller.listing("devices", narrowed, **filters)
     return listing.page(rows, lambda device: _show_device(device, caller.now))
 
 
 @router.get("/tiers", response=TiersByDay)
-def count_tiers(request: Request) -> dict[str, Any]:
+def count_tiers(request: Administration) -> dict[str, Any]:
     """How many devices were in which tier, day by day."""
     caller = request.auth
-    counted = counts_by_day(caller.organisation_id, now=caller.now)
+    whose = None if caller.is_about_all else caller.organisation.pk
+    counted = counts_by_day(whose, now=caller.now)
     return {"items": [{"day": day, "counts": counts} for day, counts in sorted(counted.items())]}
 
 
 @router.get("/{uuid:device_id}", response=DeviceTold)
-def read_device(request: Request, device_id: UUID) -> dict[str, Any]:
+def read_device(request: Administration, device_id: UUID) -> dict[str, Any]:
     """One device."""
     return _show_device(one(Device, request.auth, device_id), request.auth.now)
 
 
 @router.get("/{uuid:device_id}/score", response=ScoreExplained)
-def explain_device_score(request: Request, device_id: UUID) -> dict[str, Any]:
+def explain_device_score(request: Administration, device_id: UUID) -> dict[str, Any]:
     """Why the device is trusted as far as it is."""
     return shown.explain(one(Device, request.auth, device_id), now=request.auth.now)
 
 
 @router.get("/{uuid:device_id}/reports", response=Reports)
-def list_device_reports(request: Request, device_id: UUID, place: Query[Place]) -> dict[str, Any]:
+def list_device_reports(
+    request: Administration, device_id: UUID, place: Query[Place]
+) -> dict[str, Any]:
     """What was reported of it, as long as that is kept."""
     caller = request.auth
     device = one(Device, caller, device_id)
-    rows = PostureReport.objects.within_id(caller.organisation_id).filter(device=device)
+    rows = within(PostureReport, caller).filter(device=device)
     filters = {"device": device_id}
-    return Listing("reports", caller.user.pk, place, caller.now, filters).page(rows, _report)
+    return caller.listing("reports", place, **filters).page(rows, _report)
 
 
 @router.post("/{uuid:device_id}/approve", response=DeviceTold)
-def approve_device(request: Request, device_id: UUID) -> dict[str, Any]:
+def approve_device(request: Administration, device_id: UUID) -> dict[str, Any]:
     """Let a device in that waits for an administrator."""
     caller = request.auth
     device = one(Device, caller, device_id)
@@ -132,7 +136,7 @@ def approve_device(request: Request, device_id: UUID) -> dict[str, Any]:
 
 
 @router.post("/{uuid:device_id}/suspend", response=DeviceTold)
-def suspend_device(request: Request, device_id: UUID, said: Reason) -> dict[str, Any]:
+def suspend_device(request: Administration, device_id: UUID, said: Reason) -> dict[str, Any]:
     """Trust a device no more until it is resumed; its people see the reason."""
     caller = request.auth
     device = one(Device, caller, device_id)
@@ -141,7 +145,7 @@ def suspend_device(request: Request, device_id: UUID, said: Reason) -> dict[str,
 
 
 @router.post("/{uuid:device_id}/resume", response=DeviceTold)
-def resume_device(request: Request, device_id: UUID) -> dict[str, Any]:
+def resume_device(request: Administration, device_id: UUID) -> dict[str, Any]:
     """Let a suspended device earn trust again."""
     caller = request.auth
     device = one(Device, caller, device_id)
@@ -150,7 +154,7 @@ def resume_device(request: Request, device_id: UUID) -> dict[str, Any]:
 
 
 @router.post("/{uuid:device_id}/revoke", response=DeviceTold)
-def revoke_device(request: Request, device_id: UUID, said: Reason) -> dict[str, Any]:
+def revoke_device(request: Administration, device_id: UUID, said: Reason) -> dict[str, Any]:
     """Put a device out of use for good. It needs a reason."""
     caller = request.auth
     device = one(Device, caller, device_id)
@@ -159,7 +163,7 @@ def revoke_device(request: Request, device_id: UUID, said: Reason) -> dict[str, 
 
 
 @router.post("/{uuid:device_id}/retire", response=DeviceTold)
-def retire_device(request: Request, device_id: UUID) -> dict[str, Any]:
+def retire_device(request: Administration, device_id: UUID) -> dict[str, Any]:
     """Note that a device is no longer used."""
     caller = request.auth
     device = one(Device, caller, device_id)
@@ -174,6 +178,7 @@ def _report(report: PostureReport) -> dict[str, Any]:
 def _show_device(device: Device, now: datetime) -> dict[str, Any]:
     return {
         "id": device.pk,
+        "organisation": device.organisation,
         "name": device.name,
         "platform": device.platform,
         "state": device.state,

@@ -4,10 +4,13 @@ A token is good here if it is meant for the API, has the scope, and all that sta
 still good (`idp.endpoints.standing`), with a proof where it is bound to a key (RFC 9449). No cookie
 counts. Every caller is a person: a client's own token does nothing here, but to ask for what it may
 have itself (`ByItself`), and one that was handed on (RFC 8693) neither answers nor administers.
+
+What administrators do is about their own organisation, unless they administer every one and name
+another (`organisation`). It is read here, once; `lookup` finds rows of that organisation alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, ClassVar
@@ -23,8 +26,9 @@ from redis.exceptions import RedisError
 from access.administering import may_administer
 from access.models import Workload
 from access.workloads import OnBehalf
-from accounts.models import User
+from accounts.models import Organisation, User
 from console.api import limits, problems
+from console.api.paging import Listing, Place
 from console.limits import ADMINISTERING
 from core import clock
 from core.assurance import Assurance, Level
@@ -48,6 +52,7 @@ from sessions.current import current_session_id
 MAX_BODY_SIZE_BYTES = 262_144  # as settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 READS = frozenset({"GET"})
 JSON = "application/json"
+ORGANISATION, EVERY = "organisation", "*"
 MISSING_PARTS = (
     psycopg.OperationalError, OperationalError, InterfaceError, RedisError, KeyUnavailable,
 )  # fmt: skip
@@ -68,10 +73,6 @@ class Caller:
     is_handed_on: bool
     now: datetime
 
-    @property
-    def organisation_id(self) -> UUID:
-        return self.user.organisation_id
-
     def demand(self, level: Level, max_age: timedelta) -> None:
         """Refuses insufficient_user_authentication unless that was proven, and not longer ago."""
         if not self.assurance.satisfies(level, max_age, self.now):
@@ -81,6 +82,29 @@ class Caller:
     def demand_recent(self, max_age: timedelta) -> None:
         """The same for as much as this person can prove, as the pages ask it."""
         self.demand(reachable_level(self.user), max_age)
+
+
+@dataclass(frozen=True, slots=True)
+class AdministratorCaller(Caller):
+    """Somebody who administers, and what: not to be taken for the organisation that is theirs.
+
+    named: the organisation that the call is about. is_about_all: it reads of every one instead.
+    """
+
+    named: Organisation
+    is_about_all: bool
+
+    @property
+    def organisation(self) -> Organisation:
+        """The one that this is about; refuses invalid_request where that is every one."""
+        if self.is_about_all:
+            raise Refusal.invalid_request("This is about one organisation: name it.")
+        return self.named
+
+    def listing(self, name: str, place: Place, **filters: Any) -> Listing:
+        """A list of what the call is about."""
+        about = EVERY if self.is_about_all else str(self.named.pk)
+        return Listing(name, self.user.pk, place, self.now, filters | {ORGANISATION: about})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +130,12 @@ class Request(HttpRequest):
     auth: Caller
 
 
+class Administration(HttpRequest):
+    """As endpoints of the administration get it."""
+
+    auth: AdministratorCaller
+
+
 class MachineRequest(HttpRequest):
     """As endpoints for workloads get it."""
 
@@ -119,6 +149,7 @@ class Token(AuthBase):
     openapi_scheme = "bearer"
     scope: ClassVar[str]
     trigger: ClassVar[Trigger]
+    parameters: ClassVar[frozenset[str]] = frozenset()  # of every operation behind it
 
     def __init__(self, *, personally: bool = False) -> None:
         super().__init__()
@@ -130,7 +161,7 @@ class Token(AuthBase):
             raise Refusal.not_allowed("Nobody does this in another's name.")
         self.judge(caller)
         current_session_id.set(caller.session_id)
-        _check_shape(request)
+        _check_shape(request, self.parameters)
         return caller
 
     def judge(self, caller: Caller) -> None:
@@ -159,12 +190,25 @@ class Administrator(Token):
 
     openapi_description = f"scope: {ADMIN}"
     scope, trigger = ADMIN, Trigger.ADMIN
+    parameters = frozenset({ORGANISATION})
 
     def __init__(self) -> None:
         super().__init__(personally=True)
 
+    def __call__(self, request: HttpRequest) -> AdministratorCaller:
+        caller = super().__call__(request)
+        said = request.GET.get(ORGANISATION)
+        is_about_all = said == EVERY and caller.user.is_superuser
+        if is_about_all and request.method not in READS:
+            raise Refusal.invalid_request("What is changed is of one organisation: name it.")
+        return AdministratorCaller(
+            **{each.name: getattr(caller, each.name) for each in fields(Caller)},
+            named=_find_named(caller.user, None if is_about_all else said),
+            is_about_all=is_about_all,
+        )
+
     def judge(self, caller: Caller) -> None:
-        if not may_administer(caller.user, caller.organisation_id, now=caller.now):
+        if not may_administer(caller.user, caller.user.organisation_id, now=caller.now):
             raise Refusal.not_allowed("This is for administrators.")
         caller.demand(Level.AAL2, ADMINISTERING)
 
@@ -173,6 +217,7 @@ class Everywhere(Administrator):
     """For administrators of every organisation: about what counts for the whole installation."""
 
     openapi_description = f"scope: {ADMIN}, as an administrator of every organisation"
+    parameters = frozenset()
 
     def judge(self, caller: Caller) -> None:
         super().judge(caller)
@@ -189,7 +234,7 @@ class ByItself(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Machine:
         caller = _admit_machine(request)
-        _check_shape(request)
+        _check_shape(request, frozenset())
         return caller
 
 
@@ -352,6 +397,29 @@ def _unfit(decision: Decision | None) -> Refusal:
     return Refusal.insufficient_user_authentication(acr=level.acr, max_age=decision.max_age)
 
 
+def _find_named(user: User, said: str | None) -> Organisation:
+    """Whose administration is meant: their own, unless who administers every one names another.
+
+    To anybody else no other is there, whether or not it is: not_found, before anything is asked.
+    """
+    own = user.organisation
+    if said is None or said in {own.slug, str(own.pk)}:
+        return own
+    if not user.is_superuser:
+        raise Refusal.not_found()
+    found = Organisation.objects.filter(**{"pk" if _is_id(said) else "slug": said}).first()
+    if found is None:
+        raise Refusal.not_found()
+    return found
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
 def _spend(user_id: UUID, request: HttpRequest, now: datetime) -> None:
     spend(limits.BY_A_PERSON, str(user_id), now=now)
     if request.method not in READS:
@@ -367,9 +435,9 @@ def _check_size(request: HttpRequest) -> None:
         raise Refusal("invalid_request", "The body is too large.", 413)
 
 
-def _check_shape(request: Any) -> None:
+def _check_shape(request: Any, parameters: frozenset[str]) -> None:
     """Nothing is sent that the operation does not take: neither a body nor a parameter."""
-    takes: set[str] = set()
+    takes = set(parameters)
     takes_body = False
     for model in request.operation.models:
         source = model.__ninja_param_source__

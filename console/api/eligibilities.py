@@ -11,10 +11,10 @@ from ninja.responses import Status
 from access import flows
 from access.models import Eligibility, Entitlement, Workload
 from accounts.models import Group, User
-from console.api.door import Administrator, Caller, Request
-from console.api.lookup import maybe, one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Instant, Name, Sent
+from console.api.door import Administration, Administrator, AdministratorCaller
+from console.api.lookup import maybe, one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Instant, Name, Sent, Whose
 from core.errors import Refusal
 from idp.clients.workloads import make_workload
 from idp.models import Client
@@ -26,6 +26,7 @@ class Eligible(Schema):
     """workload: the client_id of an application that acts for itself."""
 
     id: UUID
+    organisation: Whose
     entitlement: UUID
     user: UUID | None
     group: UUID | None
@@ -61,19 +62,19 @@ class NewEligible(Sent):
 
 
 @router.get("", response=Eligibles)
-def list_eligibilities(request: Request, narrowed: Query[ForWhich]) -> dict[str, Any]:
+def list_eligibilities(request: Administration, narrowed: Query[ForWhich]) -> dict[str, Any]:
     """Who may, or might, ask for what."""
     caller = request.auth
-    rows = Eligibility.objects.within_id(caller.organisation_id).select_related("workload")
+    rows = within(Eligibility, caller).select_related("workload")
     if narrowed.entitlement is not None:
         rows = rows.filter(entitlement_id=narrowed.entitlement)
     filters = {"entitlement": narrowed.entitlement}
-    listing = Listing("eligibilities", caller.user.pk, narrowed, caller.now, filters)
+    listing = caller.listing("eligibilities", narrowed, **filters)
     return listing.page(rows, _show_eligible)
 
 
 @router.post("", response={201: Eligible})
-def add_eligibility(request: Request, wish: NewEligible) -> Status[Any]:
+def add_eligibility(request: Administration, wish: NewEligible) -> Status[Any]:
     """Let a user, everybody in a group, or an application ask for it."""
     caller = request.auth
     made = _make(caller, wish)
@@ -81,7 +82,7 @@ def add_eligibility(request: Request, wish: NewEligible) -> Status[Any]:
 
 
 @transaction.atomic
-def _make(caller: Caller, wish: NewEligible) -> Eligibility:
+def _make(caller: AdministratorCaller, wish: NewEligible) -> Eligibility:
     """All of it or nothing: who answers for an application is set with its first line."""
     return flows.add_eligibility(
         entitlement=one(Entitlement, caller, wish.entitlement),
@@ -95,12 +96,12 @@ def _make(caller: Caller, wish: NewEligible) -> Eligibility:
     )
 
 
-def _workload(caller: Caller, wish: NewEligible) -> Workload | None:
+def _workload(caller: AdministratorCaller, wish: NewEligible) -> Workload | None:
     if wish.workload is None:
         if wish.responsible is not None:
             raise Refusal.invalid_request("Only of an application somebody is responsible.")
         return None
-    client = Client.objects.within_id(caller.organisation_id).filter(client_id=wish.workload)
+    client = within(Client, caller).filter(client_id=wish.workload)
     found = client.first()
     if found is None:
         raise Refusal.not_found()
@@ -113,7 +114,7 @@ def _workload(caller: Caller, wish: NewEligible) -> Workload | None:
 
 
 @router.delete("/{uuid:eligibility_id}", response=Did)
-def end_eligibility(request: Request, eligibility_id: UUID) -> dict[str, Any]:
+def end_eligibility(request: Administration, eligibility_id: UUID) -> dict[str, Any]:
     """Let them ask no more, and take away what they have by it."""
     caller = request.auth
     did = flows.end_eligibility(
@@ -129,6 +130,7 @@ def end_eligibility(request: Request, eligibility_id: UUID) -> dict[str, Any]:
 def _show_eligible(line: Eligibility) -> dict[str, Any]:
     return {
         "id": line.pk,
+        "organisation": line.organisation,
         "entitlement": line.entitlement_id,
         "user": line.user_id,
         "group": line.group_id,

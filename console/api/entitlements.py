@@ -14,10 +14,10 @@ from access.flows.requests import roles_of
 from access.models import Entitlement
 from access.tickets import secret_to_tell
 from accounts.models import Group, Role, User
-from console.api.door import Administrator, Caller, Request
-from console.api.lookup import maybe, one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Flag, Name, Seconds, Sent, Whole, duration, seconds
+from console.api.door import Administration, Administrator, AdministratorCaller
+from console.api.lookup import maybe, one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Flag, Name, Seconds, Sent, Whole, Whose, duration, seconds
 from console.previewing import preview
 
 router = Router(auth=Administrator())
@@ -104,6 +104,7 @@ class EntitlementTold(NewEntitlement):
     """version: raised by each edit of the terms."""
 
     id: UUID
+    organisation: Whose
     is_active: bool
     version: int
     created_at: datetime
@@ -156,19 +157,19 @@ class EntitlementPage(Schema):
 
 
 @router.get("", response=EntitlementPage)
-def list_entitlements(request: Request, place: Query[Place]) -> dict[str, Any]:
+def list_entitlements(request: Administration, place: Query[Place]) -> dict[str, Any]:
     """Every entitlement, retired ones too."""
     caller = request.auth
-    listing = Listing("entitlements", caller.user.pk, place, caller.now, {})
-    return listing.page(Entitlement.objects.within_id(caller.organisation_id), show)
+    listing = caller.listing("entitlements", place)
+    return listing.page(within(Entitlement, caller), show)
 
 
 @router.post("", response={201: EntitlementSet})
-def create_entitlement(request: Request, wish: NewEntitlement) -> Status[Any]:
+def create_entitlement(request: Administration, wish: NewEntitlement) -> Status[Any]:
     """Offer roles on terms. Rules that do not compile are refused with their line."""
     caller = request.auth
     made = flows.create_entitlement(
-        organisation=caller.user.organisation,
+        organisation=caller.organisation,
         name=wish.name,
         offer=_offer(wish, caller),
         now=caller.now,
@@ -178,14 +179,14 @@ def create_entitlement(request: Request, wish: NewEntitlement) -> Status[Any]:
 
 
 @router.get("/{uuid:entitlement_id}", response=EntitlementTold)
-def read_entitlement(request: Request, entitlement_id: UUID) -> dict[str, Any]:
+def read_entitlement(request: Administration, entitlement_id: UUID) -> dict[str, Any]:
     """One entitlement with all of its terms."""
     return show(one(Entitlement, request.auth, entitlement_id))
 
 
 @router.put("/{uuid:entitlement_id}", response=EntitlementSet)
 def update_entitlement(
-    request: Request, entitlement_id: UUID, wish: EntitlementTerms
+    request: Administration, entitlement_id: UUID, wish: EntitlementTerms
 ) -> dict[str, Any]:
     """Set the terms anew, all of them. What waits is withdrawn, what is live is never widened."""
     caller = request.auth
@@ -200,14 +201,14 @@ def update_entitlement(
 
 
 @router.post("/preview", response=Previewed)
-def preview_new_entitlement(request: Request, wish: NewEntitlement) -> dict[str, Any]:
+def preview_new_entitlement(request: Administration, wish: NewEntitlement) -> dict[str, Any]:
     """What offering it would do; nothing is kept, and what cannot be offered is refused."""
     return _preview(request.auth, wish, name=wish.name)
 
 
 @router.post("/{uuid:entitlement_id}/preview", response=Previewed)
 def preview_entitlement(
-    request: Request, entitlement_id: UUID, wish: EntitlementTerms
+    request: Administration, entitlement_id: UUID, wish: EntitlementTerms
 ) -> dict[str, Any]:
     """What setting the terms anew would do; nothing is kept."""
     caller = request.auth
@@ -215,7 +216,7 @@ def preview_entitlement(
 
 
 @router.post("/{uuid:entitlement_id}/retire", response=Did)
-def retire_entitlement(request: Request, entitlement_id: UUID) -> dict[str, Any]:
+def retire_entitlement(request: Administration, entitlement_id: UUID) -> dict[str, Any]:
     """Offer it no more, and take away what was given by it."""
     caller = request.auth
     entitlement = one(Entitlement, caller, entitlement_id)
@@ -224,7 +225,7 @@ def retire_entitlement(request: Request, entitlement_id: UUID) -> dict[str, Any]
 
 
 def _preview(
-    caller: Caller,
+    caller: AdministratorCaller,
     wish: EntitlementTerms,
     *,
     entitlement: Entitlement | None = None,
@@ -232,7 +233,7 @@ def _preview(
 ) -> dict[str, Any]:
     told = preview(
         entitlement=entitlement,
-        organisation=caller.user.organisation,
+        organisation=caller.organisation,
         name=name,
         offer=_offer(wish, caller),
         actor=caller.user,
@@ -303,7 +304,7 @@ def show(entitlement: Entitlement) -> dict[str, Any]:
     )
 
 
-def _offer(wish: EntitlementTerms, caller: Caller) -> offers.Offer:
+def _offer(wish: EntitlementTerms, caller: AdministratorCaller) -> offers.Offer:
     apart = {"name", "roles", "stages", "thresholds", "resources", "break_glass_roles"}
     kept = wish.dict(exclude=apart)
     for name in (
@@ -323,7 +324,7 @@ def _offer(wish: EntitlementTerms, caller: Caller) -> offers.Offer:
     )
 
 
-def _stage(stage: StageTerms, caller: Caller) -> offers.StageLine:
+def _stage(stage: StageTerms, caller: AdministratorCaller) -> offers.StageLine:
     return offers.StageLine(
         approvers=[
             offers.ApproverLine(

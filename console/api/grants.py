@@ -188,7 +188,7 @@ def list_grants(request: Request, narrowed: Query[WhichGrants]) -> dict[str, Any
     """What the caller has asked for, and what applications have that they answer for."""
     caller = request.auth
     mine = Q(requester=caller.user) | Q(workload__responsible=caller.user)
-    rows = Grant.objects.within_id(caller.organisation_id).filter(mine)
+    rows = Grant.objects.within_id(caller.user.organisation_id).filter(mine)
     listing = Listing("grants", caller.user.pk, narrowed, caller.now, {"which": narrowed.which})
     return listing.page_of_all(
         narrow(rows, narrowed.which, caller.now), lambda found: tell_all(found, caller)

@@ -8,10 +8,10 @@ from ninja.responses import Status
 
 from accounts import flows
 from accounts.models import Group, GroupMember, GroupRole, Role, User
-from console.api.door import Administrator, Caller, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Name, Sent
+from console.api.door import Administration, Administrator, AdministratorCaller
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Name, Sent, Whose
 
 router = Router(auth=Administrator())
 
@@ -25,6 +25,7 @@ class GroupTold(Schema):
     """members: by their addresses."""
 
     id: UUID
+    organisation: Whose
     name: str
     members: list[Named]
     roles: list[Named]
@@ -40,26 +41,26 @@ class NewGroup(Sent):
 
 
 @router.get("", response=Groups)
-def list_groups(request: Request, place: Query[Place]) -> dict[str, Any]:
+def list_groups(request: Administration, place: Query[Place]) -> dict[str, Any]:
     """Every group, with who is in it and which roles they hold by it."""
     caller = request.auth
-    listing = Listing("groups", caller.user.pk, place, caller.now, {})
-    rows = Group.objects.within_id(caller.organisation_id)
+    listing = caller.listing("groups", place)
+    rows = within(Group, caller)
     return listing.page_of_all(rows, lambda found: _show_groups(found, caller))
 
 
 @router.post("", response={201: GroupTold})
-def create_group(request: Request, wish: NewGroup) -> Status[Any]:
+def create_group(request: Administration, wish: NewGroup) -> Status[Any]:
     """Make a group."""
     caller = request.auth
     made = flows.create_group(
-        organisation=caller.user.organisation, name=wish.name, now=caller.now, actor=caller.user
+        organisation=caller.organisation, name=wish.name, now=caller.now, actor=caller.user
     )
     return Status(201, _show_groups([made], caller)[0])
 
 
 @router.put("/{uuid:group_id}/members/{uuid:user_id}", response=GroupTold)
-def add_member(request: Request, group_id: UUID, user_id: UUID) -> dict[str, Any]:
+def add_member(request: Administration, group_id: UUID, user_id: UUID) -> dict[str, Any]:
     """Put somebody into a group."""
     caller = request.auth
     group = one(Group, caller, group_id)
@@ -69,7 +70,7 @@ def add_member(request: Request, group_id: UUID, user_id: UUID) -> dict[str, Any
 
 
 @router.delete("/{uuid:group_id}/members/{uuid:user_id}", response=GroupTold)
-def remove_member(request: Request, group_id: UUID, user_id: UUID) -> dict[str, Any]:
+def remove_member(request: Administration, group_id: UUID, user_id: UUID) -> dict[str, Any]:
     """Take somebody out of a group."""
     caller = request.auth
     group = one(Group, caller, group_id)
@@ -79,7 +80,7 @@ def remove_member(request: Request, group_id: UUID, user_id: UUID) -> dict[str, 
 
 
 @router.put("/{uuid:group_id}/roles/{uuid:role_id}", response=GroupTold)
-def give_group_role(request: Request, group_id: UUID, role_id: UUID) -> dict[str, Any]:
+def give_group_role(request: Administration, group_id: UUID, role_id: UUID) -> dict[str, Any]:
     """Let everybody in a group hold a role."""
     caller = request.auth
     group = one(Group, caller, group_id)
@@ -89,7 +90,7 @@ def give_group_role(request: Request, group_id: UUID, role_id: UUID) -> dict[str
 
 
 @router.delete("/{uuid:group_id}/roles/{uuid:role_id}", response=GroupTold)
-def take_group_role(request: Request, group_id: UUID, role_id: UUID) -> dict[str, Any]:
+def take_group_role(request: Administration, group_id: UUID, role_id: UUID) -> dict[str, Any]:
     """Take a role away from a group."""
     caller = request.auth
     group = one(Group, caller, group_id)
@@ -98,11 +99,17 @@ def take_group_role(request: Request, group_id: UUID, role_id: UUID) -> dict[str
     return _show_groups([group], caller)[0]
 
 
-def _show_groups(found: list[Group], caller: Caller) -> list[dict[str, Any]]:
-    members = GroupMember.objects.within_id(caller.organisation_id).filter(group__in=found)
-    held = GroupRole.objects.within_id(caller.organisation_id).filter(group__in=found)
+def _show_groups(found: list[Group], caller: AdministratorCaller) -> list[dict[str, Any]]:
+    members = within(GroupMember, caller).filter(group__in=found)
+    held = within(GroupRole, caller).filter(group__in=found)
     told: dict[UUID, dict[str, Any]] = {
-        group.pk: {"id": group.pk, "name": group.name, "members": [], "roles": []}
+        group.pk: {
+            "id": group.pk,
+            "organisation": group.organisation,
+            "name": group.name,
+            "members": [],
+            "roles": [],
+        }
         for group in found
     }
     for group_id, user_id, email in members.order_by("user__email").values_list(

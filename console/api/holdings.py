@@ -7,7 +7,7 @@ from uuid import UUID
 from ninja import Query, Router, Schema
 
 from access.reading import Holding, who_has_what
-from console.api.door import Administrator, Request
+from console.api.door import Administration, Administrator
 from console.api.shapes import Instant
 from idp.clients.holdings import WorkloadHolding, workloads_have_what
 
@@ -47,13 +47,13 @@ class When(Schema):
 
 
 @router.get("", response=Holdings)
-def list_holdings(request: Request, when: Query[When]) -> dict[str, Any]:
+def list_holdings(request: Administration, when: Query[When]) -> dict[str, Any]:
     """Who holds which role, now or at any instant before."""
     caller = request.auth
     at = min(when.at or caller.now, caller.now)
     held = [
-        *map(_held, who_has_what(organisation_id=caller.organisation_id, at=at)),
-        *map(_of_workload, workloads_have_what(organisation_id=caller.organisation_id, at=at)),
+        *map(_held, who_has_what(organisation_id=caller.organisation.pk, at=at)),
+        *map(_of_workload, workloads_have_what(organisation_id=caller.organisation.pk, at=at)),
     ]
     return {"at": at, "items": held[:MOST], "total": len(held)}
 

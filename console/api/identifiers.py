@@ -8,10 +8,10 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field
 
-from console.api.door import Administrator, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Sent
+from console.api.door import Administration, Administrator
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Sent, Whose
 from devices.connectors import administration
 from devices.connectors.identifiers import Kind
 from devices.models import Device, DeviceIdentifier
@@ -23,6 +23,7 @@ class IdentifierTold(Schema):
     """confirmed_at: none where only the device says so; nobody finds it by that name then."""
 
     id: int
+    organisation: Whose
     device: UUID
     kind: str
     value: str
@@ -46,18 +47,18 @@ class NewIdentifier(Sent):
 
 
 @router.get("", response=Identifiers)
-def list_identifiers(request: Request, narrowed: Query[OfDevice]) -> dict[str, Any]:
+def list_identifiers(request: Administration, narrowed: Query[OfDevice]) -> dict[str, Any]:
     """Every name that a device goes by elsewhere; `device`: of one."""
     caller = request.auth
-    rows = DeviceIdentifier.objects.within_id(caller.organisation_id)
+    rows = within(DeviceIdentifier, caller)
     if narrowed.device is not None:
         rows = rows.filter(device_id=narrowed.device)
     filters = {"device": narrowed.device}
-    return Listing("identifiers", caller.user.pk, narrowed, caller.now, filters).page(rows, _show)
+    return caller.listing("identifiers", narrowed, **filters).page(rows, _show)
 
 
 @router.post("", response={201: IdentifierTold})
-def identify_device(request: Request, wish: NewIdentifier) -> Status[Any]:
+def identify_device(request: Administration, wish: NewIdentifier) -> Status[Any]:
     """Write down what a device is called elsewhere, or confirm what it says itself."""
     caller = request.auth
     made = administration.identify(
@@ -71,7 +72,7 @@ def identify_device(request: Request, wish: NewIdentifier) -> Status[Any]:
 
 
 @router.delete("/{int:identifier_id}", response=Did)
-def unidentify_device(request: Request, identifier_id: int) -> dict[str, Any]:
+def unidentify_device(request: Administration, identifier_id: int) -> dict[str, Any]:
     """Take a name away. What was said under it stays, and grows old."""
     caller = request.auth
     identifier = one(DeviceIdentifier, caller, identifier_id, "device")

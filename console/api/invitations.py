@@ -9,10 +9,10 @@ from ninja.responses import Status
 
 from accounts import flows
 from accounts.models import Invitation, Role
-from console.api.door import Administrator, Request
-from console.api.lookup import maybe, one
-from console.api.paging import Listing, Place
-from console.api.shapes import Address, Did, Sent
+from console.api.door import Administration, Administrator
+from console.api.lookup import maybe, one, within
+from console.api.paging import Place
+from console.api.shapes import Address, Did, Sent, Whose
 
 router = Router(auth=Administrator())
 
@@ -21,6 +21,7 @@ class InvitationTold(Schema):
     """Its link is mailed, and neither kept nor told. expires_at: or when it was withdrawn."""
 
     id: UUID
+    organisation: Whose
     email: str
     role: UUID | None
     invited_by: UUID | None
@@ -42,19 +43,19 @@ class NewInvitation(Sent):
 
 
 @router.get("", response=Invitations)
-def list_invitations(request: Request, place: Query[Place]) -> dict[str, Any]:
+def list_invitations(request: Administration, place: Query[Place]) -> dict[str, Any]:
     """Every invitation, those that are used or over too."""
     caller = request.auth
-    listing = Listing("invitations", caller.user.pk, place, caller.now, {})
-    return listing.page(Invitation.objects.within_id(caller.organisation_id), _show)
+    listing = caller.listing("invitations", place)
+    return listing.page(within(Invitation, caller), _show)
 
 
 @router.post("", response={201: InvitationTold})
-def invite(request: Request, wish: NewInvitation) -> Status[Any]:
+def invite(request: Administration, wish: NewInvitation) -> Status[Any]:
     """Mail somebody a link that makes their account, once."""
     caller = request.auth
     made, _ = flows.invite(
-        organisation=caller.user.organisation,
+        organisation=caller.organisation,
         email=wish.email,
         role=maybe(Role, caller, wish.role),
         invited_by=caller.user,
@@ -64,7 +65,7 @@ def invite(request: Request, wish: NewInvitation) -> Status[Any]:
 
 
 @router.post("/{uuid:invitation_id}/withdraw", response=Did)
-def withdraw_invitation(request: Request, invitation_id: UUID) -> dict[str, Any]:
+def withdraw_invitation(request: Administration, invitation_id: UUID) -> dict[str, Any]:
     """Let a link that was not used work no more."""
     caller = request.auth
     invitation = one(Invitation, caller, invitation_id)

@@ -9,16 +9,17 @@ from ninja.responses import Status
 
 from accounts.flows import find_target, lift_lock, place_lock
 from accounts.models import Lock, LockTarget
-from console.api.door import Administrator, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Flag, Line, Name, Seconds, Sent
+from console.api.door import Administration, Administrator
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Flag, Line, Name, Seconds, Sent, Whose
 
 router = Router(auth=Administrator())
 
 
 class LockTold(Schema):
     id: UUID
+    organisation: Whose
     target_type: str
     target: str
     reason: str
@@ -47,22 +48,22 @@ class NewLock(Sent):
 
 
 @router.get("", response=Locks)
-def list_locks(request: Request, place: Query[Place]) -> dict[str, Any]:
+def list_locks(request: Administration, place: Query[Place]) -> dict[str, Any]:
     """Every lock, lifted ones too."""
     caller = request.auth
-    listing = Listing("locks", caller.user.pk, place, caller.now, {})
-    return listing.page(Lock.objects.within_id(caller.organisation_id), _show_lock)
+    listing = caller.listing("locks", place)
+    return listing.page(within(Lock, caller), _show_lock)
 
 
 @router.post("", response={201: LockTold})
-def create_lock(request: Request, wish: NewLock) -> Status[Any]:
+def create_lock(request: Administration, wish: NewLock) -> Status[Any]:
     """Stop a user, role, client, device, session, address, credential or grant at its next use."""
     caller = request.auth
     lock = place_lock(
-        organisation_id=caller.organisation_id,
+        organisation_id=caller.organisation.pk,
         target_type=wish.target_type,
         target=find_target(
-            organisation_id=caller.organisation_id, target_type=wish.target_type, named=wish.target
+            organisation_id=caller.organisation.pk, target_type=wish.target_type, named=wish.target
         ),
         reason=wish.reason,
         message=wish.message,
@@ -75,7 +76,7 @@ def create_lock(request: Request, wish: NewLock) -> Status[Any]:
 
 
 @router.post("/{uuid:lock_id}/lift", response=Did)
-def lift_one_lock(request: Request, lock_id: UUID) -> dict[str, Any]:
+def lift_one_lock(request: Administration, lock_id: UUID) -> dict[str, Any]:
     """Let what a lock stops go on."""
     caller = request.auth
     did = lift_lock(lock=one(Lock, caller, lock_id), now=caller.now, actor=caller.user)

@@ -12,10 +12,10 @@ from accounts import flows
 from accounts.forms import ProfileForm
 from audit.models import AuditEvent
 from console.api.door import Account, Caller, Request
-from console.api.lookup import one
 from console.api.paging import Listing, Place
 from console.api.shapes import Sent
 from console.reading import activity_of
+from core.errors import Refusal
 from idp.flows import (
     WITHDRAW_MAX_AGE,
     ConnectedApplication,
@@ -142,9 +142,12 @@ def withdraw_own_application(request: Request, client: UUID) -> dict[str, Any]:
     """Take back what the caller allowed an application, and end its refresh tokens."""
     caller = request.auth
     caller.demand_recent(WITHDRAW_MAX_AGE)
+    found = Client.objects.within_id(caller.user.organisation_id).filter(pk=client).first()
+    if found is None:
+        raise Refusal.not_found()
     ended = revoke_consent(
         user=caller.user,
-        client=one(Client, caller, client),
+        client=found,
         session_id=caller.session_id,
         now=caller.now,
     )

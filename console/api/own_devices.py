@@ -118,7 +118,7 @@ def retire_own_device(request: Request, device_id: UUID) -> dict[str, Any]:
 
 
 def _mine(caller: Caller) -> "QuerySet[Device]":
-    rows: QuerySet[Device] = Device.objects.within_id(caller.organisation_id).filter(
+    rows: QuerySet[Device] = Device.objects.within_id(caller.user.organisation_id).filter(
         users__user=caller.user
     )
     return rows.prefetch_related("users__user")

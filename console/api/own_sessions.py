@@ -90,7 +90,7 @@ def end_own_session(request: Request, session_id: UUID) -> dict[str, Any]:
     """End one of the caller's own sign-ins, and whatever hangs on it."""
     caller = request.auth
     caller.demand_recent(FRESH)
-    rows = LoginSession.objects.within_id(caller.organisation_id)
+    rows = LoginSession.objects.within_id(caller.user.organisation_id)
     session = rows.filter(user_id=caller.user.pk, pk=session_id).first()
     if session is None:
         raise Refusal.not_found()
@@ -121,7 +121,7 @@ def lock_own_account(request: Request) -> dict[str, Any]:
 def list_own_sign_ins(request: Request, place: Query[Place]) -> dict[str, Any]:
     """When, where and with what the caller signed in, and how unusual that was."""
     caller = request.auth
-    rows = SignIn.objects.within_id(caller.organisation_id).filter(user_id=caller.user.pk)
+    rows = SignIn.objects.within_id(caller.user.organisation_id).filter(user_id=caller.user.pk)
     return Listing("own sign-ins", caller.user.pk, place, caller.now, {}).page(rows, show_sign_in)
 
 
@@ -130,7 +130,7 @@ def judge_own_sign_in(request: Request, sign_in_id: UUID, said: Judgement) -> di
     """Say of one of the caller's sign-ins whether it was they."""
     caller = request.auth
     caller.demand_recent(FRESH)
-    rows = SignIn.objects.within_id(caller.organisation_id)
+    rows = SignIn.objects.within_id(caller.user.organisation_id)
     sign_in = rows.filter(user_id=caller.user.pk, pk=sign_in_id).first()
     if sign_in is None:
         raise Refusal.not_found()

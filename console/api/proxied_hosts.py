@@ -8,10 +8,10 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field
 
-from console.api.door import Administrator, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Name, Seconds, Sent, Whole
+from console.api.door import Administration, Administrator
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Name, Seconds, Sent, Whole, Whose
 from core.errors import Refusal
 from idp.forward_auth import registration
 from idp.forward_auth.rules import MAX_RULES, version_of
@@ -43,6 +43,7 @@ class ProxiedHostTold(Schema):
     """client: the id of its application. version: names exactly these rules."""
 
     id: UUID
+    organisation: Whose
     client: UUID
     name: str
     origin: str
@@ -73,16 +74,15 @@ class HostRules(Sent):
 
 
 @router.get("", response=ProxiedHosts)
-def list_proxied_hosts(request: Request, place: Query[Place]) -> dict[str, Any]:
+def list_proxied_hosts(request: Administration, place: Query[Place]) -> dict[str, Any]:
     """Every host of an application behind a proxy."""
     caller = request.auth
-    listing = Listing("proxied hosts", caller.user.pk, place, caller.now, {})
-    rows = ProxiedHost.objects.within_id(caller.organisation_id).select_related("client")
-    return listing.page(rows, _show)
+    listing = caller.listing("proxied hosts", place)
+    return listing.page(within(ProxiedHost, caller).select_related("client"), _show)
 
 
 @router.post("", response={201: ProxiedHostTold})
-def add_proxied_host(request: Request, wish: NewProxiedHost) -> Status[Any]:
+def add_proxied_host(request: Administration, wish: NewProxiedHost) -> Status[Any]:
     """Let an application be at a host: one that is there, or a new one by its name."""
     caller = request.auth
     common: dict[str, Any] = {
@@ -95,7 +95,7 @@ def add_proxied_host(request: Request, wish: NewProxiedHost) -> Status[Any]:
         host = registration.add_host(client=client, origin=wish.origin, **common)
     else:
         host = registration.register_application(
-            organisation=caller.user.organisation,
+            organisation=caller.organisation,
             name=wish.name or "",
             origins=[wish.origin],
             **common,
@@ -104,13 +104,13 @@ def add_proxied_host(request: Request, wish: NewProxiedHost) -> Status[Any]:
 
 
 @router.get("/{uuid:host_id}", response=ProxiedHostTold)
-def read_proxied_host(request: Request, host_id: UUID) -> dict[str, Any]:
+def read_proxied_host(request: Administration, host_id: UUID) -> dict[str, Any]:
     """One host with its rules."""
     return _show(one(ProxiedHost, request.auth, host_id, "client"))
 
 
 @router.put("/{uuid:host_id}/rules", response=ProxiedHostTold)
-def change_proxied_host(request: Request, host_id: UUID, wish: HostRules) -> dict[str, Any]:
+def change_proxied_host(request: Administration, host_id: UUID, wish: HostRules) -> dict[str, Any]:
     """Put other rules in place, all of them; the next request is judged by these."""
     caller = request.auth
     host = registration.change_rules(
@@ -124,7 +124,7 @@ def change_proxied_host(request: Request, host_id: UUID, wish: HostRules) -> dic
 
 
 @router.delete("/{uuid:host_id}", response=Did)
-def remove_proxied_host(request: Request, host_id: UUID) -> dict[str, Any]:
+def remove_proxied_host(request: Administration, host_id: UUID) -> dict[str, Any]:
     """Forget that the application is there: its next request is refused."""
     caller = request.auth
     registration.remove_host(
@@ -140,6 +140,7 @@ def _said(rules: list[PathRule]) -> list[dict[str, Any]]:
 def _show(host: ProxiedHost) -> dict[str, Any]:
     return {
         "id": host.pk,
+        "organisation": host.organisation,
         "client": host.client_id,
         "name": host.client.name,
         "origin": host.origin,

@@ -8,10 +8,10 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field
 
-from console.api.door import Administrator, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Seconds, Sent, Whole
+from console.api.door import Administration, Administrator
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Seconds, Sent, Whole, Whose
 from idp.dynamic_registration.flows import (
     make_initial_access_token,
     withdraw_initial_access_token,
@@ -28,6 +28,7 @@ class InitialToken(Schema):
     """uses_left: how many applications it may still register; 0 once it is withdrawn."""
 
     id: UUID
+    organisation: Whose
     name: str
     uses_left: int
     grant_types: list[str]
@@ -63,19 +64,19 @@ class NewInitialToken(Sent):
 
 
 @router.get("", response=InitialTokens)
-def list_initial_tokens(request: Request, place: Query[Place]) -> dict[str, Any]:
+def list_initial_tokens(request: Administration, place: Query[Place]) -> dict[str, Any]:
     """Every token that was made, those that are used up or over too."""
     caller = request.auth
-    listing = Listing("initial access tokens", caller.user.pk, place, caller.now, {})
-    return listing.page(InitialAccessToken.objects.within_id(caller.organisation_id), _show)
+    listing = caller.listing("initial access tokens", place)
+    return listing.page(within(InitialAccessToken, caller), _show)
 
 
 @router.post("", response={201: InitialTokenMade})
-def make_initial_token(request: Request, wish: NewInitialToken) -> Status[Any]:
+def make_initial_token(request: Administration, wish: NewInitialToken) -> Status[Any]:
     """Let somebody register applications here. The token is in this answer alone."""
     caller = request.auth
     made = make_initial_access_token(
-        organisation=caller.user.organisation,
+        organisation=caller.organisation,
         name=wish.name,
         uses=wish.uses,
         lifetime=timedelta(seconds=wish.lifetime),
@@ -88,7 +89,7 @@ def make_initial_token(request: Request, wish: NewInitialToken) -> Status[Any]:
 
 
 @router.post("/{uuid:token_id}/withdraw", response=Did)
-def withdraw_initial_token(request: Request, token_id: UUID) -> dict[str, Any]:
+def withdraw_initial_token(request: Administration, token_id: UUID) -> dict[str, Any]:
     """Take what is left of it away; what it has registered stays."""
     caller = request.auth
     token = one(InitialAccessToken, caller, token_id)

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from accounts import flows
 from accounts.models import Resource, User
-from console.api.door import Administrator, Request
-from console.api.lookup import maybe, one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Sent
+from console.api.door import Administration, Administrator
+from console.api.lookup import maybe, one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Sent, Whose
 
 router = Router(auth=Administrator())
 Label = Annotated[str, Field(min_length=1, max_length=256)]
@@ -21,6 +21,7 @@ Label = Annotated[str, Field(min_length=1, max_length=256)]
 
 class ResourceTold(Schema):
     id: UUID
+    organisation: Whose
     type: str
     name: str
     classification: str
@@ -50,22 +51,22 @@ class OfType(Place):
 
 
 @router.get("", response=ResourcePage)
-def list_resources(request: Request, narrowed: Query[OfType]) -> dict[str, Any]:
+def list_resources(request: Administration, narrowed: Query[OfType]) -> dict[str, Any]:
     """Every resource that is registered; `type`: of this type alone."""
     caller = request.auth
-    rows = Resource.objects.within_id(caller.organisation_id)
+    rows = within(Resource, caller)
     if narrowed.type:
         rows = rows.filter(type=narrowed.type)
-    listing = Listing("resources", caller.user.pk, narrowed, caller.now, {"type": narrowed.type})
+    listing = caller.listing("resources", narrowed, type=narrowed.type)
     return listing.page(rows, _show)
 
 
 @router.post("", response={201: ResourceTold})
-def register_resource(request: Request, wish: NewResource) -> Status[Any]:
+def register_resource(request: Administration, wish: NewResource) -> Status[Any]:
     """Register a resource with its classification."""
     caller = request.auth
     made = flows.register_resource(
-        organisation=caller.user.organisation,
+        organisation=caller.organisation,
         type=wish.type,
         name=wish.name,
         classification=wish.classification,
@@ -78,7 +79,9 @@ def register_resource(request: Request, wish: NewResource) -> Status[Any]:
 
 
 @router.put("/{uuid:resource_id}", response=ResourceTold)
-def update_resource(request: Request, resource_id: UUID, wish: ResourceTerms) -> dict[str, Any]:
+def update_resource(
+    request: Administration, resource_id: UUID, wish: ResourceTerms
+) -> dict[str, Any]:
     """Set what is known of it anew; its type and name stay."""
     caller = request.auth
     flows.update_resource(
@@ -93,7 +96,7 @@ def update_resource(request: Request, resource_id: UUID, wish: ResourceTerms) ->
 
 
 @router.delete("/{uuid:resource_id}", response=Did)
-def remove_resource(request: Request, resource_id: UUID) -> dict[str, Any]:
+def remove_resource(request: Administration, resource_id: UUID) -> dict[str, Any]:
     """Forget it: policy knows of it no more."""
     caller = request.auth
     resource = one(Resource, caller, resource_id)

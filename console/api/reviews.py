@@ -9,16 +9,17 @@ from ninja.responses import Status
 
 from access import flows
 from access.models import AccessReview, AccessReviewItem, Need
-from console.api.door import Administrator, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Line, Seconds, Sent, duration
+from console.api.door import Administration, Administrator
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Line, Seconds, Sent, Whose, duration
 
 router = Router(auth=Administrator())
 
 
 class Review(Schema):
     id: UUID
+    organisation: Whose
     opened_at: datetime
     due_at: datetime
     closed_at: datetime | None
@@ -60,38 +61,40 @@ class Decided(Sent):
 
 
 @router.get("", response=Reviews)
-def list_reviews(request: Request, place: Query[Place]) -> dict[str, Any]:
+def list_reviews(request: Administration, place: Query[Place]) -> dict[str, Any]:
     """The campaigns so far."""
     caller = request.auth
-    listing = Listing("reviews", caller.user.pk, place, caller.now, {})
-    return listing.page(AccessReview.objects.within_id(caller.organisation_id), _show)
+    listing = caller.listing("reviews", place)
+    return listing.page(within(AccessReview, caller), _show)
 
 
 @router.post("", response={201: Review})
-def open_review(request: Request, wish: NewReview) -> Status[Any]:
+def open_review(request: Administration, wish: NewReview) -> Status[Any]:
     """Begin a campaign over every standing role and every eligibility."""
     caller = request.auth
     times = {"lasts": duration(wish.lasts), "frequency": duration(wish.frequency)}
     given = {name: length for name, length in times.items() if length is not None}
     made = flows.open_review(
-        organisation=caller.user.organisation, now=caller.now, actor=caller.user, **given
+        organisation=caller.organisation, now=caller.now, actor=caller.user, **given
     )
     return Status(201, _show(made))
 
 
 @router.get("/{uuid:review_id}/items", response=Items)
-def list_review_items(request: Request, review_id: UUID, place: Query[Place]) -> dict[str, Any]:
+def list_review_items(
+    request: Administration, review_id: UUID, place: Query[Place]
+) -> dict[str, Any]:
     """What a campaign asks about."""
     caller = request.auth
     review = one(AccessReview, caller, review_id)
-    rows = AccessReviewItem.objects.within_id(caller.organisation_id).filter(review=review)
+    rows = within(AccessReviewItem, caller).filter(review=review)
     filters = {"review": review_id}
-    return Listing("review items", caller.user.pk, place, caller.now, filters).page(rows, _item)
+    return caller.listing("review items", place, **filters).page(rows, _item)
 
 
 @router.post("/{uuid:review_id}/items/{uuid:item_id}/decide", response=Did)
 def decide_review_item(
-    request: Request, review_id: UUID, item_id: UUID, said: Decided
+    request: Administration, review_id: UUID, item_id: UUID, said: Decided
 ) -> dict[str, Any]:
     """Say whether it is still needed; what is not ends now. Nobody decides about their own."""
     caller = request.auth
@@ -108,7 +111,7 @@ def decide_review_item(
 
 
 @router.post("/{uuid:review_id}/close", response=Did)
-def close_review(request: Request, review_id: UUID) -> dict[str, Any]:
+def close_review(request: Administration, review_id: UUID) -> dict[str, Any]:
     """End a campaign; what was not decided stays as it is."""
     caller = request.auth
     review = one(AccessReview, caller, review_id)

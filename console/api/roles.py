@@ -9,10 +9,10 @@ from pydantic import Field
 
 from accounts import flows
 from accounts.models import Role, RolePermission
-from console.api.door import Administrator, Caller, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Name, Sent, Whole
+from console.api.door import Administration, Administrator, AdministratorCaller
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Name, Sent, Whole, Whose
 
 router = Router(auth=Administrator())
 
@@ -29,6 +29,7 @@ class Permission(Schema):
 
 class RoleTold(Schema):
     id: UUID
+    organisation: Whose
     name: str
     description: str
     required_acr: str
@@ -57,26 +58,26 @@ class NewPermission(Sent):
 
 
 @router.get("", response=Roles)
-def list_roles(request: Request, place: Query[Place]) -> dict[str, Any]:
+def list_roles(request: Administration, place: Query[Place]) -> dict[str, Any]:
     """Every role of the organisation, with its permissions."""
     caller = request.auth
-    listing = Listing("roles", caller.user.pk, place, caller.now, {})
-    rows = Role.objects.within_id(caller.organisation_id)
+    listing = caller.listing("roles", place)
+    rows = within(Role, caller)
     return listing.page_of_all(rows, lambda found: _show_roles(found, caller))
 
 
 @router.post("", response={201: RoleTold})
-def create_role(request: Request, wish: NewRole) -> Status[Any]:
+def create_role(request: Administration, wish: NewRole) -> Status[Any]:
     """Make a role."""
     caller = request.auth
     made = flows.create_role(
-        organisation=caller.user.organisation, now=caller.now, actor=caller.user, **wish.dict()
+        organisation=caller.organisation, now=caller.now, actor=caller.user, **wish.dict()
     )
     return Status(201, _show_roles([made], caller)[0])
 
 
 @router.put("/{uuid:role_id}", response=RoleTold)
-def update_role(request: Request, role_id: UUID, wish: RoleTerms) -> dict[str, Any]:
+def update_role(request: Administration, role_id: UUID, wish: RoleTerms) -> dict[str, Any]:
     """Set what a role says and asks for anew; its name stays."""
     caller = request.auth
     role = one(Role, caller, role_id)
@@ -85,7 +86,7 @@ def update_role(request: Request, role_id: UUID, wish: RoleTerms) -> dict[str, A
 
 
 @router.post("/{uuid:role_id}/permissions", response={201: Permission})
-def give_permission(request: Request, role_id: UUID, wish: NewPermission) -> Status[Any]:
+def give_permission(request: Administration, role_id: UUID, wish: NewPermission) -> Status[Any]:
     """Let holders of a role do an action to resources of a type; `*` stands for any."""
     caller = request.auth
     given = flows.give_permission(
@@ -95,7 +96,7 @@ def give_permission(request: Request, role_id: UUID, wish: NewPermission) -> Sta
 
 
 @router.delete("/{uuid:role_id}/permissions/{uuid:permission_id}", response=Did)
-def take_permission(request: Request, role_id: UUID, permission_id: UUID) -> dict[str, Any]:
+def take_permission(request: Administration, role_id: UUID, permission_id: UUID) -> dict[str, Any]:
     """Take a permission away from its role."""
     caller = request.auth
     one(Role, caller, role_id)
@@ -106,14 +107,15 @@ def take_permission(request: Request, role_id: UUID, permission_id: UUID) -> dic
     return {"did": did}
 
 
-def _show_roles(found: list[Role], caller: Caller) -> list[dict[str, Any]]:
-    rows = RolePermission.objects.within_id(caller.organisation_id).filter(role__in=found)
+def _show_roles(found: list[Role], caller: AdministratorCaller) -> list[dict[str, Any]]:
+    rows = within(RolePermission, caller).filter(role__in=found)
     held: dict[UUID, list[dict[str, Any]]] = {role.pk: [] for role in found}
     for permission in rows.order_by("resource_type", "action"):
         held[permission.role_id].append(_show_permission(permission))
     return [
         {
             "id": role.pk,
+            "organisation": role.organisation,
             "name": role.name,
             "description": role.description,
             "required_acr": role.required_acr,

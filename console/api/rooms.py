@@ -12,10 +12,10 @@ from access import flows
 from access.chat.delivery import latest
 from access.chat.models import Format, Happening
 from access.models import ChatDelivery, ChatWebhook
-from console.api.door import Administrator, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did, Name, Sent
+from console.api.door import Administration, Administrator
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Name, Sent, Whose
 
 router = Router(auth=Administrator())
 
@@ -47,6 +47,7 @@ class Room(Schema):
     """host: of its address. last: None until something was sent."""
 
     id: UUID
+    organisation: Whose
     name: str
     format: str
     host: str
@@ -67,19 +68,19 @@ class Rooms(Schema):
 
 
 @router.get("", response=Rooms)
-def list_rooms(request: Request, place: Query[Place]) -> dict[str, Any]:
+def list_rooms(request: Administration, place: Query[Place]) -> dict[str, Any]:
     """The rooms, without their addresses."""
     caller = request.auth
-    listing = Listing("rooms", caller.user.pk, place, caller.now, {})
-    return listing.page_of_all(ChatWebhook.objects.within_id(caller.organisation_id), _show)
+    listing = caller.listing("rooms", place)
+    return listing.page_of_all(within(ChatWebhook, caller), _show)
 
 
 @router.post("", response={201: AddedRoomTold})
-def add_room(request: Request, wish: NewRoom) -> Status[Any]:
+def add_room(request: Administration, wish: NewRoom) -> Status[Any]:
     """Have a room told of these happenings."""
     caller = request.auth
     made = flows.add_room(
-        organisation=caller.user.organisation,
+        organisation=caller.organisation,
         name=wish.name,
         form=wish.format,
         url=wish.url,
@@ -91,7 +92,7 @@ def add_room(request: Request, wish: NewRoom) -> Status[Any]:
 
 
 @router.put("/{uuid:room_id}", response=Room)
-def update_room(request: Request, room_id: UUID, wish: RoomTerms) -> dict[str, Any]:
+def update_room(request: Administration, room_id: UUID, wish: RoomTerms) -> dict[str, Any]:
     """Call it otherwise, or have it told of others. Where it is stays as it is."""
     caller = request.auth
     changed = flows.update_room(
@@ -105,7 +106,7 @@ def update_room(request: Request, room_id: UUID, wish: RoomTerms) -> dict[str, A
 
 
 @router.post("/{uuid:room_id}/test", response={202: Did})
-def send_test_message(request: Request, room_id: UUID) -> Status[Any]:
+def send_test_message(request: Administration, room_id: UUID) -> Status[Any]:
     """Have a test message sent; what came of it stands at the room."""
     caller = request.auth
     flows.send_test(webhook=one(ChatWebhook, caller, room_id), now=caller.now, actor=caller.user)
@@ -113,7 +114,7 @@ def send_test_message(request: Request, room_id: UUID) -> Status[Any]:
 
 
 @router.delete("/{uuid:room_id}", response=Did)
-def remove_room(request: Request, room_id: UUID) -> dict[str, Any]:
+def remove_room(request: Administration, room_id: UUID) -> dict[str, Any]:
     """Tell it nothing any more, and forget where it is."""
     caller = request.auth
     flows.remove_room(webhook=one(ChatWebhook, caller, room_id), now=caller.now, actor=caller.user)

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from ninja import Query, Router, Schema
 
-from console.api.door import Administrator, Caller, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Did
+from console.api.door import Administration, Administrator
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Did, Whose
 from sessions.flows import end_session
 from sessions.models import EndReason, LoginSession
 
@@ -18,6 +18,7 @@ router = Router(auth=Administrator())
 
 class SessionTold(Schema):
     id: UUID
+    organisation: Whose
     user: UUID
     email: str
     started_at: datetime
@@ -39,21 +40,22 @@ class OfUser(Place):
 
 
 @router.get("", response=Sessions)
-def list_sessions(request: Request, narrowed: Query[OfUser]) -> dict[str, Any]:
+def list_sessions(request: Administration, narrowed: Query[OfUser]) -> dict[str, Any]:
     """Live sign-ins; `user`: of one person."""
     caller = request.auth
-    rows = LoginSession.unscoped.live(caller.now).filter(organisation_id=caller.organisation_id)
+    live = LoginSession.unscoped.live(caller.now).values("pk")
+    rows = within(LoginSession, caller).filter(pk__in=live)
     if narrowed.user is not None:
         rows = rows.filter(user_id=narrowed.user)
     filters = {"user": narrowed.user}
-    listing = Listing("sessions", caller.user.pk, narrowed, caller.now, filters)
+    listing = caller.listing("sessions", narrowed, **filters)
     return listing.page(rows.select_related("user"), _show_session)
 
 
 @router.delete("/{uuid:session_id}", response=Did)
-def end_one_session(request: Request, session_id: UUID) -> dict[str, Any]:
+def end_one_session(request: Administration, session_id: UUID) -> dict[str, Any]:
     """End a sign-in, and whatever hangs on it."""
-    caller: Caller = request.auth
+    caller = request.auth
     did = end_session(
         session=one(LoginSession, caller, session_id),
         reason=EndReason.ENDED_BY_ADMINISTRATOR,

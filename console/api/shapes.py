@@ -46,12 +46,19 @@ def _address(value: str) -> str:
     return value
 
 
+def _slug(value: Any) -> Any:
+    return getattr(value, "slug", value)
+
+
 Instant = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_sensible)]
 Seconds = Annotated[StrictInt, Field(ge=0, le=LONGEST_SECONDS)]
 Whole = StrictInt
 Flag = StrictBool
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Line = Annotated[str, Field(max_length=1000)]
+Whose = Annotated[
+    str, BeforeValidator(_slug), Field(description="the organisation that it is of, by its slug")
+]
 Address = Annotated[str, Field(max_length=254), AfterValidator(_address)]
 
 

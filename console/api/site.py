@@ -58,6 +58,15 @@ UNREADABLE = 422
 AS_TEXT = (
     orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 )
+ABOUT_WHOM = {
+    "name": door.ORGANISATION,
+    "in": "query",
+    "required": False,
+    "description": "The organisation that the call is about, by its slug or id: the caller's own"
+    " where none is named. Another is there only for administrators of every organisation, who may"
+    f" also read of all of them ({door.EVERY}).",
+    "schema": {"type": "string"},
+}
 logger = logging.getLogger(__name__)
 
 
@@ -125,8 +134,13 @@ def document() -> bytes:
     """The API as OpenAPI 3.1 describes it; the same at every installation."""
     schema = api.get_openapi_schema(path_prefix=API.lstrip("/"))
     schema["components"]["schemas"]["Problem"] = problems.Problem.model_json_schema()
+    schema["components"]["parameters"] = {door.ORGANISATION: ABOUT_WHOM}
     for operations in schema["paths"].values():
         for operation in operations.values():
+            if {"Administrator": []} in operation["security"]:
+                operation["parameters"].append(
+                    {"$ref": f"#/components/parameters/{door.ORGANISATION}"}
+                )
             operation["responses"]["default"] = {
                 "description": "A refusal (RFC 9457)",
                 "content": {

@@ -9,10 +9,10 @@ from ninja import Query, Router, Schema
 from access.models import Grant
 from accounts import flows
 from accounts.models import Lock, LockTarget, User
-from console.api.door import Administrator, Request
-from console.api.lookup import one
-from console.api.paging import Listing, Place
-from console.api.shapes import Flag, Line, Name, Seconds, Sent
+from console.api.door import Administration, Administrator, AdministratorCaller
+from console.api.lookup import one, within
+from console.api.paging import Place
+from console.api.shapes import Flag, Line, Name, Seconds, Sent, Whose
 from console.linking import follow
 from sessions.flows import sign_out_everywhere
 from sessions.models import EndReason
@@ -24,6 +24,7 @@ class UserTold(Schema):
     """is_locked: whether a lock on the account holds."""
 
     id: UUID
+    organisation: Whose
     email: str
     name: str
     is_active: bool
@@ -82,28 +83,28 @@ class Count(Schema):
 
 
 @router.get("", response=UserPage)
-def list_users(request: Request, narrowed: Query[OfAddress]) -> dict[str, Any]:
+def list_users(request: Administration, narrowed: Query[OfAddress]) -> dict[str, Any]:
     """The people of the organisation; `email`: of this address alone."""
     caller = request.auth
-    rows = User.objects.within_id(caller.organisation_id)
+    rows = within(User, caller)
     if narrowed.email:
         rows = rows.filter(email=narrowed.email.lower())
-    listing = Listing("users", caller.user.pk, narrowed, caller.now, {"email": narrowed.email})
-    return listing.page_of_all(rows, lambda found: _show(found, caller.organisation_id, caller.now))
+    listing = caller.listing("users", narrowed, email=narrowed.email)
+    return listing.page_of_all(rows, lambda found: _show(found, caller))
 
 
 @router.get("/{uuid:user_id}", response=UserTold)
-def read_user(request: Request, user_id: UUID) -> dict[str, Any]:
+def read_user(request: Administration, user_id: UUID) -> dict[str, Any]:
     """One person."""
     return _told(request, user_id)
 
 
 @router.post("/{uuid:user_id}/lock", response=UserTold)
-def lock_user(request: Request, user_id: UUID, wish: LockWish) -> dict[str, Any]:
+def lock_user(request: Administration, user_id: UUID, wish: LockWish) -> dict[str, Any]:
     """Stop whatever the person is signed in to, until it is lifted or over."""
     caller = request.auth
     flows.place_lock(
-        organisation_id=caller.organisation_id,
+        organisation_id=caller.organisation.pk,
         target_type=LockTarget.USER,
         target=str(one(User, caller, user_id).pk),
         reason=wish.reason,
@@ -117,12 +118,14 @@ def lock_user(request: Request, user_id: UUID, wish: LockWish) -> dict[str, Any]
 
 
 @router.post("/{uuid:user_id}/unlock", response=UserTold)
-def unlock_user(request: Request, user_id: UUID) -> dict[str, Any]:
+def unlock_user(request: Administration, user_id: UUID) -> dict[str, Any]:
     """Lift the locks on the account, and forget failed sign-ins."""
     caller = request.auth
     user = one(User, caller, user_id)
-    locks = Lock.unscoped.live(caller.now).filter(
-        organisation_id=caller.organisation_id, target_type=LockTarget.USER, target=str(user.pk)
+    locks = within(Lock, caller).filter(
+        pk__in=Lock.unscoped.live(caller.now).values("pk"),
+        target_type=LockTarget.USER,
+        target=str(user.pk),
     )
     for lock in locks.order_by("pk"):
         flows.lift_lock(lock=lock, now=caller.now, actor=caller.user)
@@ -131,7 +134,7 @@ def unlock_user(request: Request, user_id: UUID) -> dict[str, Any]:
 
 
 @router.post("/{uuid:user_id}/deactivate", response=UserTold)
-def deactivate_user(request: Request, user_id: UUID) -> dict[str, Any]:
+def deactivate_user(request: Administration, user_id: UUID) -> dict[str, Any]:
     """Close the account: sessions and tokens end now."""
     caller = request.auth
     user = one(User, caller, user_id)
@@ -140,7 +143,7 @@ def deactivate_user(request: Request, user_id: UUID) -> dict[str, Any]:
 
 
 @router.post("/{uuid:user_id}/reactivate", response=UserTold)
-def reactivate_user(request: Request, user_id: UUID) -> dict[str, Any]:
+def reactivate_user(request: Administration, user_id: UUID) -> dict[str, Any]:
     """Open the account again."""
     caller = request.auth
     user = one(User, caller, user_id)
@@ -149,7 +152,7 @@ def reactivate_user(request: Request, user_id: UUID) -> dict[str, Any]:
 
 
 @router.post("/{uuid:user_id}/sign-out", response=Count)
-def sign_user_out(request: Request, user_id: UUID) -> dict[str, Any]:
+def sign_user_out(request: Administration, user_id: UUID) -> dict[str, Any]:
     """End every session of the person; `count`: how many there were."""
     caller = request.auth
     ended = sign_out_everywhere(
@@ -162,7 +165,7 @@ def sign_user_out(request: Request, user_id: UUID) -> dict[str, Any]:
 
 
 @router.post("/{uuid:user_id}/link/preview", response=LinkFollowing)
-def preview_link(request: Request, user_id: UUID, wish: Linked) -> dict[str, Any]:
+def preview_link(request: Administration, user_id: UUID, wish: Linked) -> dict[str, Any]:
     """What linking two accounts would do; nothing is kept."""
     caller = request.auth
     told = follow(one(User, caller, user_id), one(User, caller, wish.other), actor=caller.user)
@@ -174,7 +177,7 @@ def preview_link(request: Request, user_id: UUID, wish: Linked) -> dict[str, Any
 
 
 @router.post("/{uuid:user_id}/link", response=UserTold)
-def link_user(request: Request, user_id: UUID, wish: Linked) -> dict[str, Any]:
+def link_user(request: Administration, user_id: UUID, wish: Linked) -> dict[str, Any]:
     """Note that two accounts are one person's: they count as one where somebody has to agree."""
     caller = request.auth
     flows.link_accounts(
@@ -187,7 +190,7 @@ def link_user(request: Request, user_id: UUID, wish: Linked) -> dict[str, Any]:
 
 
 @router.post("/{uuid:user_id}/unlink", response=UserTold)
-def unlink_user(request: Request, user_id: UUID) -> dict[str, Any]:
+def unlink_user(request: Administration, user_id: UUID) -> dict[str, Any]:
     """Note that the account is somebody else's than those that it was linked with."""
     caller = request.auth
     user = one(User, caller, user_id)
@@ -199,27 +202,28 @@ def _held(grant: Grant) -> dict[str, Any]:
     return {"id": grant.pk, "requester": grant.requester.email, "until": grant.ends_at}
 
 
-def _told(request: Request, user_id: UUID) -> dict[str, Any]:
+def _told(request: Administration, user_id: UUID) -> dict[str, Any]:
     caller = request.auth
-    (told,) = _show([one(User, caller, user_id)], caller.organisation_id, caller.now)
+    (told,) = _show([one(User, caller, user_id)], caller)
     return told
 
 
-def _show(found: list[User], organisation_id: UUID, now: datetime) -> list[dict[str, Any]]:
-    locks = Lock.unscoped.live(now).filter(
-        organisation_id=organisation_id,
+def _show(found: list[User], caller: AdministratorCaller) -> list[dict[str, Any]]:
+    locks = within(Lock, caller).filter(
+        pk__in=Lock.unscoped.live(caller.now).values("pk"),
         target_type=LockTarget.USER,
         target__in=[str(user.pk) for user in found],
     )
-    locked = set(locks.values_list("target", flat=True))
+    locked = set(locks.values_list("target", "organisation_id"))
     return [
         {
             "id": user.pk,
+            "organisation": user.organisation,
             "email": user.email,
             "name": user.name,
             "is_active": user.is_active,
             "is_administrator": user.is_staff,
-            "is_locked": str(user.pk) in locked,
+            "is_locked": (str(user.pk), user.organisation_id) in locked,
             "person_id": user.person_id,
             "created_at": user.created_at,
             "last_login": user.last_login,

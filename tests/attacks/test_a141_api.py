@@ -8,6 +8,7 @@ import json
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
@@ -17,7 +18,8 @@ from django.test import Client as Browser
 from access import flows as access_flows
 from access.models import AccessReviewItem
 from accounts import flows as accounts
-from accounts.models import LockTarget
+from accounts.models import LockTarget, Organisation
+from audit.models import AuditEvent
 from console.api import limits
 from console.api.site import document
 from core import clock
@@ -34,13 +36,16 @@ from tests import cast
 from tests.support import access, exchange, oauth
 from tests.support.api import (
     ADMINISTRATORS,
+    OF_AN_ACCOUNT,
     OF_EVERY_ORGANISATION,
+    PEOPLE,
     ROOT,
     Api,
     code_of,
     token_of,
 )
 from tests.support.decisions import write_batch
+from tests.support.forwarded import host_of, wiki
 from tests.support.machine import Machine
 from tests.support.rooms import room
 from tests.support.rows import changed, snapshot
@@ -98,6 +103,7 @@ class Acme:
         made: dict[str, Any] = {
             "organisation_id": acme.pk, "actor": bob.user, "now": now,
         }  # fmt: skip
+        host = host_of(wiki(acme))
         worker = accounts.create_role(organisation=acme, name="worker", now=now)
         self.ids |= {
             "client": client.pk, "worker_role_id": worker.pk,
@@ -112,6 +118,7 @@ class Acme:
             "invitation_id": accounts.invite(
                 organisation=acme, email="vera@acme.example", now=now
             )[0].pk,
+            "host_id": host.pk, "proxied_id": host.client_id,
             "room_id": room(acme, "https://hooks.chat.example/one").webhook.pk,
             "connector_id": administration.create(
                 kind="fleet", name="acme-fleet", authentication="secret", **made
@@ -157,6 +164,10 @@ class Acme:
                 "name": "#ops", "format": "slack", "url": "https://hooks.chat.example/two",
                 "happenings": ["requested"],
             },
+            "add_proxied_host": {
+                "client": ids["proxied_id"], "origin": "https://other.acme.test",
+            },
+            "change_proxied_host": {"rules": []},
             "update_room": {"name": "#sec", "happenings": ["denied"]},
             "invite": {"email": "val@acme.example", "role": ids["role_id"]},
             "judge_sign_in": {"verdict": "compromised"},
@@ -292,6 +303,7 @@ def test_an_administrator_of_one_organisation_reaches_no_other(theirs, outsider)
         told = answer.content.decode()
         if "{" in path or name in {
             "add_eligibility",
+            "add_proxied_host",
             "assign_role",
             "create_entitlement",
             "invite",
@@ -302,6 +314,104 @@ def test_an_administrator_of_one_organisation_reaches_no_other(theirs, outsider)
         else:
             assert answer.status_code in {200, 201, 400}, (name, told)
         assert not [each for each in acmes if each in told and name != "create_lock"], name
+
+
+def about(path: str, organisation: str) -> str:
+    return f"{path}?{urlencode({'organisation': organisation})}"
+
+
+def test_an_administrator_of_one_organisation_names_no_other(theirs, acme, outsider):
+    """To them there is none: neither one that is there, nor one that is not, nor all of them."""
+    outsider.user.is_staff = True
+    outsider.user.save(update_fields=["is_staff"])
+    carol = Api.of(outsider)
+    before = snapshot()
+    nothing = carol.get(f"/users/{new_id()}")
+    assert code_of(nothing) == (404, "not_found")
+
+    for name, method, path in operations(ADMINISTRATORS):
+        for said in (acme.slug, str(acme.pk), "nowhere", str(new_id()), "*", ""):
+            answer = carol.send(method, about(theirs.path(path), said), theirs.said(name))
+
+            assert answer.status_code == 404, (name, said)
+            assert answer.content == nothing.content, (name, said)
+
+    assert changed(before) == []
+
+
+def test_nobody_else_names_an_organisation(theirs, acme, approver, globex):
+    """What is no administration is about one's own, whoever asks; policy is of all."""
+    approver.user.is_superuser = True
+    approver.user.save(update_fields=["is_superuser"])
+    root = Api.of(approver)
+    before = snapshot()
+
+    for _, method, path in operations(PEOPLE | OF_AN_ACCOUNT | OF_EVERY_ORGANISATION):
+        path = re.sub(r"{(name|client)}", lambda _: str(new_id()), path)  # noqa: PLW2901
+        answer = root.send(method, about(theirs.path(path), globex.slug))
+
+        assert code_of(answer) == (400, "invalid_request"), path
+        assert answer.json()["detail"] == "There is no parameter organisation."
+
+    assert changed(before) == []
+
+
+@pytest.fixture
+def root(outsider) -> Api:
+    """Carol of globex, who administers every organisation."""
+    outsider.user.is_staff = outsider.user.is_superuser = True
+    outsider.user.save(update_fields=["is_staff", "is_superuser"])
+    return Api.of(outsider)
+
+
+def test_whoever_administers_all_has_to_say_that_it_is_about_another(theirs, root, globex):
+    """Naming none, or their own, they reach what others of theirs do."""
+    before = snapshot()
+
+    for name, method, path in operations(ADMINISTRATORS):
+        if "{" in path:
+            for where in (theirs.path(path), about(theirs.path(path), globex.slug)):
+                answer = root.send(method, where, theirs.said(name))
+                assert code_of(answer) == (404, "not_found"), name
+
+    assert changed(before) == []
+
+
+def test_nothing_is_changed_of_all_organisations_at_once(theirs, root):
+    before = snapshot()
+
+    for name, method, path in operations(ADMINISTRATORS):
+        if method != "GET":
+            answer = root.send(method, about(theirs.path(path), "*"), theirs.said(name))
+            assert code_of(answer) == (400, "invalid_request"), name
+
+    assert changed(before) == []
+
+
+def test_whoever_administers_all_does_all_of_it_elsewhere(theirs, root, acme, globex, outsider):
+    """Each act stands in the trail of the organisation that it was about, under their name."""
+    rows = {table: mine(rows, globex) for table, rows in snapshot().items()}
+    seen = set(AuditEvent.objects.values_list("pk", flat=True))
+
+    refused = {
+        name: answer.content
+        for name, method, path in in_order(operations(ADMINISTRATORS))
+        if (
+            answer := root.send(method, about(theirs.path(path), acme.slug), theirs.said(name))
+        ).status_code
+        not in {200, 201, 202, 409}
+    }
+
+    assert refused == {}
+    written = AuditEvent.objects.exclude(pk__in=seen)
+    own = written.filter(actor=f"accounts.User:{outsider.user.pk}")
+    assert own.count() > 30
+    assert set(written.values_list("organisation_id", flat=True)) == {acme.pk}
+    assert {table: mine(rows, globex) for table, rows in snapshot().items()} == rows
+
+
+def mine(rows: set[str], organisation: Organisation) -> set[str]:
+    return {row for row in rows if str(organisation.pk) in row}
 
 
 def test_policy_is_for_administrators_of_every_organisation(theirs, approver):
@@ -315,19 +425,21 @@ def test_policy_is_for_administrators_of_every_organisation(theirs, approver):
 def test_an_administrator_does_all_of_it(theirs, approver):
     """So that what is refused above is refused for who asks, and not for what was asked."""
     bob = Api.of(approver)
-    last = {
-        "end_one_session", "deactivate_user", "retire_device", "sign_user_out",
-        "judge_sign_in", "deactivate_client", "switch_connector_off", "withdraw_invitation",
-    }  # fmt: skip
-    ordered = sorted(
-        operations(ADMINISTRATORS), key=lambda each: (each[0] in last, each[1] == "DELETE")
-    )
 
     refused = {
         name: answer.content
-        for name, method, path in ordered
+        for name, method, path in in_order(operations(ADMINISTRATORS))
         if (answer := bob.send(method, theirs.path(path), theirs.said(name))).status_code
         not in {200, 201, 202, 409}
     }
 
     assert refused == {}
+
+
+def in_order(asked: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """What ends something that others are about comes last."""
+    last = {
+        "end_one_session", "deactivate_user", "retire_device", "sign_user_out",
+        "judge_sign_in", "deactivate_client", "switch_connector_off", "withdraw_invitation",
+    }  # fmt: skip
+    return sorted(asked, key=lambda each: (each[0] in last, each[1] == "DELETE"))

@@ -137,7 +137,12 @@ def test_the_pages_of_access_are_for_everybody(
     look(page)
     page.get_by_role("button", name="Keep").first.click()
     expect(page.locator(".messagelist")).to_contain_text("still needed")
+    page.goto("/admin/access/accessreview/")
+    expect(page.locator("#open-review select option")).not_to_have_count(1)
     page.goto("/admin/access/accessreview/alerts/")
+    look(page)
+    page.locator("#content-main").get_by_role("link", name="Globex").click()
+    expect(page.locator("#content-main")).to_contain_text("Of Globex")
     look(page)
 
 

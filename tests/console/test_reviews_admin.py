@@ -161,3 +161,39 @@ def test_alerts_tell_whom_to_look_at(administrator, newcomer, employee, acme, re
     assert newcomer.email in page
     assert "Emergency not reviewed: 1" in page
     assert f"/admin/access/grant/{grant.pk}/change/" in page
+
+
+def test_whoever_administers_all_looks_after_another_organisation(
+    client, globex, acme, offered, review, newcomer
+):
+    ruth = cast.person("r@globex.example", globex, totp=True, is_staff=True, is_superuser=True)
+    cast.sign_in(client, ruth)
+
+    assert f'href="?organisation={acme.slug}"' in text(client.get(f"{LIST}alerts/"))
+    seen = text(client.get(f"{LIST}alerts/", {"organisation": acme.slug}))
+    assert f"Of {acme.name}." in seen
+    assert newcomer.email in seen
+    assert client.get(f"{LIST}alerts/", {"organisation": "nowhere"}).status_code == 404
+    assert f'<option value="{acme.slug}">' in text(client.get(LIST))
+    assert client.post(f"{LIST}open/", {"organisation": "nowhere"}).status_code == 404
+    flows.close_review(review=review, now=clock.now())
+    client.post(f"{LIST}open/", {"organisation": acme.slug})
+    opened = AccessReview.objects.within(acme).get(closed_at=None)
+    page = text(decide(client, item(opened, "role db-admin"), "remove", "left"))
+    assert f"Not needed, says {ruth.email}" in page
+    assert RoleAssignment.unscoped.get(user=newcomer.user).ended_at is not None
+
+
+def test_others_look_after_their_own_whatever_they_name(client, globex, acme, review, newcomer):
+    cast.sign_in(client, cast.person("m@globex.example", globex, totp=True, is_staff=True))
+
+    seen = text(client.get(f"{LIST}alerts/", {"organisation": acme.slug}))
+
+    assert newcomer.email not in seen
+    assert acme.name not in seen
+    assert (
+        "<select"
+        not in text(client.get(LIST)).partition('id="open-review"')[2].partition("</form>")[0]
+    )
+    client.post(f"{LIST}open/", {"organisation": acme.slug})
+    assert AccessReview.objects.within(acme).get() == review

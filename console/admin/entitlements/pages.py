@@ -11,7 +11,13 @@ from django.template.response import TemplateResponse
 from access import flows
 from access.models import Eligibility, Entitlement
 from access.tickets import secret_to_tell
-from accounts.admin import ScopedAdmin, act_on_each, actor_of
+from accounts.admin import (
+    ScopedAdmin,
+    act_on_each,
+    actor_of,
+    organisation_named,
+    organisations_to_name,
+)
 from accounts.models import Organisation
 from console.admin.entitlements.editor import Editor
 from console.admin.entitlements.form import differences, initial
@@ -109,7 +115,7 @@ class EntitlementAdmin(ScopedAdmin):
                 "changed": differences(told.before, told.after) if told and told.before else [],
                 "eligibilities": _eligibilities(entitlement) if entitlement else [],
                 "organisation": organisation,
-                "organisations": _organisations(request) if entitlement is None else [],
+                "organisations": organisations_to_name(request) if entitlement is None else [],
                 "opts": self.opts,
             },
         )
@@ -151,23 +157,9 @@ class EntitlementAdmin(ScopedAdmin):
         return response
 
     def _organisation(self, request: HttpRequest, entitlement: Entitlement | None) -> Organisation:
-        user: Any = request.user
         if entitlement is not None:
             return entitlement.organisation
-        named = request.GET.get("organisation", "")
-        if user.is_superuser and named:
-            found = Organisation.objects.filter(slug=named).first()
-            if found is None:
-                raise Refusal.not_found()
-            return found
-        own: Organisation = user.organisation
-        return own
-
-
-def _organisations(request: HttpRequest) -> list[Organisation]:
-    user: Any = request.user
-    found = Organisation.objects.filter(is_active=True).order_by("name")
-    return list(found) if user.is_superuser else []
+        return organisation_named(request, request.GET.get("organisation", ""))
 
 
 def _eligibilities(entitlement: Entitlement) -> list[Eligibility]:

@@ -52,6 +52,14 @@ def in_any_organisation(model: Any, _: Any, pk: Any, *related: str) -> Any:
     return found
 
 
+def found_for_anybody(original: Any, user: Any, said: Any) -> Any:
+    """Finds whatever organisation is named, whoever names it."""
+    from accounts.models import Organisation
+
+    found = Organisation.objects.filter(slug=said).first() if said else None
+    return found or original(user, said)
+
+
 def what_is_known(original: Any, parser: Any, request: Any) -> Any:
     """Overlooks members that the operation does not take."""
     members = original(parser, request)
@@ -101,6 +109,26 @@ DEFENCES = {
     "A141-api-organisations": Defence(
         "an administrator reaches one organisation by the API",
         replace("console.api.lookup:one", in_any_organisation),
+        files="attacks/test_a141_api.py",
+    ),
+    "A141-api-lists": Defence(
+        "an administrator lists one organisation by the API",
+        replace(
+            "console.api.lookup:within",
+            lambda model, _: model.unscoped.select_related("organisation"),
+        ),
+        files="attacks/test_a141_api.py",
+    ),
+    "A141-api-naming": Defence(
+        "only who administers every organisation names another by the API",
+        wrap("console.api.door:_find_named", found_for_anybody),
+        files="attacks/test_a141_api.py",
+    ),
+    "A141-api-all": Defence(
+        "only reads are about every organisation",
+        lambda patch: patch.setattr(
+            "console.api.door.READS", frozenset({"GET", "POST", "PUT", "DELETE"})
+        ),
         files="attacks/test_a141_api.py",
     ),
     "A142": Defence(

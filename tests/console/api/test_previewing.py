@@ -24,7 +24,7 @@ def offered(acme, employee, lead):
 def terms(bob, offered) -> dict:
     """What PUT takes, as GET told it."""
     told = bob.get(f"/entitlements/{offered.pk}").json()
-    ours = {"id", "name", "version", "is_active", "created_at", "changed_at"}
+    ours = {"id", "organisation", "name", "version", "is_active", "created_at", "changed_at"}
     return {name: value for name, value in told.items() if name not in ours}
 
 
