@@ -111,6 +111,7 @@ def update_entitlement(
     if changed:
         _record(Event.ENTITLEMENT_UPDATED, held, actor, now, changed=changed, **after)
         _take_open(held, "entitlement_changed", now, states=[State.APPROVAL_AWAITED])
+        _wait_for_beginnings(held, now)
         judge_standing(Grant.unscoped.filter(entitlement=held, state__in=LIVE), now=now)
     return held
 
@@ -234,6 +235,13 @@ def _take_open(
         locked = lock(grant, now)
         if locked.grant.ended_at is None and (states is None or locked.grant.state in states):
             take_away(locked.grant, cause, now=locked.now)
+
+
+def _wait_for_beginnings(entitlement: Entitlement, now: datetime) -> None:
+    """What begins at this instant has begun when the rest is judged, or begins on these terms."""
+    scheduled = Grant.unscoped.filter(entitlement=entitlement, state=State.SCHEDULED)
+    for grant in scheduled.order_by("pk"):
+        lock(grant, now)
 
 
 def _hold(entitlement: Entitlement) -> Entitlement:

@@ -97,6 +97,18 @@ def test_nor_does_another_account_of_the_same_person(
         access.approve(asked, other)
 
 
+def test_nor_does_anybody_of_another_organisation_who_might_be_the_same_person(
+    version: PolicyVersion, mallory: Person, globex: Any
+) -> None:
+    elsewhere = administering("mallory@globex.example", globex)
+    asked = ask(version, mallory, session_of(mallory.user))
+
+    with pytest.raises(Refusal):
+        link_accounts(user=mallory.user, other=elsewhere.user, now=clock.now())
+    with pytest.raises(Refusal):
+        access.approve(asked, elsewhere)
+
+
 def test_nobody_agrees_to_what_they_wrote(mallory: Person, other: Person) -> None:
     asked = ask(written(other), mallory, session_of(mallory.user))
 

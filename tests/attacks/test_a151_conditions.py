@@ -4,10 +4,12 @@ Nothing is written down here of what happens: conditions are judged at every use
 then. Whoever asks is no better off for a policy that breaks, or for beginning at that instant.
 """
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection, connections, transaction
 from django.db.models.signals import post_save
 from django.test import Client as Browser
 
@@ -165,6 +167,34 @@ def test_begun_at_the_instant_at_which_it_breaks(scheduled, employee, session, o
     race(act, runners=6, tolerate=Refusal)
 
     assert access.roles_in(session) == []
+
+
+def waits_for_a_lock() -> bool:
+    """Whether anybody does now, for a transaction to end."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid IS NOT NULL)"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_begun_at_the_instant_of_an_edit(scheduled, acme, approver, employee, session):
+    def edit() -> None:
+        offer = access.offer(acme, by=[approver], condition="input.session.tier >= 4")
+        flows.update_entitlement(entitlement=scheduled.entitlement, offer=offer, now=clock.now())
+        connections.close_all()
+
+    other = threading.Thread(target=edit)
+    with transaction.atomic():
+        access.activate(scheduled, employee, session)
+        other.start()
+        while other.is_alive() and not waits_for_a_lock():
+            other.join(0.01)
+    other.join()
+
+    assert access.roles_in(session) == []
+    assert access.fresh(scheduled).suspended_because == "condition"
 
 
 class TestApplications:

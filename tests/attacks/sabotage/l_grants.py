@@ -121,6 +121,11 @@ DEFENCES = {
         replace("access.conditions:keep_up", lambda _: None),
         OF_CONDITIONS,
     ),
+    "A151-rules-instant": Defence(
+        "an edit waits for what begins at that instant",
+        replace("access.flows.entitlements:_wait_for_beginnings", lambda *_: None),
+        OF_CONDITIONS,
+    ),
     "A151-workload-rules": Defence(
         "what a grant gives to an application counts only while its conditions hold",
         wrap("idp.clients.elevated:_holding", under_no_condition),
