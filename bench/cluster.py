@@ -19,7 +19,8 @@ from psycopg import sql
 from config.embedded import Services, ensure_services
 from config.embedded.postgres import DATABASE, ROOT_ROLE
 
-TUNED = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+# random_page_cost: as the product sets it on its own connections, so that the peer has it, too.
+TUNED = {"shared_buffers": "512MB", "max_wal_size": "4GB", "random_page_cost": "1.1"}
 
 # What the run states, in the order printed. The first three must be on.
 SHOWN = (
@@ -28,6 +29,7 @@ SHOWN = (
     "full_page_writes",
     "shared_buffers",
     "max_wal_size",
+    "random_page_cost",
     "max_connections",
     "server_version",
 )

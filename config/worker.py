@@ -13,7 +13,7 @@ from celery.beat import EmbeddedService
 from django.db.backends.signals import connection_created
 
 from config.celery import app
-from config.connections import bound_statements
+from config.connections import set_up
 
 
 class BeatThread(bootsteps.StartStopStep):
@@ -27,5 +27,5 @@ class BeatThread(bootsteps.StartStopStep):
         return EmbeddedService(worker.app, thread=True, schedule_filename=str(schedule))
 
 
-connection_created.connect(bound_statements, dispatch_uid="config.bound_statements")
+connection_created.connect(set_up, dispatch_uid="config.connections")
 app.steps["worker"].add(BeatThread)

@@ -20,10 +20,10 @@ django_application = get_wsgi_application()
 
 from django.db.backends.signals import connection_created  # noqa: E402
 
-from config.connections import bound_statements  # noqa: E402
+from config.connections import set_up  # noqa: E402
 from idp.machine import door  # noqa: E402 - needs the apps to be loaded
 
-connection_created.connect(bound_statements, dispatch_uid="config.bound_statements")
+connection_created.connect(set_up, dispatch_uid="config.connections")
 
 # What was loaded stays: the garbage collector need not look at it again for every request.
 gc.collect()

@@ -1,8 +1,9 @@
 """One URL each for PostgreSQL and Redis, in the forms that their readers want."""
 
 import pytest
+from django.db import connection
 
-from config.connections import broker_url, cache_url, django_database
+from config.connections import broker_url, cache_url, django_database, set_up
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,18 @@ def test_connections_are_kept_and_looked_at():
 
     assert entry["CONN_MAX_AGE"] is None
     assert entry["CONN_HEALTH_CHECKS"] is True
+
+
+@pytest.mark.django_db
+def test_each_connection_of_a_serving_process_is_set_up():
+    set_up(None, connection=connection)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'),"
+            " current_setting('random_page_cost')"
+        )
+        assert cursor.fetchone() == ("15s", "5s", "1.1")
 
 
 @pytest.mark.parametrize(
