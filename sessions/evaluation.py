@@ -45,18 +45,20 @@ from sessions.conditions import device_tier
 from sessions.models import EndReason, LoginSession
 from sessions.rights import HAS_DATED, HELD, rights_of
 
-# Aliases: s = login session, u = user, o = organisation; b, d = browser, and the machine that it
-# runs on; k = what is known against the account; c = the client that asks: its `client_id`.
+# Aliases: s = login session, u = user; b, d = browser, and the machine that it runs on; c = the
+# client that asks: its `client_id`. What gives a column or two is looked up beside the joins: each
+# join is made ready for all columns that pass through it, which costs more than the look.
 _FROM_ADDRESS = "CAST(%(from_address)s AS inet)"
 _LOCKS = locks_on(
     targets="ARRAY[CAST(u.id AS text), CAST(s.id AS text), CAST(d.id AS text), c.client_id]"
     " || CAST(s.credentials AS text[])",
     addresses=f"ARRAY[s.address, {_FROM_ADDRESS}]",
-    organisation="o.id",
+    organisation="s.organisation_id",
 )
 FACT_COLUMNS = f"""
   {ACTIVE_REVISION} AS policy_revision,
-  o.is_active AS organisation_is_active,
+  (SELECT o.is_active FROM accounts_organisation o WHERE o.id = s.organisation_id)
+    AS organisation_is_active,
   u.is_active AS user_is_active,
   (u.security_stamp = s.security_stamp) AS stamp_matches,
   EXISTS (SELECT 1 FROM account_emailaddress e
@@ -66,8 +68,8 @@ FACT_COLUMNS = f"""
   s.last_used_at, s.expires_at AS session_expires_at, s.acr, s.amr, s.auth_time,
   s.binding, s.proven_at, s.risk_level,
   (s.auth_time > s.started_at) AS risk_is_answered,
-  COALESCE(k.level, 0) AS user_risk_level,
-  COALESCE(s.auth_time > k.raised_at, false) AS user_risk_is_answered,
+  (SELECT jsonb_build_array(k.level, s.auth_time > k.raised_at)
+     FROM risk_userrisk k WHERE k.user_id = u.id AND k.ends_at > {NOW}) AS user_risk,
   d.state AS device_state, d.reported_at AS device_reported_at,
   d.tier_ends_at AS device_tier_ends_at,
   (s.address <> {_FROM_ADDRESS}) IS TRUE AS address_has_changed,
@@ -75,12 +77,10 @@ FACT_COLUMNS = f"""
   {HELD} AS held_roles, {HAS_DATED} AS has_dated_roles,
   {NOW} AS now
 """
-FACT_JOINS = f"""
+FACT_JOINS = """
   JOIN accounts_user u ON u.id = s.user_id
-  JOIN accounts_organisation o ON o.id = s.organisation_id
   LEFT JOIN devices_browser b ON b.id = s.browser_id
   LEFT JOIN devices_device d ON d.id = b.device_id
-  LEFT JOIN risk_userrisk k ON k.user_id = u.id AND k.ends_at > {NOW}
 """
 COLLECT = f"""
 SELECT {FACT_COLUMNS} FROM idp_sessions_loginsession s
@@ -208,15 +208,22 @@ def facts_of(row: Row, trigger: Trigger, resource: Resource) -> Facts:
 
 def _risk_of(row: Mapping[str, Any]) -> RiskFacts:
     """What the person could prove is another statement, and asked only where it is needed."""
-    level, user_level = row["risk_level"], row["user_risk_level"]
+    level = row["risk_level"]
+    user_level, is_user_answered = user_risk(row)
     is_high = max(level, user_level) >= RiskLevel.HIGH
     return RiskFacts(
         level=level,
         is_answered=row["risk_is_answered"],
         user_level=user_level,
-        is_user_answered=row["user_risk_is_answered"],
+        is_user_answered=is_user_answered,
         provable_level=strongest_level(User(pk=row["person_id"])) if is_high else 0,
     )
+
+
+def user_risk(row: Mapping[str, Any]) -> tuple[int, bool]:
+    """What is known against the account, 0 to 3, and whether its user was proven since."""
+    level, is_answered = row["user_risk"] or (0, False)
+    return level, is_answered
 
 
 _NO_DEVICE = DeviceFacts()

@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import unquote_plus
 from uuid import UUID
 
+import orjson
+
 from core import clock
 from core.errors import Refusal
 from core.ids import digest, equal
@@ -130,6 +132,16 @@ def same_client(client: MachineClient, changed_at: datetime | None) -> None:
     if changed_at != client.changed_at:
         forget(client.client_id)
         raise StaleClient
+
+
+def demand_params(client: MachineClient) -> dict[str, Any]:
+    """What a statement with AUTHORIZED binds of the client that asks (`same_client`)."""
+    return {
+        "client_name": client.client_id,
+        "required_acr": client.required_acr,
+        "required_tier": client.required_tier,
+        "scope_tiers": orjson.dumps(client.scope_tiers).decode(),
+    }
 
 
 def authenticate(

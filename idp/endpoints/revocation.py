@@ -7,7 +7,7 @@ from audit.events import Event
 from core import clock
 from core.errors import Refusal
 from core.prepared import Cursor
-from idp.clients.authentication import MachineClient
+from idp.clients.authentication import MachineClient, demand_params
 from idp.endpoints.callers import authenticated
 from idp.grants import proof
 from idp.machine.wire import Answer, Request
@@ -37,7 +37,12 @@ def revoke(request: Request) -> Answer:
 def _revoke_family(
     cursor: Cursor, client: MachineClient, presented: refresh_token.RefreshToken
 ) -> None:
-    row = cursor.one(FIND_FAMILY, {"family": presented.family_id, **evaluation.fact_params()})
+    params = {
+        "family": presented.family_id,
+        **demand_params(client),
+        **evaluation.fact_params(),
+    }
+    row = cursor.one(FIND_FAMILY, params)
     if row is None or row["client_id"] != client.id:
         return
     proof.revoke_family(

@@ -16,6 +16,7 @@ from core.prepared import Row
 from idp.forward_auth.judging import Judged
 from idp.tokens import mint
 from sessions.conditions import device_tier
+from sessions.evaluation import user_risk
 from sessions.rights import Rights
 
 LIFETIME = timedelta(seconds=60)
@@ -67,7 +68,7 @@ def assertion(judged: Judged, row: Row, *, subject: str, origin: str) -> str:
         "groups": list(row["groups"]),
         "roles": list(judged.rights.roles),
         "device_tier": device_tier(row),
-        "risk_level": max(row["risk_level"], row["user_risk_level"]),
+        "risk_level": max(row["risk_level"], user_risk(row)[0]),
     }
     claims |= _ending(judged.rights, ends)
     claims["exp"] = int(min(ends).timestamp())

@@ -16,7 +16,7 @@ from core.errors import Refusal
 from core.ids import digest, new_id
 from core.prepared import Cursor, Row
 from idp import keys
-from idp.clients.authentication import MachineClient
+from idp.clients.authentication import MachineClient, demand_params
 from idp.grants import proof, sender, wanted
 from idp.machine.server import AUTH_METHODS, Refused, TokenRequest
 from idp.models.token import RevokeReason
@@ -61,6 +61,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
             "issues_refresh": issues_refresh,
             "bound_to": json.dumps(sender.family_terms(client, self.request.cnf)),
             "lifetime": settings.REFRESH_TOKEN_LIFETIME,
+            **demand_params(client),
             **evaluation.fact_params(),
             **recorder.branch_params(self.request.address),
         }

@@ -6,6 +6,7 @@ from typing import Any
 from audit import recorder
 from audit.events import Event
 from core import clock
+from core.assurance import Level
 from core.errors import Refusal
 from core.prepared import Cursor, Row
 from idp.clients.authentication import MachineClient, same_client
@@ -16,12 +17,13 @@ from idp.storage import database
 from idp.storage.families import REVOKE_FAMILY
 from idp.storage.tokens import FIND_PROFILE
 from idp.tokens import mapped_claims, standard_claims
-from idp.tokens.claims import Authorization, acr_of, resource_of, session_end
+from idp.tokens.claims import Authorization, acr_of, session_end
 from idp.tokens.encryption import id_token_recipient
 from idp.tokens.subject import subject_of
 from policy.decision import Decision, Outcome
 from policy.facts import Trigger
 from sessions import evaluation
+from sessions.evaluation import Resource
 from sessions.response import Subject, respond
 from sessions.rights import Rights, rights_of
 
@@ -33,13 +35,24 @@ def judge(request: TokenRequest, client: MachineClient, row: Row, trigger: Trigg
     request. Raises StaleClient.
     """
     same_client(client, row["client_changed_at"])
-    decision = evaluation.judge(row, trigger=trigger, resource=resource_of(row))
+    decision = evaluation.judge(row, trigger=trigger, resource=_demands_of(client))
     if decision.is_allowed:
         if decision.outcome is Outcome.RESTRICT:
             note_restriction(request.unit.cursor, client, row, trigger, decision)
         return decision
     request.traces.append(lambda cursor: _trace_refusal(cursor, client, row, trigger, decision))
     raise Refused(Refusal.invalid_grant("The session behind this grant is no longer good enough."))
+
+
+def _demands_of(client: MachineClient) -> Resource:
+    """What the client asks of the session behind its tokens."""
+    return Resource(
+        client_is_active=client.is_active,
+        required_level=Level.from_acr(client.required_acr),
+        client_name=client.client_id,
+        required_tier=client.required_tier,
+        scope_tiers=client.scope_tiers,
+    )
 
 
 def authorize(

@@ -17,7 +17,7 @@ from core import clock
 from core.errors import Refusal
 from core.ids import equal
 from core.prepared import Cursor, Row
-from idp.clients.authentication import MachineClient
+from idp.clients.authentication import MachineClient, demand_params
 from idp.grants import proof, sender, wanted
 from idp.machine.server import AUTH_METHODS, Refused, TokenRequest
 from idp.models.token import RevokeReason
@@ -49,7 +49,11 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             raise Refused(Refusal.invalid_grant(UNUSABLE))
         row = database.one(
             FIND_FAMILY,
-            {"family": presented.family_id, **evaluation.fact_params()},
+            {
+                "family": presented.family_id,
+                **demand_params(client),
+                **evaluation.fact_params(),
+            },
         )
         if row is None or row["revoked_at"] is not None or row["family_expires_at"] <= row["now"]:
             raise Refused(Refusal.invalid_grant(UNUSABLE))

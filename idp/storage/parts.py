@@ -57,15 +57,37 @@ def held(*, address: str) -> str:
 
 HELD_COLUMNS = """held.roles, held.ends_at AS roles_end_at, held.grants, held.grants_end_at,
        held.live_grants, held.conditional"""
+
+_GRANTED = """a.user_id, a.session_id, a.organisation_id, a.scope, a.terms, a.family_id,
+  a.family_expires_at"""
+
+# For a client that has authenticated. What it asks of people it brings along (`demand_params`);
+# client_changed_at is NULL where its row says otherwise by now, and once it was switched off.
 AUTHORIZED = f"""
-  a.user_id, a.session_id, a.organisation_id, a.scope, a.terms, a.family_id, a.family_expires_at,
-  u.email, u.name, o.slug AS organisation,
-  c.is_active AS client_is_active, c.changed_at AS client_changed_at, c.required_acr,
-  c.required_tier, c.scope_tiers,
+  {_GRANTED},
+  (SELECT c.changed_at FROM idp_client c
+    WHERE c.id = a.client_id AND c.is_active AND c.required_acr = %(required_acr)s
+      AND c.required_tier = %(required_tier)s AND c.scope_tiers = CAST(%(scope_tiers)s AS jsonb))
+    AS client_changed_at,
   {FACT_COLUMNS}
 """
 
 AUTHORIZED_JOINS = f"""
+  JOIN idp_sessions_loginsession s ON s.id = a.session_id
+ CROSS JOIN (SELECT CAST(%(client_name)s AS text) AS client_id) c
+  {FACT_JOINS}
+"""
+
+# For everybody else who shows or asks for a token: with the client that it is of.
+CLIENT_COLUMNS = """
+  c.client_id AS client_name, c.is_active AS client_is_active, c.required_acr, c.required_tier,
+  c.scope_tiers
+"""
+STANDING = f"""
+  {_GRANTED}, c.changed_at AS client_changed_at, {CLIENT_COLUMNS}, {FACT_COLUMNS}
+"""
+
+STANDING_JOINS = f"""
   JOIN idp_sessions_loginsession s ON s.id = a.session_id
   JOIN idp_client c ON c.id = a.client_id
   {FACT_JOINS}
@@ -93,16 +115,19 @@ WITH a AS (
   SELECT f.organisation_id, f.client_id, f.user_id, f.session_id, f.scope, f.terms,
          f.id AS family_id,
          f.expires_at AS family_expires_at, f.current, f.previous, f.successor_sealed,
-         f.generation, f.rotated_at, f.revoked_at, f.created_at AS family_created_at
+         f.generation, f.rotated_at, f.revoked_at
     FROM idp_refreshfamily f WHERE f.id = %(family)s)
-SELECT {columns}, a.client_id, c.client_id AS client_name, a.current, a.previous,
-       a.successor_sealed, a.generation, a.rotated_at, a.revoked_at, a.family_created_at
+SELECT {columns}, a.client_id, a.current, a.previous,
+       a.successor_sealed, a.generation, a.rotated_at, a.revoked_at
        {more}
   FROM a {joins}
 """
 
-# What people say of themselves, as JSON by the names of Core §5.1; NULL where nothing was said yet.
+# Who a person is, and what they say of themselves, as JSON by the names of Core §5.1; NULL where
+# nothing was said yet.
 PROFILE_COLUMNS = """
+  u.name, u.email,
+  (SELECT o.slug FROM accounts_organisation o WHERE o.id = u.organisation_id) AS organisation,
   to_jsonb(p) AS profile, COALESCE(p.changed_at, u.created_at) AS profile_changed_at
 """
 PROFILE_JOIN = "LEFT JOIN accounts_profile p ON p.user_id = u.id"

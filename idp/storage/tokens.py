@@ -2,13 +2,14 @@
 
 from core.clock import SQL_NOW as NOW
 from idp.storage.parts import (
-    AUTHORIZED,
-    AUTHORIZED_JOINS,
     CALLER,
+    CLIENT_COLUMNS,
     FAMILY,
     HELD_COLUMNS,
     PROFILE_COLUMNS,
     PROFILE_JOIN,
+    STANDING,
+    STANDING_JOINS,
     STANDS,
     held,
 )
@@ -31,13 +32,13 @@ WITH a AS (
          CAST(%(scope)s AS text) AS scope, CAST(%(terms)s AS jsonb) AS terms,
          CAST(%(family)s AS uuid) AS family_id, {NOW} + %(lifetime)s AS family_expires_at
     FROM idp_sessions_loginsession s WHERE s.id = %(session)s)
-SELECT {AUTHORIZED}, {PROFILE_COLUMNS} FROM a {AUTHORIZED_JOINS} {PROFILE_JOIN}
+SELECT {STANDING}, {PROFILE_COLUMNS} FROM a {STANDING_JOINS} {PROFILE_JOIN}
 """
 
 # All that an access token of a user stands on, in one statement.
 FIND_TOKEN = FAMILY.format(
-    columns=AUTHORIZED,
-    joins=f"{AUTHORIZED_JOINS} {PROFILE_JOIN}",
+    columns=STANDING,
+    joins=f"{STANDING_JOINS} {PROFILE_JOIN}",
     more=f""",
   {PROFILE_COLUMNS}, c.metadata ->> 'security_profile' AS security_profile,
   c.metadata ?| ARRAY['userinfo_signed_response_alg', 'userinfo_encrypted_response_alg']
@@ -51,9 +52,8 @@ FIND_TOKEN = FAMILY.format(
 FIND_TOKEN_TO_TELL = FAMILY.format(
     columns=f"""
   a.user_id, a.session_id, a.organisation_id, a.scope, a.family_id, a.family_expires_at, u.email,
-  c.is_active AS client_is_active, c.required_acr, c.required_tier, c.scope_tiers,
-  {FACT_COLUMNS}""",
-    joins=AUTHORIZED_JOINS,
+  {CLIENT_COLUMNS}, {FACT_COLUMNS}""",
+    joins=STANDING_JOINS,
     more=f""",
   c.metadata -> 'claim_mappings' AS claim_mappings,
   EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,

@@ -31,7 +31,7 @@ def names_of(scopes: Iterable[str]) -> list[str]:
 def of_row(row: Row, names: Iterable[str], *, roles: Sequence[str]) -> dict[str, Any]:
     """The claims of these names that the person has; names that we don't know are passed over.
 
-    row: of a statement with `u.name`, `u.email`, the facts of a session and PROFILE_COLUMNS.
+    row: of a statement with PROFILE_COLUMNS and the facts of a session.
     roles: what policy leaves of them.
     """
     wanted = list(names)

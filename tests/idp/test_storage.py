@@ -57,6 +57,7 @@ VALUES = {
     "origin": "https://wiki.acme.example", "host": ID, "former": b"f", "cookie": b"c", "seen_from": b"s",
     "reasons": "[]", "decision_id": "", "revision": "",
     "used": b"u", "used_until": None, "from_address": "203.0.113.7", "client_name": None,
+    "required_acr": "", "required_tier": 0, "scope_tiers": "{}",
 }  # fmt: skip
 # Tables that grow with use. The others are small, or read whole.
 LARGE = [

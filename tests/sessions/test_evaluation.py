@@ -41,7 +41,7 @@ def row(**changes):
         "session_expires_at": AT + timedelta(days=7), "acr": "aal2", "amr": ["pwd", "otp"],
         "auth_time": AT, "now": AT, "held_roles": [], "has_dated_roles": False,
         "session_started_at": AT, "binding": "", "proven_at": None, "risk_level": 0,
-        "risk_is_answered": False, "user_risk_level": 0, "user_risk_is_answered": False,
+        "risk_is_answered": False, "user_risk": None,
         "person_id": None, "device_state": None, "device_reported_at": None, "device_tier_ends_at": None,
         "address_has_changed": False, "locks": [], "policy_revision": "",
     }  # fmt: skip
