@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import models, transaction
 from django.db.models import Max, Q
 from django.db.models.functions import Coalesce
@@ -17,6 +18,7 @@ from core.errors import Refusal
 from core.ids import digest, new_token
 from idp.authorization.initiation import start_url
 from idp.clients import logos
+from idp.forward_auth import withdrawal
 from idp.models import (
     AuthorizationCode,
     BackchannelAuthentication,
@@ -62,7 +64,9 @@ class RegisteredClient:
 class ConnectedApplication:
     """A client that holds something of a user: a consent, a live refresh token, or both.
 
-    id: the client's. granted_at: when it was first allowed. last_used_at: when it last got tokens.
+    Or a proxied one, where a browser of theirs has a cookie; origins: where. id: the client's.
+    granted_at: when it was first allowed, or the browser signed in. last_used_at: when it last got
+    tokens, or a page was asked for.
     """
 
     id: UUID
@@ -70,11 +74,12 @@ class ConnectedApplication:
     scopes: tuple[str, ...]
     granted_at: datetime
     last_used_at: datetime | None
+    origins: tuple[str, ...] = ()
 
     @property
     def start_url(self) -> str:
-        """Where the application lets a sign-in begin; "" for most."""
-        return start_url(self.client)
+        """Where the application lets a sign-in begin, or is; "" for most."""
+        return self.origins[0] + "/" if self.origins else start_url(self.client)
 
 
 def register_client(
@@ -343,9 +348,10 @@ def revoke_consent(*, user: Any, client: Client, session_id: UUID | None, now: d
     """Withdraw what a user allowed, and end the refresh families and codes that rest on it.
 
     Whoever issues a code looks at the consent last, and whoever redeems one holds it until the
-    family stands: so the consent goes first, then codes, and families last. Returns how many
-    families ended. Access tokens already out are refused by introspection and userinfo, and die by
-    themselves within their 15 minutes elsewhere.
+    family stands: so the consent goes first, then codes, and families last. What browsers have at a
+    proxied application ends as well, at the next request. Returns how many families ended. Access
+    tokens already out are refused by introspection and userinfo, and die by themselves within their
+    15 minutes elsewhere.
     """
     consents = Consent.objects.within_id(user.organisation_id).filter(
         user=user, client=client, revoked_at=None
@@ -362,7 +368,8 @@ def revoke_consent(*, user: Any, client: Client, session_id: UUID | None, now: d
         user=user, client=client
     )
     ended = _revoke(families, RevokeReason.CONSENT_REVOKED, now)
-    if withdrawn or ended:
+    left = withdrawal.withdraw(client=client, user=user, now=now)
+    if withdrawn or ended or left:
         record(
             Event.CONSENT_REVOKED,
             organisation_id=user.organisation_id,
@@ -371,12 +378,13 @@ def revoke_consent(*, user: Any, client: Client, session_id: UUID | None, now: d
             session_id=session_id,
             now=now,
             refresh_families=ended,
+            forward_sessions=left,
         )
     return ended
 
 
 def connected_applications(user: Any, *, now: datetime) -> list[ConnectedApplication]:
-    """What holds something of this user, the longest known first; three statements."""
+    """What holds something of this user, the longest known first; four statements."""
     consents = {
         consent.client_id: consent
         for consent in Consent.objects.within_id(user.organisation_id).filter(
@@ -397,7 +405,16 @@ def connected_applications(user: Any, *, now: datetime) -> list[ConnectedApplica
             ),
         )
     }
-    wanted = {*consents, *(key for key, row in families.items() if row["live"])}
+    browsers = withdrawal.live_at(user.organisation_id, now).filter(session__user=user)
+    proxied = {
+        row["client_id"]: row
+        for row in browsers.values("client_id").annotate(
+            first=models.Min("created_at"),
+            last=Max(Coalesce("last_used_at", "created_at")),
+            origins=ArrayAgg("origin", distinct=True),
+        )
+    }
+    wanted = {*consents, *proxied, *(key for key, row in families.items() if row["live"])}
     clients = (
         Client.objects.within_id(user.organisation_id)
         .filter(id__in=wanted)
@@ -406,6 +423,14 @@ def connected_applications(user: Any, *, now: datetime) -> list[ConnectedApplica
     )
     applications = []
     for client in clients:
+        if client.id in proxied:
+            row = proxied[client.id]
+            applications.append(
+                ConnectedApplication(
+                    client.id, client, (), row["first"], row["last"], tuple(row["origins"])
+                )
+            )
+            continue
         consent, family = consents.get(client.id), families.get(client.id)
         scopes = consent.scopes if consent else (family["live_scopes"].split() if family else [])
         started = consent.granted_at if consent else family["first"] if family else now

@@ -153,7 +153,9 @@ def purge() -> int:
         BackchannelAuthentication.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
         AuthorizationCode.unscoped.filter(expires_at__lt=before),
         ForwardCode.unscoped.filter(expires_at__lt=now - timedelta(days=1)),
-        ForwardSession.unscoped.filter(ends_at__lt=now - timedelta(days=1)),
+        ForwardSession.unscoped.filter(ends_at__lt=now - timedelta(days=1), withdrawn_at=None),
+        # Until no session is left whose proof could be older.
+        ForwardSession.unscoped.filter(withdrawn_at__lt=now - settings.SESSION_ABSOLUTE_LIFETIME),
         RefreshFamily.unscoped.filter(expires_at__lt=before),
         RevokedToken.objects.filter(expires_at__lt=now - timedelta(hours=1)),
         UsedAssertion.objects.filter(expires_at__lt=now - timedelta(minutes=1)),

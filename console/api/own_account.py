@@ -72,7 +72,10 @@ class OwnActivities(Schema):
 
 
 class OwnApplication(Schema):
-    """id: by which it is taken back. scopes: what it was allowed."""
+    """id: by which it is taken back. scopes: what it was allowed.
+
+    origins: where one behind a proxy is; granted_at: since when a browser is signed in there.
+    """
 
     id: UUID
     client_id: str
@@ -80,6 +83,7 @@ class OwnApplication(Schema):
     scopes: list[str]
     granted_at: datetime
     last_used_at: datetime | None
+    origins: list[str]
 
 
 class OwnApplications(Schema):
@@ -174,4 +178,5 @@ def _application(held: ConnectedApplication) -> dict[str, Any]:
         "scopes": list(held.scopes),
         "granted_at": held.granted_at,
         "last_used_at": held.last_used_at,
+        "origins": list(held.origins),
     }

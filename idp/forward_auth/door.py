@@ -68,8 +68,13 @@ def _follow(asked: Asked, judged: Judged) -> None:
     if row is None or row["session_id"] is None:
         return
     if judged.verdict is Verdict.ALLOW:
-        if asked.is_activity and is_touch_due(row):
-            params = {"session": row["session_id"], "clock_offset": clock.offset()}
+        is_due = is_touch_due(row) or is_touch_due(row, "forward_last_used_at")
+        if asked.is_activity and is_due:
+            params = {
+                "session": row["session_id"],
+                "id": row["forward_id"],
+                "clock_offset": clock.offset(),
+            }
             database.one(TOUCH_FORWARDED, params)
         return
     if judged.decision is None:

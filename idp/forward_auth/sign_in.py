@@ -14,12 +14,14 @@ from django.db import transaction
 
 from audit.events import Event
 from audit.recorder import record
+from core.assurance import Level
 from core.errors import Refusal
 from core.ids import digest, new_token
 from idp.forward_auth import judging, rules
 from idp.forward_auth.asked import TOKEN, Asked, Shape, read_url
 from idp.forward_auth.judging import Verdict
 from idp.forward_auth.rules import Demands
+from idp.forward_auth.withdrawal import last_withdrawal
 from idp.models import ForwardCode, ProxiedHost
 from idp.storage import database
 from idp.storage.forward_auth import FIND_FOR_SIGN_IN
@@ -110,6 +112,14 @@ def stand(
         return Standing(verdict, decision, decision.reasons)
     held = rights_of(row).without(decision.withheld_roles)
     reasons = judging.against(asked, row, demands, held)
+    withdrawn_at = last_withdrawal(client=wish.host.client, session=session)
+    if not reasons and trigger is Trigger.AUTHORIZE and withdrawn_at is not None:
+        # To whole seconds: of that age no proof counts, and one that is made now does.
+        wanted = decision._replace(
+            required_level=max(decision.required_level, Level.from_acr(row["acr"])),
+            max_age=max(1, int((now - withdrawn_at).total_seconds())),
+        )
+        return Standing(Verdict.STEP_UP, wanted, ("authentication_too_old",))
     if not reasons:
         return Standing(Verdict.ALLOW, decision)
     helpful = _helpful(demands, row["permissions"] or {}) - set(held.roles)

@@ -54,7 +54,9 @@ class ForwardSession(ScopedModel):
 
     digest: SHA-256 of the cookie. session: the login session that it stands on, and ends with.
     seen_from: a digest of where the browser came from. ends_at: never after the session's end.
-    refused_at: when a refusal was last written to audit.
+    last_used_at: when a page was last asked for, to the minute; None until a minute after the
+    sign-in. withdrawn_at: when the person took the application's access back; nobody comes back
+    there as them by an older proof. refused_at: when a refusal was last written to audit.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -67,6 +69,8 @@ class ForwardSession(ScopedModel):
     created_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    withdrawn_at = models.DateTimeField(null=True)
     refused_at = models.DateTimeField(null=True)
 
     class Meta(ScopedModel.Meta):
@@ -75,7 +79,14 @@ class ForwardSession(ScopedModel):
                 condition=Q(ends_at__gt=F("created_at")), name="idp_forward_session_period"
             )
         ]
-        indexes = [models.Index(fields=["ends_at"], name="idp_forward_session_end")]
+        indexes = [
+            models.Index(fields=["ends_at"], name="idp_forward_session_end"),
+            models.Index(
+                fields=["client"],
+                name="idp_forward_session_withdrawn",
+                condition=Q(withdrawn_at__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.id}"

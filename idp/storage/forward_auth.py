@@ -43,7 +43,8 @@ FIND_PROXIED = f"""
 WITH c AS ({_APPLICATION} WHERE h.origin = %(origin)s)
 SELECT {_TOLD_OF_APPLICATION}, found.*
   FROM c LEFT JOIN LATERAL (
-    SELECT f.id AS forward_id, f.ends_at AS forward_ends_at, f.seen_from, {_TOLD_OF_PERSON}
+    SELECT f.id AS forward_id, f.ends_at AS forward_ends_at, f.seen_from,
+           COALESCE(f.last_used_at, f.created_at) AS forward_last_used_at, {_TOLD_OF_PERSON}
       FROM idp_forwardsession f
       JOIN idp_sessions_loginsession s ON s.id = f.session_id
       {FACT_JOINS}
@@ -95,6 +96,13 @@ _REFUSED = recorder.branch(
     **_BY_PERSON,
 )
 
+# Since the person took the access back, for `s`: nobody comes in again by an older proof.
+_WITHDRAWN = """EXISTS (
+    SELECT 1 FROM idp_forwardsession w
+      JOIN idp_sessions_loginsession ws ON ws.id = w.session_id
+     WHERE w.client_id = used.client_id AND ws.user_id = s.user_id
+       AND w.withdrawn_at >= s.auth_time)"""
+
 # Single use, browser, host and expiry in one statement, which makes the session of that host and
 # ends the one whose cookie the browser had there before.
 REDEEM_FORWARD_CODE = f"""
@@ -112,7 +120,7 @@ a AS (
   SELECT used.*, CAST(%(id)s AS uuid) AS id, s.user_id,
          LEAST({NOW} + %(lifetime)s, s.expires_at) AS ends_at
     FROM used JOIN idp_sessions_loginsession s ON s.id = used.session_id
-   WHERE s.ended_at IS NULL AND s.expires_at > {NOW}),
+   WHERE s.ended_at IS NULL AND s.expires_at > {NOW} AND NOT {_WITHDRAWN}),
 born AS (
   INSERT INTO idp_forwardsession
     (id, digest, organisation_id, client_id, session_id, origin, seen_from, created_at, ends_at)
@@ -149,7 +157,12 @@ written AS ({_REFUSED})
 SELECT id FROM a
 """
 
+# Both that the application was used, and that the person is there.
 TOUCH_FORWARDED = f"""
+WITH used AS (
+  UPDATE idp_forwardsession SET last_used_at = {NOW}
+   WHERE id = %(id)s AND ended_at IS NULL
+     AND COALESCE(last_used_at, created_at) < {NOW} - interval '60 seconds')
 UPDATE idp_sessions_loginsession SET last_used_at = {NOW}
  WHERE id = %(session)s AND ended_at IS NULL
    AND last_used_at < {NOW} - interval '60 seconds'

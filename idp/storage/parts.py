@@ -133,7 +133,7 @@ PROFILE_COLUMNS = """
 PROFILE_JOIN = "LEFT JOIN accounts_profile p ON p.user_id = u.id"
 
 
-def is_touch_due(row: Row) -> bool:
+def is_touch_due(row: Row, column: str = "last_used_at") -> bool:
     """Whether the session that was read has not been touched for a while."""
-    since: timedelta = row["now"] - row["last_used_at"]
+    since: timedelta = row["now"] - row[column]
     return since > TOUCH_INTERVAL

@@ -4,6 +4,7 @@ Whatever a browser, or somebody beside the proxy, writes into a request: it pass
 cookie it shows, at the application that the proxy means, or it does not pass.
 """
 
+from datetime import timedelta
 from itertools import product
 from typing import Any
 from urllib.parse import unquote
@@ -15,8 +16,9 @@ from accounts import flows as accounts
 from core import clock
 from core.errors import Refusal
 from core.ids import new_token
+from idp.flows import revoke_consent
 from idp.forward_auth import identity, registration, rules
-from idp.models import ForwardSession, ProxiedHost
+from idp.models import Client, ForwardCode, ForwardSession, ProxiedHost
 from sessions.models import LoginSession
 from tests.cast import Person
 from tests.support import forwarded
@@ -32,9 +34,13 @@ def _proxies(settings: Any) -> None:
 
 
 @pytest.fixture
-def cookie(acme: Any, session: LoginSession, client: Browser) -> str:
+def wiki(acme: Any) -> Client:
+    return forwarded.wiki(acme, rules=VAULT)
+
+
+@pytest.fixture
+def cookie(wiki: Client, session: LoginSession, client: Browser) -> str:
     """Alice's at the wiki, where a vault is closed to her."""
-    forwarded.wiki(acme, rules=VAULT)
     shown = forwarded.sign_in(client)
     assert ask(cookie=shown).status == 200
     return shown
@@ -281,6 +287,24 @@ def test_a_page_is_led_to_the_registered_host_alone(cookie: str) -> None:
     told = ask("/page", shape="caddy", **PAGE)
 
     assert told["Location"].startswith(f"{ORIGIN}/.sallyport/sign-in?rd=")
+
+
+def test_a_browser_does_not_let_itself_in_again_after_access_was_taken_back(
+    cookie: str, client: Browser, wiki: Client, employee: Person
+) -> None:
+    """The login session that it has is good: neither it nor a code from before opens."""
+    location, secret = begin()
+    parts = location.partition("/forward-auth/")
+    there = f"/forward-auth/{parts[2]}"
+    code = forwarded.code_in(client.get(there))
+    revoke_consent(user=employee.user, client=wiki, session_id=None, now=clock.now())
+
+    assert ask(cookie=cookie).status == 401
+    assert finish(code, secret).status == 400
+    # Nor one that is made just now, by whoever was judged a moment before.
+    ForwardCode.unscoped.update(expires_at=clock.now() + timedelta(minutes=1))
+    assert finish(code, secret).status == 400
+    assert "/step-up/" in client.get(there)["Location"]
 
 
 def test_who_administers_one_organisation_claims_no_host_beside_another(

@@ -203,6 +203,15 @@ def applications(visit: Visitor) -> Page:
     return page
 
 
+def applications_behind_a_proxy(visit: Visitor) -> Page:
+    who = visit.pool.take("strong")
+    page = visit.open_browser(signed_in=who)
+    visit.instance.inside(f"from tests.browser import proxied; proxied.used_by({who.email!r})")
+    page.goto("/security/applications/")
+    page.locator("summary", has_text="What it learns").click()
+    return page
+
+
 def two_sessions(visit: Visitor) -> Page:
     who = visit.pool.take("plain")
     other = visit.stranger()
@@ -583,6 +592,7 @@ GALLERY: dict[str, Visit] = {
     "accounts/profile.html mistake": profile_with_mistake,
     "console/activity.html": lambda visit: visit.inside("/security/activity/"),
     "console/applications.html": applications,
+    "console/applications.html behind a proxy": applications_behind_a_proxy,
     "console/applications.html none": lambda visit: visit.inside("/security/applications/"),
     "console/home.html": lambda visit: visit.inside("/"),
     "console/security.html": security_with_everything,

@@ -222,7 +222,7 @@ class TestRevokeConsent:
         assert RefreshFamily.unscoped.get().revoke_reason == "consent_revoked"
         assert refresh(acme_spa, tokens["refresh_token"]).error == "invalid_grant"
         event = AuditEvent.objects.get(event="idp.consent.revoked")
-        assert event.facts == {"refresh_families": 1}
+        assert event.facts == {"refresh_families": 1, "forward_sessions": 0}
 
     def test_a_code_on_its_way_ends_too(
         self, employee: Person, acme_spa: Client, alices: Browser
@@ -368,12 +368,12 @@ class TestConnectedApplications:
 
         assert connected_applications(employee.user, now=clock.now()) == []
 
-    def test_it_takes_three_statements(
+    def test_it_takes_four_statements(
         self, alices: Browser, acme_spa: Client, employee: Person, django_assert_num_queries: Any
     ) -> None:
         decide(alices, ask(alices, acme_spa), "allow")
 
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(4):
             connected_applications(employee.user, now=clock.now())
 
 

@@ -16,7 +16,7 @@ from audit.models import AuditEvent
 from core import clock
 from core.errors import Refusal
 from idp import keys
-from idp.flows import deactivate_client
+from idp.flows import connected_applications, deactivate_client
 from idp.forward_auth import identity, registration
 from idp.forward_auth.rules import check_origin, check_rules, demands_of
 from idp.models import ForwardCode, ForwardSession
@@ -642,6 +642,87 @@ class TestSignIn:
         purge()
 
         assert ForwardCode.unscoped.count() == ForwardSession.unscoped.count() == 0
+
+
+class TestTakingBack:
+    @pytest.fixture
+    def cookie(self, wiki, alice):
+        return forwarded.sign_in(alice)
+
+    def test_it_is_listed_with_its_last_use(self, wiki, alice, cookie, employee, later):
+        [told] = connected_applications(employee.user, now=clock.now())
+        assert (told.client, told.origins) == (wiki, (ORIGIN,))
+        assert told.last_used_at == told.granted_at
+        later(minutes=5)
+        ask(cookie=cookie, HTTP_SEC_FETCH_DEST="empty")
+        assert connected_applications(employee.user, now=clock.now()) == [told]
+        ask(cookie=cookie)
+
+        [used] = connected_applications(employee.user, now=clock.now())
+        assert used.last_used_at - told.last_used_at >= timedelta(minutes=5)
+        page = alice.get("/security/applications/").content.decode()
+        assert ORIGIN in page
+        assert "last used" in page
+
+    def test_its_use_is_noted_also_where_the_session_was_touched_elsewhere(
+        self, cookie, later, statements
+    ):
+        later(minutes=5)
+        LoginSession.unscoped.update(last_used_at=clock.now())
+        ask(cookie=cookie)
+        assert ForwardSession.unscoped.get().last_used_at is not None
+        statements.clear()
+
+        ask(cookie=cookie)
+
+        assert len(statements) == 1
+
+    def test_the_next_request_is_refused_in_every_browser(self, wiki, alice, cookie, employee):
+        other = Browser()
+        cast.sign_in(other, employee)
+        second = forwarded.sign_in(other)
+
+        answer = alice.post(f"/applications/{wiki.pk}/withdraw/")
+
+        assert answer["Location"] == "/security/applications/"
+        assert [ask(cookie=each).status for each in (cookie, second)] == [401, 401]
+        assert connected_applications(employee.user, now=clock.now()) == []
+        event = AuditEvent.objects.get(event="idp.consent.revoked")
+        assert event.facts["forward_sessions"] == 2
+
+    def test_another_persons_stays(self, wiki, alice, cookie, approver):
+        bob = Browser()
+        cast.sign_in(bob, approver)
+        theirs = forwarded.sign_in(bob)
+
+        alice.post(f"/applications/{wiki.pk}/withdraw/")
+
+        assert ask(cookie=theirs).status == 200
+
+    def test_who_comes_back_proves_again_that_it_is_they(self, wiki, alice, cookie, later):
+        later(seconds=30)
+        alice.post(f"/applications/{wiki.pk}/withdraw/")
+        later(seconds=30)
+        location, secret = begin()
+
+        answer = alice.get(_path(location))
+        assert answer["Location"].startswith("/step-up/?next=%2Fforward-auth%2Fresume")
+        assert "max_age=30" in answer["Location"]
+        assert alice.get(answer["Location"]).status_code == 200  # asks for the proof
+        assert ForwardCode.unscoped.filter(used_at=None).count() == 0
+        LoginSession.unscoped.update(auth_time=clock.now())
+
+        done = finish(forwarded.code_in(alice.get(_path(location))), secret)
+        assert done.status == 302
+
+    def test_it_lasts_as_long_as_a_session_may(self, wiki, alice, cookie, later):
+        alice.post(f"/applications/{wiki.pk}/withdraw/")
+        later(days=3)
+        purge()
+        assert ForwardSession.unscoped.count() == 1
+        later(days=5)
+        purge()
+        assert ForwardSession.unscoped.count() == 0
 
 
 class TestABoundSession:

@@ -8,6 +8,7 @@ from tests.attacks.sabotage.defence import (
     Defence,
     Patch,
     edit,
+    layers,
     replace,
     wrap,
 )
@@ -19,10 +20,10 @@ def forward_without(patch: Patch, condition: str) -> None:
     )  # fmt: skip
 
 
-def redeem_forwarded_without(patch: Patch, condition: str) -> None:
+def redeem_forwarded_without(patch: Patch, condition: str, new: str = "") -> None:
     edit(
         patch, "REDEEM_FORWARD_CODE", condition, "idp.storage.forward_auth",
-        "idp.forward_auth.hosts",
+        "idp.forward_auth.hosts", new=new,
     )  # fmt: skip
 
 
@@ -137,6 +138,16 @@ DEFENCES = {
     "A156-once": Defence(
         "a code is good once",
         lambda patch: redeem_forwarded_without(patch, "used_at IS NULL AND "),
+        FORWARD,
+    ),
+    "A156-taken-back": Defence(
+        "whose access was taken back comes in again by a newer proof alone",
+        layers(
+            lambda patch: redeem_forwarded_without(
+                patch, " AND w.withdrawn_at >= s.auth_time", " AND false"
+            ),
+            replace("idp.forward_auth.sign_in:last_withdrawal", lambda **_: None),
+        ),
         FORWARD,
     ),
     "A156-claim": Defence(
