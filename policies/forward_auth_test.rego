@@ -49,6 +49,47 @@ test_a_permission_is_by_a_live_role if {
 	forward_auth.answer == allowed with input as object.union(asked, {"rules": [writing], "roles": ["keeper"]})
 }
 
+orders := {"type": "database", "id": "orders"}
+
+limited := {"role": "keeper", "level": 2, "tier": 0, "type": "database", "id": "orders"}
+
+test_a_limited_role_counts_where_the_rule_names_its_resource if {
+	named := object.union(rule(["keeper"], {"type": "database", "action": "read"}), {"resource": orders})
+	forward_auth.answer == allowed with input as object.union(asked, {"rules": [named], "limited": [limited]})
+}
+
+test_and_nowhere_else if {
+	every resource in [{}, {"type": "database", "id": "sales"}, {"type": "table", "id": "orders"}] {
+		named := object.union(rule(["keeper"], {}), {"resource": resource})
+		forward_auth.answer.allow == false with input as object.union(
+			asked,
+			{"rules": [named], "limited": [limited]},
+		)
+	}
+	forward_auth.answer.allow == false with input as object.union(
+		asked,
+		{"rules": [rule(["keeper"], {})], "limited": [limited]},
+	)
+}
+
+test_nor_in_another_rule_of_the_same_path if {
+	named := object.union(rule(["keeper"], {}), {"resource": orders})
+	forward_auth.answer == {"allow": false, "reasons": {"role_missing"}} with input as object.union(
+		asked,
+		{"rules": [named, rule(["keeper"], {})], "limited": [limited]},
+	)
+}
+
+test_it_asks_for_its_level_and_its_device if {
+	named := object.union(rule(["keeper"], {}), {"resource": orders})
+	every demand in [{"level": 3}, {"tier": 1}] {
+		forward_auth.answer.allow == false with input as object.union(
+			asked,
+			{"rules": [named], "limited": [object.union(limited, demand)]},
+		)
+	}
+}
+
 test_a_missing_fact_is_no_answer if {
 	not forward_auth.answer with input as object.remove(asked, ["roles"])
 	not forward_auth.answer with input as object.remove(asked, ["rules"])

@@ -74,12 +74,16 @@ _NONE: Mapping[str, Any] = {}
 
 
 class Limited(NamedTuple):
-    """A role that a grant limits to resources: what it demands, and each resource as {type, id}."""
+    """A role that a grant limits to resources: what it demands, and each resource as {type, id}.
+
+    ends_at: of the grant.
+    """
 
     role: str
     level: int
     tier: int
     resources: Sequence[Mapping[str, str]]
+    ends_at: datetime
 
 
 class Rights(NamedTuple):
@@ -105,6 +109,7 @@ class Rights(NamedTuple):
             roles=tuple(role for role in self.roles if role not in withheld),
             ends={role: at for role, at in self.ends.items() if role not in withheld},
             grants={role: grant for role, grant in self.grants.items() if role not in withheld},
+            limited=tuple(each for each in self.limited if each.role not in withheld),
         )
 
     @property
@@ -154,7 +159,7 @@ def merged(row: Mapping[str, Any], dated: Mapping[str, Any] | None) -> Rights:
         if role in held or not conditions.hold(rules, row, dated):
             continue
         if resources is not None:
-            limited.append(Limited(role, demanded, least, resources))
+            limited.append(Limited(role, demanded, least, resources, end))
             continue
         level = max(level, demanded)
         if end < ends.get(role, end):

@@ -99,6 +99,11 @@ class RuleForm(forms.Form):
         widget=forms.TextInput(attrs=SAID_SHORT),
         help_text="By one of the person's roles, as type:action, like report:read.",
     )
+    resource = forms.CharField(
+        required=False,
+        widget=forms.TextInput(attrs=SAID_SHORT),
+        help_text="What lies there, as type:id: roles that are limited to it count as well.",
+    )
     acr = forms.ChoiceField(label="Level of sign-in", choices=REQUIRED_ACR, required=False)
     max_age = PeriodField(
         label="Proven not longer ago than", required=False, help_text="Like 15m, at most 24h."
@@ -138,8 +143,11 @@ class RuleForm(forms.Form):
         prefix = values.get("path", "/")
         if not self._fits("path", {"prefix": prefix}):
             prefix = "/"
-        for name in values.keys() - {"path", "gone"}:
+        for name in values.keys() - {"path", "gone", "resource"}:
             self._fits(name, {"prefix": prefix, name: values[name]})
+        if not self.errors and values["resource"]:
+            named = {name: values[name] for name in ("roles", "permission", "resource")}
+            self._fits("resource", {"prefix": prefix} | named)
         return values
 
     def _fits(self, name: str, rule: dict[str, Any]) -> bool:

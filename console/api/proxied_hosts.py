@@ -25,12 +25,14 @@ Word = Annotated[str, Field(max_length=64)]
 class PathRule(Sent):
     """What a path and all below it demand; every rule that it falls under has to be met.
 
-    roles: one of them is enough. permission: "type:action". max_age: whole seconds.
+    roles: one of them is enough. permission: "type:action". resource: "type:id", what lies there;
+    roles that are limited to it count as well. max_age: whole seconds.
     """
 
     prefix: Annotated[str, Field(max_length=300)]
     roles: Annotated[list[Word], Field(max_length=20)] = []
     permission: Annotated[str, Field(max_length=257)] = ""
+    resource: Annotated[str, Field(max_length=384)] = ""
     acr: Word = ""
     max_age: Seconds = 0
     tier: Whole = 0

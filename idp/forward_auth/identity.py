@@ -76,9 +76,13 @@ def assertion(judged: Judged, row: Row, *, subject: str, origin: str) -> str:
 
 
 def _ending(rights: Rights, ends: list[datetime]) -> dict[str, Any]:
-    """What roles with an end add; the first end of any of them is an end of the assertion."""
+    """What roles with an end add; the first end of any of them is an end of the assertion.
+
+    So it is of those that are limited to resources, which let this request pass, perhaps.
+    """
     if rights.ends_at is not None:
         ends.append(rights.ends_at)
+    ends += [each.ends_at for each in rights.limited]
     if rights.grants_end_at is None:
         return {}
     return {

@@ -114,6 +114,7 @@ def against(asked: Asked, row: Row, demands: Demands, held: Rights) -> tuple[str
         },
         "rules": demands.rules,
         "roles": held.roles,
+        "limited": limited_to(held),
         "permissions": row["permissions"] or {},
         "session": {
             "level": Level.from_acr(row["acr"]),
@@ -127,6 +128,15 @@ def against(asked: Asked, row: Row, demands: Demands, held: Rights) -> tuple[str
     except PolicyUnavailable:
         return ("policy_unavailable",)
     return _read(answer)
+
+
+def limited_to(held: Rights) -> list[dict[str, Any]]:
+    """Roles that count for one resource alone, each with it; policy is told where that matters."""
+    return [
+        {"role": one.role, "level": one.level, "tier": one.tier, **resource}
+        for one in held.limited
+        for resource in one.resources
+    ]
 
 
 def _read(answer: Any) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """What paths of a proxied application demand, and which rules a path falls under.
 
 A rule has a `prefix` and any of: `roles` (one of them is enough), `permission` ("type:action", by
-a role), `acr`, `max_age` (whole seconds), `tier` (of the device). All rules that match have to be
-met, so nothing that lies deeper ever opens what lies above.
+a role), `resource` ("type:id", what lies there: roles that are limited to it count as well), `acr`,
+`max_age` (whole seconds), `tier` (of the device). All rules that match have to be met, so nothing
+that lies deeper ever opens what lies above.
 
 Servers read paths differently: some fold case, some decode twice, some drop what follows a
 semicolon. A path is compared in the widest of these readings, and where it could be read as two
@@ -19,13 +20,14 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import orjson
 from django.conf import settings
 
+from accounts.flows.resources import check_named
 from core.assurance import ACR_VALUES, Level
 from core.errors import Refusal
 from core.ids import digest
 
 MAX_RULES, MAX_PREFIX_LENGTH, MAX_ROLES = 100, 300, 20
 MAX_TIER, MAX_AGE_SECONDS = 4, 86_400
-MEMBERS = {"prefix", "roles", "permission", "acr", "max_age", "tier"}
+MEMBERS = {"prefix", "roles", "permission", "resource", "acr", "max_age", "tier"}
 ORIGIN = re.compile(r"(https?)://([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)(?::([1-9][0-9]{0,4}))?")
 PREFIX = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@/-]*")
 PERMISSION = re.compile(r"([\x21-\x39\x3b-\x7e]{1,128}):([\x21-\x7e]{1,128})")
@@ -101,6 +103,9 @@ def _check_rule(rule: Any) -> dict[str, Any]:
     permission = rule.get("permission", "")
     if permission and not (isinstance(permission, str) and PERMISSION.fullmatch(permission)):
         raise Refusal.invalid_request(f'{prefix}: a permission is "type:action".')
+    resource = rule.get("resource", "")
+    if resource:
+        _check_resource(prefix, resource, permission, roles)
     acr = rule.get("acr", "")
     if acr not in ACR_VALUES:
         raise Refusal.invalid_request(f"{prefix}: acr is aal1, aal2, phr or phrh.")
@@ -111,11 +116,30 @@ def _check_rule(rule: Any) -> dict[str, Any]:
     wanted = {
         "roles": list(dict.fromkeys(roles)),
         "permission": permission,
+        "resource": resource,
         "acr": acr,
         "max_age": rule.get("max_age", 0),
         "tier": rule.get("tier", 0),
     }
     return kept | {name: value for name, value in wanted.items() if value}
+
+
+def _check_resource(prefix: str, resource: Any, permission: str, roles: Sequence[str]) -> None:
+    type_, colon, id_ = resource.partition(":") if isinstance(resource, str) else ("", "", "")
+    if not colon:
+        raise Refusal.invalid_request(f'{prefix}: a resource is "type:id".')
+    try:
+        check_named(type=type_, name=id_)
+    except Refusal as refusal:
+        raise Refusal.invalid_request(
+            f'{prefix}: a resource is "type:id". {refusal.detail}'
+        ) from refusal
+    if not roles and not permission:
+        raise Refusal.invalid_request(
+            f"{prefix}: a resource alone demands nothing: say which roles, or which permission."
+        )
+    if permission and permission.partition(":")[0] != type_:
+        raise Refusal.invalid_request(f"{prefix}: the permission is of another type of resource.")
 
 
 def _is_name(value: Any) -> bool:
@@ -157,7 +181,13 @@ def _told(rule: Mapping[str, Any]) -> dict[str, Any]:
         "prefix": rule["prefix"],
         "roles": rule.get("roles", []),
         "permission": {"type": type_, "action": action} if type_ else {},
+        "resource": _named(rule.get("resource", "")),
     }
+
+
+def _named(resource: str) -> dict[str, str]:
+    type_, _, id_ = resource.partition(":")
+    return {"type": type_, "id": id_} if type_ else {}
 
 
 def _segments(path: str) -> list[str] | None:

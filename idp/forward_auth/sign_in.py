@@ -6,7 +6,7 @@ application's host. It goes back with a code, good once, for a minute, there and
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -49,12 +49,21 @@ class Wish:
 
 @dataclass(frozen=True)
 class Standing:
-    """Whether a session may go there. reasons: why not. helpful_roles: what would change that."""
+    """Whether a session may go there. reasons: why not. helpful_roles: what would change that.
+
+    resources: those that rules of the path name: a role that is limited to them is enough there.
+    """
 
     verdict: Verdict
     decision: Decision
     reasons: tuple[str, ...] = ()
     helpful_roles: frozenset[str] = frozenset()
+    resources: tuple[Mapping[str, str], ...] = ()
+
+    def is_helped_by(self, roles: Iterable[str], resources: Sequence[Mapping[str, str]]) -> bool:
+        """Whether these roles would help, limited to these resources; to none if there are none."""
+        fits = not resources or any(each in self.resources for each in resources)
+        return fits and not self.helpful_roles.isdisjoint(roles)
 
 
 def challenge_of(secret: str) -> str:
@@ -123,7 +132,8 @@ def stand(
     if not reasons:
         return Standing(Verdict.ALLOW, decision)
     helpful = _helpful(demands, row["permissions"] or {}) - set(held.roles)
-    return Standing(Verdict.DENY, decision, reasons, helpful)
+    named = tuple(rule["resource"] for rule in demands.rules if rule["resource"])
+    return Standing(Verdict.DENY, decision, reasons, helpful, named)
 
 
 def _helpful(

@@ -107,7 +107,11 @@ def _show(request: Any, wish: Wish, standing: Standing, *, status: int) -> HttpR
     choices = []
     if standing.helpful_roles:
         found = choices_of(request.user, session_id=request.login_session.id, now=clock.now())
-        choices = [each for each in found if standing.helpful_roles & set(each.role_names)]
+        choices = [
+            each
+            for each in found
+            if standing.is_helped_by(each.role_names, each.entitlement.resources)
+        ]
     context = {
         "client": wish.host.client,
         "url": wish.url,

@@ -20,8 +20,9 @@ from idp.flows import revoke_consent
 from idp.forward_auth import identity, registration, rules
 from idp.models import Client, ForwardCode, ForwardSession, ProxiedHost
 from sessions.models import LoginSession
+from tests import cast
 from tests.cast import Person
-from tests.support import forwarded
+from tests.support import access, forwarded, oauth
 from tests.support.forwarded import ORIGIN, PAGE, SHAPES, ask, begin, finish
 
 pytestmark = pytest.mark.django_db
@@ -287,6 +288,47 @@ def test_a_page_is_led_to_the_registered_host_alone(cookie: str) -> None:
     told = ask("/page", shape="caddy", **PAGE)
 
     assert told["Location"].startswith(f"{ORIGIN}/.sallyport/sign-in?rd=")
+
+
+ORDERS = {"type": "database", "id": "orders"}
+
+
+def test_a_role_for_some_resources_opens_nothing_but_them(
+    acme: Any, employee: Person, approver: Person, client: Browser
+) -> None:
+    """However a path is written, and whatever the rules beside the one that names the resource."""
+    signed_in = cast.sign_in(client, employee)
+    entitlement = access.entitlement(acme, by=[approver], eligible=[employee], resources=[ORDERS])
+    role = entitlement.entitlement_roles.get().role
+    accounts.give_permission(role=role, resource_type="*", action="*", now=clock.now())
+    named = {"roles": [role.name], "permission": "database:read"}
+    forwarded.wiki(
+        acme,
+        rules=[
+            {"prefix": "/orders", "resource": "database:orders", **named},
+            {"prefix": "/orders/all", "roles": [role.name]},
+            {"prefix": "/orders/sales", "resource": "database:sales", **named},
+            {"prefix": "/sales", "resource": "database:sales", "roles": [role.name]},
+            {"prefix": "/tables", "resource": "table:orders", "permission": "table:read"},
+            {"prefix": "/longer", "resource": "database:orders:1", "roles": [role.name]},
+            {"prefix": "/vault", "roles": [role.name]},
+            {"prefix": "/read", "permission": "database:read"},
+        ],
+    )
+    shown = forwarded.sign_in(client, "/")
+    access.activate(
+        access.approve(access.ask(entitlement, employee, signed_in), approver), employee, signed_in
+    )
+    assert ask("/orders/1", cookie=shown).status == 200
+
+    for path in (
+        "/orders/all", "/orders/sales", "/sales", "/tables", "/longer", "/vault", "/read",
+        "/vault?resource=database:orders", "/orders/../vault", "/orders;/all",
+    ):  # fmt: skip
+        assert ask(path, cookie=shown).status == 403, path
+    told = ask("/orders/1", cookie=shown)
+    assert told["Remote-Roles"] == ""
+    assert role.name not in str(oauth.claims_of(told["Remote-Assertion"]))
 
 
 def test_a_browser_does_not_let_itself_in_again_after_access_was_taken_back(

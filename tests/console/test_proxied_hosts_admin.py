@@ -73,6 +73,7 @@ class TestAdding:
             form(
                 rule(1, path="/", acr="aal2", tier="2"),
                 rule(2, path="/admin", roles="keeper", permission="wiki:edit", max_age="15m"),
+                rule(2, resource="wiki:berths: north"),
             ),
         )
 
@@ -83,7 +84,7 @@ class TestAdding:
             {"prefix": "/", "acr": "aal2", "tier": 2},
             {
                 "prefix": "/admin", "roles": ["keeper"], "permission": "wiki:edit",
-                "max_age": 900,
+                "resource": "wiki:berths: north", "max_age": 900,
             },
         ]  # fmt: skip
         assert host.resource_types == ["wiki"]
@@ -116,6 +117,9 @@ class TestAdding:
             ("rule1-roles", rule(1, path="/", roles="nobody")),
             ("rule1-roles", rule(1, path="/", roles="\n".join(f"r{n}" for n in range(21)))),
             ("rule1-permission", rule(1, path="/", permission="edit")),
+            ("rule1-resource", rule(1, path="/", roles="keeper", resource="wiki")),
+            ("rule1-resource", rule(1, path="/", resource="wiki:berths")),
+            ("rule1-resource", rule(1, path="/", permission="page:edit", resource="wiki:berths")),
             ("rule1-acr", rule(1, path="/", acr="aal9")),
             ("rule1-max_age", rule(1, path="/", max_age="soon")),
             ("rule1-max_age", rule(1, path="/", max_age="2d")),

@@ -274,6 +274,43 @@ class TestRules:
 
         assert ask(cookie=forwarded.sign_in(alice)).status == 200
 
+    def test_a_role_for_a_resource_opens_the_paths_that_are_it(
+        self, acme, alice, employee, approver, statements
+    ):
+        from tests.support import access
+
+        orders = {"type": "database", "id": "orders"}
+        entitlement = access.entitlement(
+            acme, by=[approver], eligible=[employee], resources=[orders]
+        )
+        role = entitlement.entitlement_roles.get().role
+        accounts.give_permission(
+            role=role, resource_type="database", action="read", now=clock.now()
+        )
+        named = {"roles": [role.name], "permission": "database:read"}
+        forwarded.wiki(
+            acme,
+            rules=[
+                {"prefix": "/orders", "resource": "database:orders", **named},
+                {"prefix": "/sales", "resource": "database:sales", **named},
+                {"prefix": "/all", **named},
+            ],
+        )
+        cookie = forwarded.sign_in(alice)
+        assert ask("/orders/1", cookie=cookie).status == 403
+        grant = access.approve(access.ask(entitlement, employee, alice.login_session), approver)
+        access.activate(grant, employee, alice.login_session)
+        statements.clear()
+
+        told = ask("/orders/1", cookie=cookie)
+
+        assert (told.status, told["Remote-Roles"]) == (200, "")
+        assert len(statements) == 1
+        assert ask("/sales/1", cookie=cookie).status == 403
+        assert ask("/all", cookie=cookie).status == 403
+        accounts.end_elevation(grant_id=grant.pk, now=clock.now())
+        assert ask("/orders/1", cookie=cookie).status == 403
+
     def test_a_stronger_sign_in_is_asked_for_below_a_prefix(self, acme, alice, now):
         forwarded.wiki(acme, rules=[{"prefix": "/admin", "acr": "phr"}])
         cookie = forwarded.sign_in(alice)
@@ -821,6 +858,24 @@ class TestHelp:
         assert page.status_code == 200
         assert "none of the roles" in text
         assert f"/access/request/?entitlement={entitlement.name}" in text
+
+    @pytest.mark.parametrize(("resource", "is_offered"), [("orders", True), ("sales", False)])
+    def test_access_to_a_resource_is_offered_where_that_lies(
+        self, acme, alice, employee, approver, resource, is_offered
+    ):
+        from tests.support import access
+
+        limited = access.entitlement(
+            acme, by=[approver], eligible=[employee],
+            resources=[{"type": "database", "id": resource}],
+        )  # fmt: skip
+        role = limited.entitlement_roles.get().role
+        rule = {"prefix": "/", "roles": [role.name], "resource": "database:orders"}
+        forwarded.wiki(acme, rules=[rule])
+
+        page = alice.get("/forward-auth/help", {"rd": f"{ORIGIN}/page"}).content.decode()
+
+        assert (f"/access/request/?entitlement={limited.name}" in page) is is_offered
 
     def test_it_leads_nowhere_else(self, wiki, alice):
         assert alice.get("/forward-auth/help", {"rd": "https://evil.example/"}).status_code == 404

@@ -27,6 +27,18 @@ def redeem_forwarded_without(patch: Patch, condition: str, new: str = "") -> Non
     )  # fmt: skip
 
 
+def as_if_for_everything(original: Any, asked: Any, row: Any, demands: Any, held: Any) -> Any:
+    """Takes a role that is limited to resources for all of it."""
+    names = {each.role for each in held.limited}
+    return original(asked, row, demands, held._replace(roles=tuple({*held.roles, *names})))
+
+
+def for_whatever_is_named(original: Any, held: Any) -> Any:
+    """Says of each role that it is limited to what is asked for."""
+    named = [{"type": "database", "id": "sales"}, {"type": "database", "id": "orders"}]
+    return [line | resource for line in original(held) for resource in named]
+
+
 def whatever_comes_first(header: str, origin: str) -> dict[str, str]:
     """Reads cookies as most libraries do: quotes are dropped, and of two the last one counts."""
     from http.cookies import CookieError, SimpleCookie
@@ -148,6 +160,16 @@ DEFENCES = {
             ),
             replace("idp.forward_auth.sign_in:last_withdrawal", lambda **_: None),
         ),
+        FORWARD,
+    ),
+    "A156-limited": Defence(
+        "a role for some resources counts in rules that name one of them",
+        wrap("idp.forward_auth.judging:against", as_if_for_everything),
+        FORWARD,
+    ),
+    "A156-another": Defence(
+        "a role for some resources counts for those",
+        wrap("idp.forward_auth.judging:limited_to", for_whatever_is_named),
         FORWARD,
     ),
     "A156-claim": Defence(

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 RULES = [{"prefix": "/admin", "roles": ["keeper"], "acr": "aal2"}]
 TOLD = {
-    "prefix": "/admin", "roles": ["keeper"], "permission": "", "acr": "aal2", "max_age": 0,
+    "prefix": "/admin", "roles": ["keeper"], "permission": "", "resource": "", "acr": "aal2", "max_age": 0,
     "tier": 0,
 }  # fmt: skip
 
