@@ -4,17 +4,19 @@ Roles that a grant gives count for neither: what was won for a time gives no rig
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Prefetch, Q, QuerySet
 
+from access.deciding import Rules, answers_of, is_approved
 from access.models import (
     Approval,
     Eligibility,
     Entitlement,
+    Grant,
     Kind,
     Stage,
     StageApprover,
@@ -24,7 +26,7 @@ from access.models import (
 from access.workloads import keepers_among
 from accounts.flows import standing_roles
 from accounts.flows.elevation import Condition
-from accounts.models import GroupMember, GroupRole, Lock, LockTarget, RoleAssignment, User
+from accounts.models import GroupMember, GroupRole, Lock, LockTarget, Role, RoleAssignment, User
 
 FOREVER = timedelta(days=36_500)
 EVERYWHERE = Q(is_staff=True, is_superuser=True)
@@ -118,7 +120,8 @@ def still_named(
 ) -> list[Approval]:
     """Those of the approvals whose approvers are there, and approvers, all the same: 5 statements.
 
-    with_locked: a lock on an approver passes.
+    One of each person: two accounts may have turned out to be one's. with_locked: a lock on an
+    approver passes.
     """
     given = [each for each in approvals if each.verdict == Verdict.APPROVE]
     if not given:
@@ -128,19 +131,75 @@ def still_named(
     users = User.objects.within_id(organisation_id).filter(pk__in=ids, is_active=True)
     if any(stage.entitlement.is_publication for stage in stages):
         users = users.filter(EVERYWHERE)
-    there = set(users.values_list("pk", flat=True))
+    there = dict(users.values_list("pk", "person_id"))
     if not with_locked:
-        there -= locked_users(organisation_id, ids, now)
+        for locked in locked_users(organisation_id, ids, now):
+            there.pop(locked, None)
     groups = set(GroupMember.objects.within_id(organisation_id).filter(user_id__in=ids)
                  .values_list("user_id", "group_id"))  # fmt: skip
     roles = holders_of_roles(organisation_id, ids, now)
     named = [approver for stage in stages for approver in stage.approvers.all()]
-    return [
+    stand = [
         each
         for each in given
         if each.approver_id in there
         and any(_still_names(approver, each, groups, roles) for approver in named)
     ]
+    return _one_of_each_person(stand, there)
+
+
+def _one_of_each_person(approvals: list[Approval], persons: dict[UUID, UUID]) -> list[Approval]:
+    """The first of each. persons: whose the approvers' accounts are."""
+    first: dict[UUID, Approval] = {}
+    for each in approvals:
+        first.setdefault(persons[each.approver_id], each)
+    return list(first.values())
+
+
+def standing_approvals(grant: Grant, now: datetime) -> list[Approval]:
+    """The approvals that a grant rests on, of those who could still give them."""
+    given = Approval.objects.within_id(grant.organisation_id).filter(
+        grant_id=grant.reused_from_id or grant.pk
+    )
+    return still_named(given.order_by("at", "pk"), stages_of(grant.entitlement), now)
+
+
+def suffice(grant: Grant, approvals: Iterable[Approval], now: datetime) -> bool:
+    """Whether these approve a grant by the rules that it was asked for by, and by today's.
+
+    Of approvers as they are now: a filter may ask for what somebody holds no more.
+    """
+    approvals = list(approvals)
+    then = Rules.of_terms((grant.reused_from or grant).terms)
+    stages = Stage.objects.within_id(grant.organisation_id).filter(entitlement=grant.entitlement)
+    today = replace(
+        then,
+        thresholds=grant.entitlement.thresholds,
+        needed=list(stages.order_by("position").values_list("approvals_needed", flat=True)),
+    )
+    answers = answers_of(approvals, _reviewers(approvals, now))
+    return is_approved(then, answers) and is_approved(today, answers)
+
+
+def _reviewers(approvals: Iterable[Approval], now: datetime) -> dict[UUID, dict[str, Any]]:
+    """What filters see of approvers, as `Standing.describe` has it: 4 statements."""
+    of = {each.approver_id: each.organisation_id for each in approvals}
+    if not of:
+        return {}
+    organisation_id = next(iter(of.values()))
+    held = holders_of_roles(organisation_id, of, now)
+    roles = Role.objects.within_id(organisation_id).in_bulk({role_id for _, role_id in held})
+    members = GroupMember.objects.within_id(organisation_id).filter(user_id__in=of)
+    groups = set(members.values_list("user_id", "group__name"))
+    people = User.objects.within_id(organisation_id).filter(pk__in=of)
+    return {
+        who: {
+            "name": email,
+            "roles": sorted(roles[role_id].name for user_id, role_id in held if user_id == who),
+            "groups": sorted(name for user_id, name in groups if user_id == who),
+        }
+        for who, email in people.values_list("pk", "email")
+    }
 
 
 def _still_names(

@@ -10,8 +10,7 @@ from django.db.models import Q, QuerySet
 
 from access.administering import may_administer, may_administer_everywhere
 from access.approvers import lines_naming, standing_of
-from access.deciding import Answer, Outcome, Rules, decide
-from access.flows.answers import answers_of
+from access.deciding import Answer, Outcome, Rules, answers_of, decide
 from access.models import (
     Approval,
     Grant,

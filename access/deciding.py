@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
-from access.models import Verdict
+from access.models import Approval, Verdict
 from policy import bodies
 
 Holds = Callable[[str, Mapping[str, Any]], bool]
@@ -60,6 +61,21 @@ class Rules:
     @property
     def ask_nobody(self) -> bool:
         return not self.needed
+
+
+def answers_of(
+    approvals: Iterable[Approval], reviewers: Mapping[UUID, Mapping[str, Any]] | None = None
+) -> list[Answer]:
+    """In their order. reviewers: the approvers as they are now, by id; else as they were then."""
+    return [
+        Answer(
+            each.verdict,
+            each.stage,
+            each.reason,
+            each.reviewer if reviewers is None else reviewers[each.approver_id],
+        )
+        for each in sorted(approvals, key=lambda each: (each.at, each.pk))
+    ]
 
 
 def decide(

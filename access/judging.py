@@ -264,14 +264,16 @@ def facts_of_answer(
     has_written: whether the approver wrote the policy that it is asked to publish.
     """
     requester = grant.requester
-    answered = [each for each in approvals if each.approver_id == approver.pk]
+    answered = User.objects.within_id(approver.organisation_id).filter(
+        pk__in=[each.approver_id for each in approvals], person_id=approver.person_id
+    )
     persons = {each.approver_person for each in approvals}
     return AnswerFacts(
         is_approver=is_named,
         is_own=approver.pk == requester.pk,
         is_same_person=approver.person_id == requester.person_id,
         acts_for_requester=requester.pk in set(acting_for) or answers_for(approver, grant.workload),
-        has_answered=bool(answered) or approver.person_id in persons,
+        has_answered=approver.person_id in persons or answered.exists(),
         has_reason=bool(reason),
         has_written=has_written,
     )

@@ -86,7 +86,7 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "approvals_hold": (
         "Whoever approved it could still do so.",
-        "Somebody who approved this could not do so any more.",
+        "Somebody who approved this could not do so any more, or more have to agree by now.",
     ),
     "approvers_are_others": (
         "Nobody who approved it is the person that it is for.",

@@ -10,10 +10,8 @@ from uuid import UUID
 from django.db import transaction
 
 from access import notices, workloads
-from access.approvers import Eligible, eligibility_of, stages_of, standing_of, still_named
+from access.approvers import Eligible, eligibility_of, standing_approvals, standing_of, suffice
 from access.conditions import rules_of
-from access.deciding import Rules, is_approved
-from access.flows.answers import answers_of
 from access.flows.requests import roles_of
 from access.flows.timeline import Locked, lock, move, settle, tell
 from access.judging import (
@@ -73,9 +71,11 @@ def activate_grant(
         behalf = OnBehalf(grant.workload)
     failure: Refusal | None = None
     with transaction.atomic():
+        if grant.extends is not None:  # the older one first, as everybody does who holds both
+            lock(grant.extends, now)
         locked = lock(grant, now)
         is_here = behalf is not None or locked.grant.session_id == session_id
-        if locked.grant.state in LIVE and is_here:
+        if locked.grant.is_live(locked.now) and is_here:
             return locked.grant
         if settle(locked.grant, now=locked.now):
             failure = Refusal.conflict("It is too late: please ask again.")
@@ -119,7 +119,9 @@ def _begin(
         return Refusal.conflict("What was approved is not offered any more: please ask again.")
     assert eligible is not None  # noqa: S101 - policy has just said so
     ends_at = min(now + grant.duration, eligible.ends_at or now + grant.duration)
-    _end_extended(grant, now)
+    if not _end_extended(grant, now):
+        _fail(grant, ("extended_taken_away",), now)
+        return Refusal.conflict("What it extends was taken away: please ask again.")
     move(
         grant,
         State.ACTIVE,
@@ -225,23 +227,12 @@ def judge_approved(
             session=session.facts,
             request=request,
             approvals=ApprovalsFacts(
-                hold=grant.is_break_glass
-                or is_approved(
-                    Rules.of_terms((grant.reused_from or grant).terms), answers_of(approvals)
-                ),
+                hold=grant.is_break_glass or suffice(grant, approvals, now),
                 are_of_others=are_of_others(approvals, grant),
             ),
         ),
         about=About(grant.requester_id, session.session_id, grant.workload_name),
     )
-
-
-def standing_approvals(grant: Grant, now: datetime) -> list[Approval]:
-    """The approvals that a grant rests on, of those who could still give them."""
-    given = Approval.objects.within_id(grant.organisation_id).filter(
-        grant_id=grant.reused_from_id or grant.pk
-    )
-    return still_named(given, stages_of(grant.entitlement), now)
 
 
 def _conditions(grant: Grant, eligible: Eligible, approvals: list[Approval]) -> list[Condition]:
@@ -275,19 +266,23 @@ def resources_left(grant: Grant) -> list[dict[str, str]] | None:
     return then or today or None
 
 
-def _end_extended(grant: Grant, now: datetime) -> None:
+def _end_extended(grant: Grant, now: datetime) -> bool:
     """What a grant extends ends as it begins, so that nothing counts twice.
 
-    Refuses conflict while that is suspended: an extension is no way round it.
+    Returns False where it was taken away, and refuses conflict while it is suspended: an extension
+    is no way round either.
     """
     if grant.extends is None:
-        return
+        return True
     former = lock(grant.extends, now).grant
+    if former.state == State.REVOKED:
+        return False
     if former.state == State.SUSPENDED:
         raise Refusal.conflict("What it extends is suspended.")
     if former.state in LIVE:
         move(former, State.ENDED, now=now, end_cause="extended")
         tell(former, EventKind.ENDED, now=now, actor=grant.requester, cause="extended")
+    return True
 
 
 def _fail(grant: Grant, reasons: tuple[str, ...], now: datetime) -> None:

@@ -16,7 +16,7 @@ from access.approvers import (
     stages_of,
     standing_of,
 )
-from access.deciding import Answer, Outcome, Rules, decide
+from access.deciding import Outcome, Rules, answers_of, decide
 from access.flows.requests import max_age_of, plain, schedule
 from access.flows.timeline import Locked, lock, move, settle, tell
 from access.judging import (
@@ -277,13 +277,6 @@ def _follow(
         grant.save(update_fields=["stage", "stage_since"])
         tell(grant, EventKind.STAGE_PASSED, now=now, actor=approver, stage=grant.stage - 1)
         notices.ask_approvers(grant, stages[grant.stage], is_escalated=False, now=now)
-
-
-def answers_of(approvals: Iterable[Approval]) -> list[Answer]:
-    return [
-        Answer(each.verdict, each.stage, each.reason, each.reviewer)
-        for each in sorted(approvals, key=lambda each: (each.at, each.pk))
-    ]
 
 
 def stage_at(stages: list[Stage], position: int) -> Stage | None:

@@ -20,7 +20,7 @@ from access.approvers import (
 )
 from access.flows.activation import activate_grant
 from access.flows.requests import create_grant, max_age_of, plain, roles_of, schedule, settle_open
-from access.flows.timeline import lock, move, tell
+from access.flows.timeline import hold, lock, move, tell
 from access.judging import (
     acting,
     condition_holds,
@@ -63,8 +63,9 @@ def break_glass(
     if requester.organisation_id != entitlement.organisation_id:
         raise Refusal.not_found()
     reason = plain(reason, MAX_REASON_LENGTH)
+    entitlement = hold(entitlement)
+    requester = _hold_person(requester)
     settle_open(requester=requester, entitlement=entitlement, now=now)
-    entitlement = Entitlement.objects.within_id(entitlement.organisation_id).get(pk=entitlement.pk)
     longest = entitlement.break_glass_duration or entitlement.max_duration
     terms = write_terms(
         entitlement=entitlement,
@@ -171,6 +172,14 @@ def review_break_glass(
         tell(held, EventKind.REVOKED, now=locked.now, actor=reviewer, cause="not justified")
         notices.tell_requester(held, "revoked", now=locked.now)
     return True
+
+
+def _hold_person(requester: User) -> User:
+    """All accounts of the person: one emergency at a time, whatever it is for."""
+    everybody = User.objects.within_id(requester.organisation_id)
+    person = everybody.filter(pk=requester.pk).values("person_id")
+    held = everybody.filter(person_id__in=person).order_by("pk").select_for_update(no_key=True)
+    return next(account for account in held if account.pk == requester.pk)
 
 
 def _unreviewed(requester: User) -> "models.QuerySet[Grant]":

@@ -16,7 +16,7 @@ from access.approvers import eligibility_of, stages_of
 from access.flows.endings import take_away
 from access.flows.requests import roles_of
 from access.flows.standing import judge_standing
-from access.flows.timeline import lock
+from access.flows.timeline import hold, lock
 from access.models import (
     LIVE,
     Eligibility,
@@ -90,7 +90,7 @@ def update_entitlement(
     if offer.kind != entitlement.kind:
         raise Refusal.invalid_request("The kind of an entitlement is never changed.")
     check_offer(offer, entitlement.organisation_id)
-    held = _hold(entitlement)
+    held = hold(entitlement)
     if not held.is_active:
         raise Refusal.conflict("This entitlement is retired.")
     before = _describe(held)
@@ -110,8 +110,8 @@ def update_entitlement(
     held.save()
     if changed:
         _record(Event.ENTITLEMENT_UPDATED, held, actor, now, changed=changed, **after)
-        _take_open(held, "entitlement_changed", now, states=[State.APPROVAL_AWAITED])
         _wait_for_beginnings(held, now)
+        _take_open(held, "entitlement_changed", now, states=[State.APPROVAL_AWAITED])
         judge_standing(Grant.unscoped.filter(entitlement=held, state__in=LIVE), now=now)
     return held
 
@@ -124,7 +124,7 @@ def retire_entitlement(
     demand_administrator_of(actor, entitlement.kind, entitlement.organisation_id, now=now)
     if entitlement.is_publication:
         raise Refusal.conflict("Somebody has to agree to a policy: say who, instead.")
-    held = _hold(entitlement)
+    held = hold(entitlement)
     if not held.is_active:
         return False
     held.is_active = False
@@ -194,10 +194,10 @@ def add_eligibility(
 def end_eligibility(*, eligibility: Eligibility, now: datetime, actor: User | None = None) -> bool:
     """Let them ask no more, and take away what they have by it; returns whether this did it."""
     demand_administrator(actor, eligibility.organisation_id, now=now)
+    entitlement = hold(eligibility.entitlement)
     ended = Eligibility.unscoped.filter(pk=eligibility.pk, ended_at=None).update(ended_at=now)
     if not ended:
         return False
-    entitlement = eligibility.entitlement
     _record(Event.ELIGIBILITY_ENDED, entitlement, actor, now,
             subject=_whose(eligibility), eligibility=eligibility.pk)  # fmt: skip
     concerned = Grant.unscoped.open().filter(entitlement=entitlement)
@@ -238,18 +238,12 @@ def _take_open(
 
 
 def _wait_for_beginnings(entitlement: Entitlement, now: datetime) -> None:
-    """What begins at this instant has begun when the rest is judged, or begins on these terms."""
-    scheduled = Grant.unscoped.filter(entitlement=entitlement, state=State.SCHEDULED)
-    for grant in scheduled.order_by("pk"):
+    """What begins at this instant has begun when the rest is judged, or begins on these terms.
+
+    All that is open, in the order in which everybody holds several.
+    """
+    for grant in Grant.unscoped.open().filter(entitlement=entitlement).order_by("pk"):
         lock(grant, now)
-
-
-def _hold(entitlement: Entitlement) -> Entitlement:
-    rows = Entitlement.objects.within_id(entitlement.organisation_id).select_for_update()
-    held = rows.filter(pk=entitlement.pk).first()
-    if held is None:
-        raise Refusal.not_found()
-    return held
 
 
 def _write_lines(entitlement: Entitlement, offer: Offer) -> None:

@@ -10,8 +10,8 @@ from uuid import UUID
 from django.db import transaction
 
 from access.administering import demand_administrator_everywhere
-from access.approvers import eligibility_of
-from access.flows.activation import judge_approved, standing_approvals
+from access.approvers import eligibility_of, standing_approvals
+from access.flows.activation import judge_approved
 from access.flows.entitlements import create_entitlement
 from access.flows.requests import max_age_of, request_publication
 from access.flows.timeline import lock, settle, tell

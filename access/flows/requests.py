@@ -1,17 +1,25 @@
 """Asking for access: for the first time, again by an approval that still counts, or for longer."""
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
 from access import notices
-from access.approvers import eligibility_of, stages_of, standing_of
-from access.flows.timeline import lock, move, settle, tell
+from access.approvers import (
+    eligibility_of,
+    stages_of,
+    standing_approvals,
+    standing_of,
+    suffice,
+)
+from access.flows.timeline import hold, lock, move, settle, tell
 from access.judging import (
     Acting,
     acting,
+    are_of_others,
     condition_holds,
     facts_of_entitlement,
     facts_of_requester,
@@ -158,12 +166,12 @@ def _ask(
         entitlement=entitlement, requester=requester, ticket=ticket, now=now, workload=workload
     )
     with transaction.atomic():
-        settle_open(requester=requester, entitlement=entitlement, workload=workload, now=now)
-        entitlement = Entitlement.objects.within_id(entitlement.organisation_id).get(
-            pk=entitlement.pk
-        )
-        if workload is not None:
+        entitlement = hold(entitlement)
+        if behalf is not None:
+            behalf = _hold_workload(behalf)
+            demand_behalf(behalf, requester, now)
             demand_fit(entitlement)
+        settle_open(requester=requester, entitlement=entitlement, workload=workload, now=now)
         stages = stages_of(entitlement)
         terms = write_terms(
             entitlement=entitlement,
@@ -208,6 +216,13 @@ def _ask(
         if dry_run:
             transaction.set_rollback(True)
     return grant
+
+
+def _hold_workload(behalf: OnBehalf) -> OnBehalf:
+    """So that nobody else becomes responsible meanwhile."""
+    rows = Workload.objects.within_id(behalf.workload.organisation_id)
+    held = rows.select_for_update(no_key=True, of=("self",)).select_related("responsible")
+    return replace(behalf, workload=held.get(pk=behalf.workload.pk))
 
 
 def judge_request(
@@ -342,7 +357,8 @@ def reusable(
 ) -> Grant | None:
     """What was approved lately and is over by itself, for the same and for as long at least.
 
-    Not what was suspended when it was given back: whoever did that would be got round.
+    Not what was suspended when it was given back: whoever did that would be got round. Nor what is
+    too old by the start that is wished for, or whose approvals hold no more: others are asked then.
     """
     if not terms["stages"] or not entitlement.approval_window:
         return None
@@ -352,7 +368,8 @@ def reusable(
             entitlement=entitlement,
             entitlement_version=entitlement.version,
             state__in=[State.ENDED, State.EXPIRED],
-            approved_at__gt=now - entitlement.approval_window,
+            approved_at__gt=max(now, datetime.fromisoformat(terms["starts_at"]))
+            - entitlement.approval_window,
             duration__gte=timedelta(seconds=terms["duration"]),
             ticket=terms["ticket"],
             is_break_glass=False,
@@ -360,10 +377,15 @@ def reusable(
             extends=None,
             suspended_because="",
         )
+        .select_related("entitlement", "requester", "workload__responsible")
         .order_by("-approved_at")
         .first()
     )
-    return approved
+    if approved is None:
+        return None
+    approvals = standing_approvals(approved, now)
+    holds = suffice(approved, approvals, now) and are_of_others(approvals, approved)
+    return approved if holds else None
 
 
 def plain(text: str, longest: int) -> str:

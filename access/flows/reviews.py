@@ -22,7 +22,7 @@ from access.models import (
     Need,
 )
 from accounts.flows import end_role_assignment
-from accounts.models import Organisation, RoleAssignment, User
+from accounts.models import GroupMember, Organisation, RoleAssignment, User
 from audit.events import Event
 from audit.recorder import record
 from core.errors import Refusal
@@ -90,7 +90,9 @@ def decide_item(
     )
     reviewer = User.unscoped.get(pk=reviewer.pk)
     whose = held.user if held.workload is None else held.workload.responsible
-    if whose is not None and whose.person_id == reviewer.person_id:
+    if (whose is not None and whose.person_id == reviewer.person_id) or _is_of_a_group_of(
+        held, reviewer
+    ):
         raise Refusal.not_allowed("Nobody reviews access of their own.")
     if held.review.closed_at is not None:
         raise Refusal.conflict("This review is closed.")
@@ -244,6 +246,16 @@ def _whose(eligibility: Eligibility) -> str:
     if eligibility.workload is not None:
         return f"application {eligibility.workload}"
     return eligibility.user.email if eligibility.user else f"group {eligibility.group}"
+
+
+def _is_of_a_group_of(item: AccessReviewItem, reviewer: User) -> bool:
+    """Whether it is what a group may ask for that the reviewer, by any account, is in."""
+    if item.eligibility is None or item.eligibility.group_id is None:
+        return False
+    members = GroupMember.objects.within_id(item.organisation_id).filter(
+        group_id=item.eligibility.group_id, user__person_id=reviewer.person_id
+    )
+    return members.exists()
 
 
 def _remove(item: AccessReviewItem, reviewer: User, now: datetime) -> None:

@@ -74,7 +74,7 @@ def resume_grant(*, grant: Grant, actor: User, now: datetime, reason: str = "") 
     """
     demand_administrator(actor, grant.organisation_id, now=now)
     locked = lock(grant, now)
-    if actor.pk == grant.requester_id or workloads.answers_for(actor, locked.grant.workload):
+    if _is_ones_own(locked.grant, actor):
         raise Refusal.not_allowed("Nobody resumes access of their own.")
     if locked.grant.state != State.SUSPENDED or settle(locked.grant, now=locked.now):
         return False
@@ -83,6 +83,12 @@ def resume_grant(*, grant: Grant, actor: User, now: datetime, reason: str = "") 
         raise Refusal.conflict(f"It cannot go on now: {CAUSES[cause]}.")
     _resume(locked.grant, locked.now, actor=actor, reason=reason)
     return True
+
+
+def _is_ones_own(grant: Grant, actor: User) -> bool:
+    """Whether the actor, by any account, has asked for it or answers for what it is for."""
+    same = User.unscoped.filter(pk=actor.pk, person_id=grant.requester.person_id)
+    return same.exists() or workloads.answers_for(actor, grant.workload)
 
 
 CAUSES = {

@@ -10,7 +10,7 @@ from django.db import models, transaction
 
 from access import workloads
 from access.chat import notes
-from access.models import TRANSITIONS, EventKind, Grant, GrantEvent, State
+from access.models import TRANSITIONS, Entitlement, EventKind, Grant, GrantEvent, State
 from access.signals import grant_changed
 from accounts.flows import end_elevation
 from audit.events import Event
@@ -45,6 +45,18 @@ class Locked:
 
     grant: Grant
     now: datetime
+
+
+def hold(entitlement: Entitlement) -> Entitlement:
+    """Keep the entitlement as it is until the transaction ends, read anew. Refuses not_found.
+
+    Before any grant is locked, wherever both are: whoever edits holds it first as well.
+    """
+    rows = Entitlement.objects.within_id(entitlement.organisation_id)
+    held = rows.select_for_update(no_key=True).filter(pk=entitlement.pk).first()
+    if held is None:
+        raise Refusal.not_found()
+    return held
 
 
 def lock(grant: Grant, now: datetime) -> Locked:

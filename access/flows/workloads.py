@@ -46,7 +46,7 @@ def appoint_responsible(
             "responsible": responsible,
         },
     )  # fmt: skip
-    rows = Workload.objects.within_id(organisation_id).select_for_update(of=("self",))
+    rows = Workload.objects.within_id(organisation_id).select_for_update(no_key=True, of=("self",))
     held = rows.select_related("responsible").get(pk=workload.pk)
     if not is_new and held.responsible_id == responsible.pk:
         return held

@@ -145,7 +145,7 @@ def link_accounts(
     persons = set(
         everybody.filter(pk__in=[user.pk, other.pk])
         .order_by("pk")
-        .select_for_update()
+        .select_for_update(no_key=True)
         .values_list("person_id", flat=True)
     )
     if len(persons) == 1:

@@ -288,11 +288,26 @@ class TestAnApprovalCountsAgain:
         assert access.ask(offered, employee, session).reused_from is None
 
     def test_not_once_whoever_gave_it_is_gone(self, used, offered, employee, approver, session):
+        again = access.ask(offered, employee, session, duration=30 * MINUTE)
+        accounts.deactivate_user(user=approver.user, now=clock.now())
+
+        with pytest.raises(Refusal, match="could not do so any more"):
+            access.activate(again, employee, session)
+
+    def test_what_counts_no_more_is_asked_for_anew(
+        self, used, offered, employee, approver, session
+    ):
+        """Reused all the same, it could not begin, time after time, until its window is over."""
         accounts.deactivate_user(user=approver.user, now=clock.now())
 
         again = access.ask(offered, employee, session, duration=30 * MINUTE)
-        with pytest.raises(Refusal, match="could not do so any more"):
-            access.activate(again, employee, session)
+        assert (again.state, again.reused_from) == (State.APPROVAL_AWAITED, None)
+
+    def test_a_start_beyond_the_window_is_asked_for_anew(self, used, offered, employee, session):
+        ahead = clock.now() + 4 * HOUR
+        again = access.ask(offered, employee, session, duration=30 * MINUTE, starts_at=ahead)
+
+        assert (again.state, again.reused_from) == (State.APPROVAL_AWAITED, None)
 
     def test_not_what_was_suspended_when_it_was_given_back(
         self, offered, employee, approver, session
@@ -332,6 +347,16 @@ class TestExtension:
         later(minutes=59)
         assert access.roles_in(session) == ["db-admin"]
         later(minutes=1)
+        assert access.roles_in(session) == []
+
+    def test_not_once_what_it_extends_was_taken_away(self, active, employee, approver, session):
+        longer = access.approve(self.extend(active, employee, session), approver)
+        flows.revoke_grant(grant=active, actor=approver.user, reason="no", now=clock.now())
+
+        with pytest.raises(Refusal, match="taken away"):
+            access.activate(longer, employee, session)
+        assert access.fresh(longer).state == State.ACTIVATION_FAILED
+        assert access.kinds(longer)[-1] == "activation_failed"
         assert access.roles_in(session) == []
 
     def test_one_at_a_time(self, active, employee, session):

@@ -166,3 +166,18 @@ def test_impossible_times_are_refused(acme, approver, times):
     with pytest.raises(Refusal) as error:
         flows.open_review(organisation=acme, actor=approver.user, now=clock.now(), **times)
     assert error.value.code == "invalid_request"
+
+
+def test_whoever_is_in_a_group_does_not_review_what_it_may_ask_for(
+    acme, approver, lead, entitlement
+):
+    accounts.make_administrator(user=lead.user, now=clock.now())
+    group = accounts.create_group(organisation=acme, name="ops", now=clock.now())
+    accounts.add_group_member(group=group, user=approver.user, now=clock.now())
+    flows.add_eligibility(entitlement=entitlement, group=group, now=clock.now())
+    review = flows.open_review(organisation=acme, actor=approver.user, now=clock.now())
+    asked = review.items.get(subject="group ops")
+
+    with pytest.raises(Refusal, match="of their own"):
+        decide(asked, Need.KEEP, approver)
+    assert decide(asked, Need.KEEP, lead)

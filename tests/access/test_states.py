@@ -149,6 +149,13 @@ class TestActive:
         assert again.activated_at == active.activated_at
         assert access.kinds(active).count("activated") == 1
 
+    def test_it_is_not_begun_again_once_its_time_is_over(self, active, employee, session, later):
+        later(hours=1)
+
+        with pytest.raises(Refusal, match="too late"):
+            access.activate(active, employee, session)
+        assert end(active) == (State.ENDED, "time")
+
     def test_it_does_not_begin_in_another_session_as_well(self, active, employee):
         with pytest.raises(Refusal, match="active by now"):
             access.activate(active, employee, access.session_of(employee))

@@ -51,6 +51,11 @@ WAYS: dict[str, Callable[[Any, Any], list[ApproverLine]]] = {
 
 
 @pytest.fixture
+def lead(acme):
+    return cast.person("lena@acme.example", acme, totp=True)
+
+
+@pytest.fixture
 def session(employee):
     return access.session_of(employee)
 
@@ -200,3 +205,71 @@ def test_an_emergency_is_not_reviewed_by_whoever_took_it(acme, employee, session
         flows.review_break_glass(
             grant=grant, reviewer=employee.user, is_justified=True, now=clock.now()
         )
+
+
+class TestTwoApproversWhoAreOne:
+    """Found out after both have said yes: they count as one."""
+
+    @pytest.fixture
+    def approved(self, acme, employee, approver, lead, session):
+        offered = access.entitlement(
+            acme, eligible=[employee],
+            stages=[StageLine(access.named(approver, lead), approvals_needed=2)],
+        )  # fmt: skip
+        request = access.ask(offered, employee, session)
+        access.approve(request, approver)
+        return access.approve(request, lead)
+
+    def link(self, approver, lead):
+        accounts.link_accounts(user=approver.user, other=lead.user, now=clock.now())
+
+    def test_what_they_approved_does_not_begin(self, approved, approver, lead, employee, session):
+        assert approved.state == State.SCHEDULED
+        self.link(approver, lead)
+
+        with pytest.raises(Refusal, match="more have to agree"):
+            access.activate(approved, employee, session)
+        assert access.fresh(approved).state == State.ACTIVATION_FAILED
+        assert access.roles_in(session) == []
+
+    def test_what_has_begun_by_them_ends(self, approved, approver, lead, employee, session):
+        access.activate(approved, employee, session)
+        self.link(approver, lead)
+
+        assert access.roles_in(session) == []
+        assert access.fresh(approved).state == State.REVOKED
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_the_other_account_does_not_answer_any_more(
+        self, acme, approver, lead, employee, session, first
+    ):
+        """Whichever of both gives its name to the person."""
+        offered = access.entitlement(
+            acme, eligible=[employee],
+            stages=[StageLine(access.named(approver, lead), approvals_needed=2)],
+        )  # fmt: skip
+        request = access.ask(offered, employee, session)
+        both = [approver, lead]
+        access.approve(request, both[first])
+        self.link(approver, lead)
+        other = both[1 - first]
+        other.user.refresh_from_db()
+
+        with pytest.raises(Refusal, match="answered this already"):
+            access.approve(request, other)
+        assert Approval.unscoped.count() == 1
+
+
+def test_nobody_resumes_what_another_account_of_theirs_has(acme, employee, approver, session):
+    entitlement = access.entitlement(acme, by=[approver], eligible=[employee])
+    mine = access.activate(
+        access.approve(access.ask(entitlement, employee, session), approver), employee, session
+    )
+    other = cast.person("alice-admin@acme.example", acme, totp=True)
+    accounts.make_administrator(user=other.user, now=clock.now())
+    accounts.link_accounts(user=other.user, other=employee.user, now=clock.now())
+    flows.suspend_grant(grant=mine, actor=approver.user, now=clock.now())
+
+    with pytest.raises(Refusal, match="of their own"):
+        flows.resume_grant(grant=mine, actor=other.user, now=clock.now())
+    assert access.roles_in(session) == []

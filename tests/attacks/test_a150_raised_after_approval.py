@@ -10,9 +10,12 @@ from django.db import IntegrityError, connection, transaction
 
 from access import flows
 from access.models import Grant, State
+from access.offers import StageLine
+from accounts import flows as accounts
 from accounts.models import RoleAssignment
 from core import clock
 from core.errors import Refusal
+from tests import cast
 from tests.support import access
 
 pytestmark = pytest.mark.django_db
@@ -145,3 +148,52 @@ def test_time_counts_from_the_beginning_and_not_from_the_request(
     active = access.activate(approved, employee, session)
 
     assert active.ends_at == active.activated_at + HOUR / 2
+
+
+def test_what_nobody_approved_does_not_begin_once_somebody_has_to(
+    acme, employee, approver, session
+):
+    offered = access.entitlement(acme, eligible=[employee])
+    grant = access.ask(offered, employee, session)
+    assert grant.state == State.SCHEDULED
+    flows.update_entitlement(
+        entitlement=offered, offer=access.offer(acme, by=[approver]), now=clock.now()
+    )
+
+    with pytest.raises(Refusal, match="more have to agree"):
+        access.activate(grant, employee, session)
+    assert access.fresh(grant).state == State.ACTIVATION_FAILED
+    assert access.roles_in(session) == []
+
+
+def test_what_one_approved_does_not_begin_once_two_have_to(acme, employee, approver, session):
+    offered = access.entitlement(acme, by=[approver], eligible=[employee])
+    grant = access.approve(access.ask(offered, employee, session), approver)
+    another = cast.person("lena@acme.example", acme, totp=True)
+    stages = [StageLine(access.named(approver, another), approvals_needed=2)]
+    flows.update_entitlement(
+        entitlement=offered, offer=access.offer(acme, stages=stages), now=clock.now()
+    )
+
+    with pytest.raises(Refusal, match="more have to agree"):
+        access.activate(grant, employee, session)
+    assert access.roles_in(session) == []
+
+
+def test_an_approver_who_no_longer_holds_what_the_filter_asks_for(
+    acme, employee, approver, session
+):
+    security = access.role(acme, "security")
+    held = accounts.assign_role(user=approver.user, role=security, now=clock.now())
+    offered = access.entitlement(
+        acme, eligible=[employee],
+        stages=[StageLine(access.named(approver), approvals_needed=0)],
+        thresholds=[{"filter": '"security" in input.reviewer.roles'}],
+    )  # fmt: skip
+    grant = access.approve(access.ask(offered, employee, session), approver)
+    assert grant.state == State.SCHEDULED
+    accounts.end_role_assignment(assignment=held, now=clock.now())
+
+    with pytest.raises(Refusal, match="could not do so any more"):
+        access.activate(grant, employee, session)
+    assert access.roles_in(session) == []

@@ -91,6 +91,7 @@ def whatever_is_live(*, user: Any, now: Any) -> Any:
     return list(Role.objects.within_id(user.organisation_id).filter(assignments__in=live))
 
 
+RACING_EDITS = "attacks/test_a149_racing_edits.py"
 OF_ONES_OWN = "attacks/test_a148_policy_of_ones_own.py"
 ANOTHER_POLICY = "attacks/test_a150_another_policy.py"
 
@@ -173,6 +174,39 @@ DEFENCES = {
     "A149": Defence(
         "one transaction at a time moves a grant",
         replace("access.flows.timeline:lock", unlocked),
+    ),
+    "A148-resumed": Defence(
+        "nobody resumes what another account of theirs has",
+        replace(
+            "access.flows.standing:_is_ones_own",
+            lambda grant, actor: actor.pk == grant.requester_id,
+        ),
+        "attacks/test_a148_own_approval.py",
+    ),
+    "A148-one": Defence(
+        "approvers who turn out to be one person count as one",
+        replace("access.approvers:_one_of_each_person", lambda approvals, _: approvals),
+        "attacks/test_a148_own_approval.py",
+    ),
+    "A149-emergencies": Defence(
+        "a person takes one emergency at a time",
+        replace("access.flows.emergency:_hold_person", lambda requester: requester),
+        RACING_EDITS,
+    ),
+    "A149-edited": Defence(
+        "whoever asks waits for whoever changes what that rests on",
+        replace("access.flows.timeline:hold", lambda entitlement: entitlement),
+        RACING_EDITS,
+    ),
+    "A150-agreed": Defence(
+        "what was approved begins if that suffices today, by approvers as they are",
+        replace("access.approvers:suffice", lambda *_: True),
+        "attacks/test_a150_raised_after_approval.py",
+    ),
+    "A152-extended": Defence(
+        "what was taken away is not had again by its extension",
+        replace("access.flows.activation:_end_extended", lambda *_: True),
+        "access/test_requests.py",
     ),
     "A150": Defence(
         "what begins is what was digested", replace("access.judging:are_intact", lambda _: True)
