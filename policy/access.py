@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from core.assurance import Level
 from core.ids import new_id
 
 
@@ -166,7 +167,7 @@ class Verdict:
                 checks=checks,
                 is_final=flags[0],
                 asks_step_up=flags[1],
-                demanded_level=int(answer["demanded_level"]),
+                demanded_level=Level(answer["demanded_level"]),
             )
         except (TypeError, KeyError, ValueError):
             return cls.denied("policy_undefined", revision)

@@ -150,9 +150,9 @@ def add_eligibility(
 ) -> Eligibility:
     """Let a user, everybody in a group, or a workload ask for it, from starts_at until ends_at.
 
-    That is from now on, and for good, where nothing is said. Refuses not_allowed, also where a
-    workload can never have it, not_found across organisations, conflict if they may already,
-    invalid_request unless exactly one is named and it ends after it starts.
+    That is from now on, never before, and for good, where nothing is said. Refuses not_allowed,
+    also where a workload can never have it, not_found across organisations, conflict if they may
+    already, invalid_request unless exactly one is named and it ends after it starts.
     """
     demand_administrator(actor, entitlement.organisation_id, now=now)
     if entitlement.is_publication:
@@ -165,8 +165,8 @@ def add_eligibility(
         raise Refusal.not_found()
     if workload is not None:
         demand_fit(entitlement)
-    starts_at = starts_at or now
-    if ends_at is not None and ends_at <= max(starts_at, now):
+    starts_at = max(starts_at or now, now)
+    if ends_at is not None and ends_at <= starts_at:
         raise Refusal.invalid_request("It must end after it starts, and not in the past.")
     same = Eligibility.objects.within_id(entitlement.organisation_id).filter(
         entitlement=entitlement, user=user, group=group, workload=workload, ended_at=None

@@ -9,7 +9,6 @@ from uuid import UUID
 from django.db import models, transaction
 
 from accounts.models import AssignmentCondition, GroupMember, Role, RoleAssignment, User
-from core import clock
 from core.errors import Refusal
 
 
@@ -110,11 +109,6 @@ def resume_elevation(*, grant_id: UUID) -> int:
 def narrow_elevation(*, grant_id: UUID, rules: Mapping[str, Any]) -> int:
     """Let this have to hold at each use (`RoleAssignment.rules`); returns for how many roles."""
     return _of_grant(grant_id).update(rules=dict(rules))
-
-
-def move_elevation_end(*, grant_id: UUID, ends_at: datetime) -> int:
-    """Let the roles end at another time; returns how many. What is over does not begin again."""
-    return _of_grant(grant_id).filter(ends_at__gt=clock.sql_now()).update(ends_at=ends_at)
 
 
 def standing_roles(*, user: User, now: datetime) -> list[Role]:

@@ -60,15 +60,16 @@ def assign_role(
 ) -> RoleAssignment:  # fmt: skip
     """Give the user a standing role, from starts_at (now) until ends_at (open).
 
+    Never from before now: who had what at a past time is not rewritten.
     Refuses not_found across organisations, conflict if the user holds the role already,
     invalid_request if it would end before it starts, not_allowed if it is not the actor's to give.
     """
     if user.organisation_id != role.organisation_id:
         raise Refusal.not_found()
     check_may_give(actor=actor, organisation_id=role.organisation_id, roles=[role], now=now)
-    starts_at = starts_at or now
+    starts_at = max(starts_at or now, now)
     if ends_at is not None and ends_at <= starts_at:
-        raise Refusal.invalid_request("A role must end after it starts.")
+        raise Refusal.invalid_request("A role must end after it starts, and not in the past.")
     over = RoleAssignment.unscoped.select_for_update().filter(
         user=user, role=role, grant_id=None, ended_at=None, ends_at__lte=clock.sql_now()
     )

@@ -199,6 +199,15 @@ class TestWhatIsRefused:
             act = partial(flows.add_eligibility, entitlement=entitlement, now=clock.now(), **line)
             refused(code, act)
 
+    def test_an_eligibility_is_never_from_before_it_was_given(self, entitlement, lead):
+        """Who might have asked at a past time is not rewritten."""
+        now = clock.now()
+        line = flows.add_eligibility(
+            entitlement=entitlement, user=lead.user, starts_at=now - HOUR, now=now
+        )
+
+        assert line.starts_at == now
+
     def test_an_eligibility_again_once_it_is_over(self, entitlement, lead, later):
         line = {"entitlement": entitlement, "user": lead.user}
         flows.add_eligibility(**line, now=clock.now(), ends_at=clock.now() + HOUR)

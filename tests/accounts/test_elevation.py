@@ -61,32 +61,12 @@ def test_suspended_it_is_not_held_until_it_is_resumed(employee, role):
     assert held(employee) == ["db-admin"]
 
 
-def test_ended_it_is_neither_resumed_nor_extended(employee, role):
+def test_ended_it_is_not_resumed(employee, role):
     grant = elevated(employee, role).grant_id
     assert flows.end_elevation(grant_id=grant, now=clock.now()) == 1
 
-    later_on = clock.now() + 2 * HOUR
     assert flows.end_elevation(grant_id=grant, now=clock.now()) == 0
     assert flows.resume_elevation(grant_id=grant) == 0
-    assert flows.move_elevation_end(grant_id=grant, ends_at=later_on) == 0
-    assert held(employee) == []
-
-
-def test_what_time_has_ended_is_not_extended(employee, role, later):
-    grant = elevated(employee, role).grant_id
-    later(hours=1)
-
-    assert flows.move_elevation_end(grant_id=grant, ends_at=clock.now() + HOUR) == 0
-
-
-def test_its_end_moves_both_ways(employee, role, later):
-    grant = elevated(employee, role).grant_id
-    assert flows.move_elevation_end(grant_id=grant, ends_at=clock.now() + 2 * HOUR) == 1
-    later(minutes=90)
-    assert held(employee) == ["db-admin"]
-
-    assert flows.move_elevation_end(grant_id=grant, ends_at=clock.now() + HOUR / 4) == 1
-    later(minutes=15)
     assert held(employee) == []
 
 

@@ -165,3 +165,12 @@ def test_a_role_may_come_to_demand_two_factors(role: Role, approver: Person) -> 
     role.refresh_from_db()
     assert role.required_level == 2
     assert Event.ROLE_UPDATED in events()
+
+
+def test_a_role_is_never_held_from_before_it_was_given(newcomer: Person, role: Role) -> None:
+    now = clock.now()
+    given = flows.assign_role(
+        user=newcomer.user, role=role, now=now, starts_at=now - timedelta(days=30)
+    )
+
+    assert given.starts_at == now

@@ -159,6 +159,7 @@ def test_every_rule_has_words():
         {"allowed": True, "checks": {"a": False}, "final": False, "step_up": False, "demanded_level": 0},
         {"allowed": True, "checks": {"a": True}, "final": "no", "step_up": False, "demanded_level": 0},
         {"allowed": True, "checks": ["a"], "final": False, "step_up": False, "demanded_level": 0},
+        {"allowed": False, "checks": {"a": False}, "final": False, "step_up": True, "demanded_level": 9},
     ],
     ids=repr,
 )  # fmt: skip
