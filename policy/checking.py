@@ -16,6 +16,7 @@ from typing import Any
 from regorus import Engine
 
 from policy import bundle
+from policy.bodies import quiet
 from policy.bundle import is_test, package_of
 
 LIMIT_SECONDS = 20
@@ -31,8 +32,9 @@ NEEDED = ("sallyport.decision", "sallyport.response.actions")
 
 _PLACE = re.compile(r"--> (\S+?):(\d+):(\d+)\n.*?\nerror: ([^\n]+)", re.DOTALL)
 _TEST = re.compile(r"^(test_\w+)\b", re.MULTILINE)
-_QUIET = re.compile(r'#[^\n]*|"(?:\\.|[^"\\\n])*"|`[^`]*`')
 _CALL = re.compile(r"(?<![\w.])([a-z_]\w*(?:\.[a-z_]\w*)*)\(")
+_WITH = re.compile(r"\bwith\b")
+_BRACKETED = re.compile(r"\]\s*\(")  # `time["now_ns"]()` is a call of `time.now_ns`, too
 _FUNCTION = re.compile(r"^([a-z_]\w*)\(", re.MULTILINE)
 
 
@@ -157,14 +159,28 @@ def _of_words(name: str, text: str) -> list[Fault]:
     package = package_of(text)
     if not package or not (is_test(name) or package.partition(".")[0] == "sallyport"):
         faults.append(Fault(name, 1, 1, "the package is sallyport, or below it"))
-    words = BANNED if is_test(name) else (*BANNED, " with ")
-    for number, line in enumerate(_quiet(text).splitlines(), 1):
+    plain = quiet(text)
+    for number, line in enumerate(plain.splitlines(), 1):
         faults += [
             Fault(name, number, line.index(word) + 1, f"{word.strip(' .(')} is not for rules")
-            for word in words
+            for word in BANNED
             if word in line
         ]
+    faults += [
+        _fault_at(name, plain, found.start(), "a function is called by its plain name")
+        for found in _BRACKETED.finditer(plain)
+    ]
+    if not is_test(name):
+        faults += [
+            _fault_at(name, plain, found.start(), "with is not for rules")
+            for found in _WITH.finditer(plain)
+        ]
     return faults
+
+
+def _fault_at(name: str, text: str, place: int, message: str) -> Fault:
+    line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+    return Fault(name, line, column, message)
 
 
 def _of_compiling(files: Mapping[str, str]) -> list[Fault]:
@@ -185,21 +201,20 @@ def _of_compiling(files: Mapping[str, str]) -> list[Fault]:
 
 def _of_calls(files: Mapping[str, str]) -> list[Fault]:
     """Functions that nobody knows, also where no rule has called them so far."""
-    ours = {found for text in files.values() for found in _FUNCTION.findall(_quiet(text))}
+    ours = {found for text in files.values() for found in _FUNCTION.findall(quiet(text))}
     known = {"set": True}  # the empty set, which is grammar
     faults = []
     for name, text in sorted(files.items()):
-        quiet = _quiet(text)
-        for call in _CALL.finditer(quiet):
+        plain = quiet(text)
+        for call in _CALL.finditer(plain):
             function = call[1]
             if function.rpartition(".")[2] in ours:
                 continue
             if function not in known:
                 known[function] = _is_built_in(function)
             if not known[function]:
-                line = quiet.count("\n", 0, call.start()) + 1
-                column = call.start() - quiet.rfind("\n", 0, call.start())
-                faults.append(Fault(name, line, column, f"could not find function {function}"))
+                message = f"could not find function {function}"
+                faults.append(_fault_at(name, plain, call.start(), message))
     return faults
 
 
@@ -231,7 +246,7 @@ def _run_tests(files: Mapping[str, str]) -> list[OwnTest]:
     for name in sorted(filter(is_test, files)):
         text = files[name]
         package = package_of(text)
-        for found in _TEST.finditer(_quiet(text)):
+        for found in _TEST.finditer(quiet(text)):
             rule = f"data.{package}.{found[1]}"
             line = text.count("\n", 0, found.start()) + 1
             try:
@@ -241,11 +256,6 @@ def _run_tests(files: Mapping[str, str]) -> list[OwnTest]:
                 has_passed, message = False, str(_fault_of(str(failure)))
             runs.append(OwnTest(name, line, found[1], has_passed, message))
     return runs
-
-
-def _quiet(text: str) -> str:
-    """The text with comments and strings blanked out, each character in its place."""
-    return _QUIET.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
 
 
 def _fault_of(message: str) -> Fault:

@@ -107,13 +107,16 @@ class TestWriting:
             ("package sallyport\n\nx := 5\n", "session.rego:1: the package sallyport stands in bad"),
             ("package sallyport.bad\n\nx := 1 if data.y with input as 1\n", "with is not for"),
             ("package elsewhere\n", "bad.rego:1: the package is sallyport"),
+            ('package sallyport.bad\n\nx := time["now_ns"]()\n', "called by its plain name"),
+            ("package sallyport.bad\n\nx if {\n\ttrue\twith\tinput as {}\n}\n", "with is not for"),
             ('package sallyport.bad\n\nx := http.send({"url": "http://x"})\n', "http.send is not for"),
             ("package sallyport.bad\n\nx := time.now_ns()\n", "bad.rego:3: time.now_ns is not for"),
             ("", "bad.rego:1: the package"),
         ],
         ids=[
             "cut off", "unsafe", "unknown function", "one that no rule calls", "a conflict",
-            "a package twice", "with", "another package", "reaching out", "the time", "empty",
+            "a package twice", "with", "another package", "the time by another spelling",
+            "with between tabs", "reaching out", "the time", "empty",
         ],
     )  # fmt: skip
     def test_what_does_not_compile_is_refused_with_its_line(self, author, now, text, said):
