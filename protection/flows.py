@@ -13,11 +13,9 @@ from protection.signals import key_changed
 @transaction.atomic
 def rotate_data_key(*, organisation_id: UUID | None, now: datetime) -> DataKey:
     """Make a new active data key; what older keys sealed still unseals."""
-    current = (
-        DataKey.objects.select_for_update()
-        .filter(organisation_id=organisation_id, is_active=True)
-        .first()
-    )
+    keys = DataKey.objects.filter(organisation_id=organisation_id)
+    list(keys.order_by("id").select_for_update())  # whoever rotates beside us has made one more
+    current = keys.filter(is_active=True).first()
     if current is not None:
         current.is_active = False
         current.retired_at = now

@@ -6,6 +6,8 @@ Unwrapped data keys are cached for at most a minute, so that a key that is taken
 import os
 import threading
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -17,6 +19,9 @@ from core import clock
 from protection.models import DataKey
 from protection.signals import key_changed
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 NONCE_SIZE_BYTES = 12
 KEY_SIZE_BITS = 256
 CACHE_LIFETIME = timedelta(seconds=60)
@@ -27,7 +32,10 @@ class KeyUnavailable(Exception):  # noqa: N818 - names a state
 
 
 class _Cache(threading.local):
+    """unsure: keys made in a transaction that is not committed, each with what its commit runs."""
+
     def __init__(self) -> None:
+        self.unsure: dict[UUID, Callable[[], Any]] = {}
         self.by_id: dict[UUID, tuple[datetime, AESGCM]] = {}
         self.active: dict[UUID | None, tuple[datetime, UUID]] = {}
 
@@ -45,13 +53,11 @@ def active_key(organisation_id: UUID | None) -> tuple[UUID, AESGCM]:
     """The data key that seals for this organisation, made on first use."""
     now = clock.now()
     known = _cache.active.get(organisation_id)
-    if known is not None and now - known[0] < CACHE_LIFETIME:
+    if known is not None and now - known[0] < CACHE_LIFETIME and _may_be_there(known[1]):
         return known[1], _by_id(known[1], now)
     data_key = DataKey.objects.filter(organisation_id=organisation_id, is_active=True).first()
     if data_key is None:
         data_key = _make_first_key(organisation_id, now)
-        if connection.in_atomic_block:  # not committed yet: nothing to remember
-            return data_key.id, AESGCM(unwrap(data_key))
     _cache.active[organisation_id] = (now, data_key.id)
     return data_key.id, _by_id(data_key.id, now)
 
@@ -63,7 +69,7 @@ def key_by_id(key_id: UUID) -> AESGCM:
 
 def _by_id(key_id: UUID, now: datetime) -> AESGCM:
     known = _cache.by_id.get(key_id)
-    if known is not None and now - known[0] < CACHE_LIFETIME:
+    if known is not None and now - known[0] < CACHE_LIFETIME and _may_be_there(key_id):
         return known[1]
     data_key = DataKey.objects.filter(id=key_id).first()
     if data_key is None:
@@ -73,10 +79,21 @@ def _by_id(key_id: UUID, now: datetime) -> AESGCM:
     return key
 
 
+def _may_be_there(key_id: UUID) -> bool:
+    """Whether a key that is remembered was committed, or its transaction goes on.
+
+    Were it rolled back, what is sealed by the memory of it could never be opened again.
+    """
+    settle = _cache.unsure.get(key_id)
+    return settle is None or any(each[1] is settle for each in connection.run_on_commit)
+
+
 def new_data_key(organisation_id: UUID | None, version: int, now: datetime) -> DataKey:
     """A fresh data key, wrapped by the active key-encryption key; not saved."""
     data_key = DataKey(organisation_id=organisation_id, version=version, created_at=now)
     wrap(data_key, AESGCM.generate_key(KEY_SIZE_BITS))
+    _cache.unsure[data_key.id] = settle = partial(_cache.unsure.pop, data_key.id, None)
+    transaction.on_commit(settle)
     return data_key
 
 

@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 
-from sallyport_cli import commands
+from sallyport_cli import commands, telling
 from sallyport_cli.commands import Told
 from sallyport_cli.failure import Failure
 from sallyport_cli.server import Say
@@ -24,7 +24,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         told = command(asked, _say)
     except Failure as failure:
-        print(failure.words, file=sys.stderr)
+        _say(failure.words)
         return int(failure.code)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -34,8 +34,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _say(words: str) -> None:
-    """What is said on the way goes beside the answer, so that `--json` is JSON alone."""
-    print(words, file=sys.stderr, flush=True)
+    """What is said on the way goes beside the answer, so that `--json` is JSON alone.
+
+    The server's words are among it, and steer the terminal no more than those in answers do.
+    """
+    print("\n".join(map(telling.plain, words.split("\n"))), file=sys.stderr, flush=True)
 
 
 def _parser() -> ArgumentParser:

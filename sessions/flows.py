@@ -150,7 +150,7 @@ def end_session(
 @transaction.atomic
 def end_other_sessions(*, user: Any, keep: UUID | None, now: datetime) -> int:
     """End every live session of the user but one; returns how many."""
-    others = LoginSession.unscoped.filter(user=user, ended_at=None)
+    others = LoginSession.unscoped.filter(user=user, ended_at=None).order_by("id")
     if keep is not None:
         others = others.exclude(id=keep)
     return sum(
@@ -214,7 +214,7 @@ def adopt_security_stamp(*, session: LoginSession, stamp: UUID, now: datetime) -
     The session that made the change has just proven itself strongly; the others have not.
     """
     LoginSession.unscoped.filter(id=session.id, ended_at=None).update(security_stamp=stamp)
-    others = LoginSession.unscoped.filter(user_id=session.user_id, ended_at=None)
+    others = LoginSession.unscoped.filter(user_id=session.user_id, ended_at=None).order_by("id")
     for other in others.exclude(id=session.id).select_for_update():
         end_session(session=other, reason=EndReason.CREDENTIALS_CHANGED, now=now)
 

@@ -70,6 +70,13 @@ SELECT dated.* FROM idp_sessions_loginsession s
  WHERE s.id = %(session)s
 """
 
+FIND_DATED_OF_MANY = f"""
+SELECT s.id AS session_id, dated.* FROM idp_sessions_loginsession s
+  LEFT JOIN devices_browser b ON b.id = s.browser_id
+ CROSS JOIN LATERAL ({DATED}) dated
+ WHERE s.id = ANY (CAST(%(sessions)s AS uuid[]))
+"""
+
 _NONE: Mapping[str, Any] = {}
 
 
@@ -136,6 +143,17 @@ def rights_of(row: Row) -> Rights:
     if known is None:
         known = row["rights"] = merged(row, _find_dated(row) if row["has_dated_roles"] else None)
     return known
+
+
+def find_rights(rows: Sequence[Row]) -> None:
+    """As `rights_of`, for the rows of many sessions: by one statement for all of them."""
+    dated = {row["judged_session_id"]: row for row in rows if row["has_dated_roles"]}
+    if not dated:
+        return
+    params = {"sessions": list(dated), "clock_offset": clock.offset()}
+    for found in prepared.rows(FIND_DATED_OF_MANY, params):
+        row = dated[found["session_id"]]
+        row["rights"] = merged(row, found)
 
 
 def _find_dated(row: Row) -> Row | None:

@@ -1,6 +1,7 @@
 """What policy gets to know beside the questions: facts of the asker's organisation, and no other.
 
-One statement for a whole batch or a page of candidates, and one more where questions name sessions.
+One statement for a whole batch or a page of candidates, one more where questions name sessions, and
+one more where any of those holds a role with an end.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,7 @@ from policy.authzen.model import Question, Search, Wanted
 from policy.facts import Trigger
 from sessions import evaluation
 from sessions.conditions import device_tier
-from sessions.rights import rights_of
+from sessions.rights import find_rights, rights_of
 
 USER, CLIENT = "user", "client"
 COLUMNS = {USER: "users", CLIENT: "clients"}
@@ -147,6 +148,7 @@ def _sessions(questions: Iterable[Question], organisation_id: UUID) -> dict[str,
         "from_address": None,
     }
     rows = database.rows(storage.FIND_SESSIONS, params)
+    find_rights(rows)
     return {str(row["session_id"]): _session(row) for row in rows}
 
 

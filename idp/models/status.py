@@ -1,3 +1,4 @@
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -28,8 +29,9 @@ class StatusList(models.Model):
 class ListedToken(models.Model):
     """That an access token has a place in a list. Written once, and deleted with its list.
 
-    stem: its refresh family, or its client if it acts for itself; whether it is revoked is asked of
-    those. client_id: whom it was issued to.
+    stem: its refresh family, or its client if it acts for itself; grants: those that elevated what
+    it carries, NULL for none. Whether it is revoked is asked of all these. client_id: whom it was
+    issued to.
     """
 
     pk = models.CompositePrimaryKey("list_id", "idx")
@@ -37,5 +39,6 @@ class ListedToken(models.Model):
     idx = models.IntegerField()
     jti = models.CharField(max_length=64)
     stem = models.UUIDField()
+    grants = ArrayField(models.UUIDField(), null=True)
     client_id = models.UUIDField()
     expires_at = models.DateTimeField()

@@ -1,12 +1,15 @@
 """Token status lists."""
 
+from access.rights import elevated_roles
 from accounts.locks import LIVE
+from accounts.rights import counts
 from core.clock import SQL_NOW as NOW
 
 # draft-ietf-oauth-status-list: the first free of the places that were drawn, in the open list.
 ENLIST_TOKEN = f"""
-INSERT INTO idp_listedtoken (list_id, idx, jti, stem, client_id, expires_at)
-SELECT l.id, drawn.idx, %(jti)s, %(stem)s, c.id, to_timestamp(%(expires)s)
+INSERT INTO idp_listedtoken (list_id, idx, jti, stem, grants, client_id, expires_at)
+SELECT l.id, drawn.idx, %(jti)s, %(stem)s, CAST(%(grants)s AS uuid[]), c.id,
+       to_timestamp(%(expires)s)
   FROM idp_statuslist l
   JOIN idp_client c ON c.client_id = %(client_id)s
  CROSS JOIN unnest(CAST(%(candidates)s AS int[])) AS drawn (idx)
@@ -42,6 +45,22 @@ _NOTHING_LOCKED = f"""NOT EXISTS (
           AND l.target = ANY (
             ARRAY[c.client_id, fc.client_id, CAST(f.user_id AS text), CAST(s.id AS text),
                   CAST(d.id AS text)] || CAST(s.credentials AS text[])))"""
+_COUNTS = counts(
+    "ra",
+    session="s.id",
+    device="b.device_id",
+    address="s.address",
+    organisation="ra.organisation_id",
+)
+# A grant that was taken back before its end, is suspended, or no longer counts for this session.
+_NO_GRANT_OVER = f"""(t.grants IS NULL OR NOT EXISTS (
+       SELECT 1 FROM unnest(t.grants) AS g (id)
+        WHERE NOT EXISTS (
+              SELECT 1 FROM accounts_roleassignment ra
+               WHERE ra.grant_id = g.id AND ra.user_id = f.user_id AND {_COUNTS})
+          AND NOT EXISTS (
+              SELECT 1 FROM ({elevated_roles("t.stem", address="TRUE")}) e
+               WHERE e.grant_id = CAST(g.id AS text))))"""
 # Every place whose token is revoked, by whatever it stands on. An expired one says nothing.
 FIND_STATUS_LIST = f"""
 SELECT l.alg, {NOW} AS now, ARRAY(
@@ -56,7 +75,8 @@ SELECT l.alg, {NOW} AS now, ARRAY(
     LEFT JOIN devices_browser b ON b.id = s.browser_id
     LEFT JOIN devices_device d ON d.id = b.device_id
    WHERE t.list_id = l.id AND t.expires_at > {NOW}
-     AND (c.is_active AND o.is_active AND {_NOTHING_LOCKED} AND (t.stem = t.client_id OR (
+     AND (c.is_active AND o.is_active AND {_NOTHING_LOCKED} AND {_NO_GRANT_OVER}
+          AND (t.stem = t.client_id OR (
             f.revoked_at IS NULL AND f.expires_at > {NOW} AND fc.is_active
             AND s.ended_at IS NULL AND s.expires_at > {NOW}
             AND (d.state IN ('lost', 'revoked')) IS NOT TRUE

@@ -74,6 +74,7 @@ def _with_access_token(authorization: Authorization, key: LoadedKey) -> dict[str
         payload["status"] = status.enlist(
             jti=payload["jti"],
             stem=authorization.stem,
+            grants=authorization.grants,
             client_id=authorization.client_id,
             alg=authorization.alg,
             expires=payload["exp"],

@@ -4,6 +4,7 @@ Only for clients that have switched it on: one more statement, and one row that 
 """
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -28,17 +29,26 @@ def uri_of(list_id: UUID) -> str:
     return f"{settings.ISSUER}{PATH}/{list_id}"
 
 
-def enlist(*, jti: str, stem: UUID, client_id: str, alg: str, expires: int) -> dict[str, Any]:
+def enlist(
+    *, jti: str, stem: UUID, grants: Sequence[str], client_id: str, alg: str, expires: int
+) -> dict[str, Any]:
     """Give a new token a place; the claim `status` that tells of it.
 
-    stem: the family or the client that it stands on. client_id: the public name. expires: seconds.
+    stem: the family or the client that it stands on. grants: that elevated what it carries.
+    client_id: the public name. expires: seconds.
     Places are random, so that they say nothing of who came when. When all that were drawn are
     taken, the list is about half full and another is begun.
     """
     for _ in range(ATTEMPTS):
         place = {"alg": alg, "candidates": _draw(), "open_for": OPEN_FOR}
         now = {"clock_offset": clock.offset()}
-        token = {"jti": jti, "stem": stem, "client_id": client_id, "expires": expires}
+        token = {
+            "jti": jti,
+            "stem": stem,
+            "grants": list(grants) or None,
+            "client_id": client_id,
+            "expires": expires,
+        }
         row = database.one(ENLIST_TOKEN, place | token | now)
         if row is not None:
             return {"status_list": {"idx": row["idx"], "uri": uri_of(row["list_id"])}}

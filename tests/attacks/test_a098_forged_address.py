@@ -63,6 +63,19 @@ def test_behind_one_proxy_its_own_entry_counts(
     assert AuditEvent.objects.get(event=Event.LOGIN_FAILED).address == seen
 
 
+def test_an_address_in_another_spelling_is_no_other_address(
+    client: Browser, newcomer: Person
+) -> None:
+    """A socket for both versions says `::ffff:203.0.113.9`: a lock on 203.0.113.9 has to hold it."""
+    client.post(
+        reverse("account_login"),
+        {"login": "nina@acme.example", "password": "wrong"},
+        REMOTE_ADDR="::ffff:203.0.113.9",
+    )
+
+    assert AuditEvent.objects.get(event=Event.LOGIN_FAILED).address == "203.0.113.9"
+
+
 def test_fewer_hops_than_proxies_are_no_fault(client: Browser, newcomer: Person, settings) -> None:
     """AA4: allauth raises ImproperlyConfigured here, a 500."""
     settings.TRUSTED_PROXY_COUNT = settings.ALLAUTH_TRUSTED_PROXY_COUNT = 3

@@ -495,6 +495,24 @@ class TestBatches:
         assert [one["decision"] for one in reply.json["evaluations"]] == [True] * 10
         assert len(statements) == 2
 
+    def test_roles_with_an_end_cost_one_more_for_all_sessions(
+        self, asker, acme, employee, reader, statements
+    ):
+        asked = []
+        for n in range(10):
+            person = cast.person(f"p{n}@acme.example", acme)
+            session = cast.sign_in(Browser(), person)
+            ends_at = clock.now() + timedelta(hours=1)
+            flows.assign_role(user=person.user, role=reader, ends_at=ends_at, now=clock.now())
+            asked.append(question(person.email, "read", "report q3", sid=str(session.pk)))
+        asker.may(employee.email, "read", "report q3")
+        statements.clear()
+
+        told = asker.send(EVALUATIONS, {"evaluations": asked}).json["evaluations"]
+
+        assert all(each["decision"] for each in told)
+        assert len(statements) == 3
+
 
 class TestJustInTime:
     """What may be asked for helps a denial; what was granted counts until it is over."""

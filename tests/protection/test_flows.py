@@ -98,6 +98,64 @@ class TestRotateDataKey:
             keyring.new_data_key(organisation, 2, now).save(force_insert=True)
 
 
+@pytest.mark.django_db(transaction=True)
+class TestTransactions:
+    def test_a_key_that_was_rolled_back_seals_nothing_afterwards(self, acme):
+        with pytest.raises(ConnectionError), transaction.atomic():
+            seal(acme)
+            seal(acme)
+            raise ConnectionError
+
+        sealed = seal(acme)
+        keyring.forget()
+
+        assert unseal(sealed) == b"secret"
+
+    def test_nor_does_one_of_a_part_that_was_rolled_back(self, acme):
+        with transaction.atomic():
+            with pytest.raises(ConnectionError), transaction.atomic():
+                seal(acme)
+                seal(acme)
+                raise ConnectionError
+            sealed = seal(acme)
+
+        keyring.forget()
+
+        assert unseal(sealed) == b"secret"
+
+    def test_nor_does_one_that_was_to_follow_it(self, acme, now):
+        seal(acme)
+        with pytest.raises(ConnectionError), transaction.atomic():
+            flows.rotate_data_key(organisation_id=acme.id, now=now)
+            keyring.forget()
+            seal(acme)
+            raise ConnectionError
+
+        sealed = seal(acme)
+        keyring.forget()
+
+        assert unseal(sealed) == b"secret"
+
+    def test_a_key_that_is_committed_is_remembered(self, acme, django_assert_num_queries):
+        with transaction.atomic():
+            seal(acme)
+        seal(acme)
+
+        with django_assert_num_queries(0):
+            seal(acme)
+
+    def test_of_two_rotations_at_once_both_are_made(self, acme):
+        seal(acme)
+
+        made = race(
+            lambda _: flows.rotate_data_key(organisation_id=acme.id, now=clock.now()).version,
+            runners=3,
+        )
+
+        assert sorted(made) == [2, 3, 4]
+        assert DataKey.objects.get(organisation_id=acme.id, is_active=True).version == 4
+
+
 @pytest.mark.django_db
 class TestRewrapDataKeys:
     def test_a_new_key_encryption_key_takes_over(self, acme, globex, now, keks):

@@ -20,7 +20,7 @@ from sessions.current import current_session_id
 from sessions.models import EndReason, LoginSession
 from sessions.signals import session_ended
 from tests import cast
-from tests.support.racing import race
+from tests.support.racing import Meanwhile, race
 
 pytestmark = pytest.mark.django_db
 
@@ -198,6 +198,24 @@ class TestEndOtherSessions:
         cast.sign_in(Browser(), employee)
 
         assert flows.end_other_sessions(user=employee.user, keep=None, now=now) == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_it_waits_for_no_one_who_waits_for_it(self, employee, now):
+        """Sessions are locked in the order of their ids, wherever their rows lie by now."""
+        first, second = (cast.sign_in(Browser(), employee) for _ in range(2))
+        moved = first.expires_at - timedelta(seconds=1)
+        LoginSession.unscoped.filter(id=first.id).update(expires_at=moved)  # behind the other now
+
+        with transaction.atomic():
+            LoginSession.unscoped.select_for_update().get(id=first.id)
+            ending = Meanwhile(
+                lambda: flows.end_other_sessions(user=employee.user, keep=None, now=now)
+            )
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '5s'")
+            assert LoginSession.unscoped.select_for_update().get(id=second.id).ended_at is None
+
+        assert ending.answer() == 2
 
 
 class TestAdoptSecurityStamp:

@@ -164,6 +164,17 @@ DEFENCES = {
         ),
         "specs/token_status_list/test_*.py",
     ),
+    "A044-grants": Defence(
+        "and the grants that elevated what they carry",
+        lambda patch: edit(
+            patch,
+            "FIND_STATUS_LIST",
+            "t.grants IS NULL OR",
+            "idp.tokens.status_lists",
+            new="t.grants IS NOT NULL OR t.grants IS NULL OR",
+        ),
+        "specs/token_status_list/test_*.py",
+    ),
     "A044-revoked": Defence(
         "and which of them were revoked one by one",
         lambda patch: edit(

@@ -1,6 +1,7 @@
 """Passwords, sign-in, enumeration and lockout (A090 to A103)."""
 
 import os
+from ipaddress import ip_address
 from typing import Any
 
 from tests.attacks.sabotage.defence import (
@@ -12,6 +13,14 @@ from tests.attacks.sabotage.defence import (
     setting,
     wrap,
 )
+
+
+def as_it_was_written(text: str) -> str | None:
+    """Whatever is an address is one."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
 
 
 def claimed(request: Any) -> str:
@@ -237,6 +246,9 @@ DEFENCES = {
     ),
     "A098": Defence(
         "what a header claims is no address", replace("risk.receivers:client_address", claimed)
+    ),
+    "A098-spelling": Defence(
+        "an address has one spelling", replace("core.http:_plain_address", as_it_was_written)
     ),
     "A099": Defence(
         "tries on many accounts count by where they come from",

@@ -10,7 +10,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from accounts.models import Organisation
+from access import flows
+from accounts import flows as accounts
+from accounts.flows import Bounds, Condition
+from accounts.models import LockTarget, Organisation
 from core import clock
 from core.ids import new_id
 from idp.flows import deactivate_client, revoke_consent
@@ -21,7 +24,7 @@ from sessions.flows import end_session
 from sessions.models import EndReason, LoginSession
 from tests import cast
 from tests.cast import Person
-from tests.support import exchange, oauth
+from tests.support import access, authzen, exchange, oauth
 from tests.support.over_tls import ISSUER
 
 pytestmark = pytest.mark.django_db
@@ -265,6 +268,57 @@ class TestRevoking:
         ListedToken.objects.update(stem=UUID(int=7))
 
         assert bit(tokens["access_token"]) == 1
+
+    @pytest.mark.parametrize("how", ["taken back", "suspended", "locked", "its approver has gone"])
+    def test_a_grant_that_is_over_before_its_end(
+        self,
+        listed: Client,
+        session: LoginSession,
+        approver: Person,
+        tokens: dict[str, Any],
+        how: str,
+    ) -> None:
+        user, grant_id, now = session.user, new_id(), clock.now()
+        vault = accounts.create_role(organisation=user.organisation, name="vault", now=now)
+        accounts.elevate(
+            grant_id=grant_id, user=user, roles=[vault], ends_at=now + timedelta(minutes=10),
+            bounds=Bounds(session_id=session.id), conditions=[Condition(approver.user.pk)], now=now,
+        )  # fmt: skip
+        code = oauth.issue_code(listed, session, scope="openid roles")
+        elevated = oauth.redeem(listed, code).json["access_token"]
+        assert oauth.claims_of(elevated)["grant_id"] == str(grant_id)
+        assert bit(elevated) == 0
+
+        if how == "taken back":
+            accounts.end_elevation(grant_id=grant_id, now=clock.now())
+        elif how == "suspended":
+            accounts.suspend_elevation(grant_id=grant_id, now=clock.now())
+        elif how == "locked":
+            accounts.place_lock(
+                organisation_id=user.organisation_id, target_type=LockTarget.GRANT,
+                target=str(grant_id), reason="x", now=clock.now(),
+            )  # fmt: skip
+        else:
+            type(user).unscoped.filter(pk=approver.user.pk).update(is_active=False)
+
+        assert bit(elevated) == 1
+        assert bit(tokens["access_token"]) == 0
+
+    def test_a_grant_of_a_client_that_acts_for_itself(
+        self, acme: Organisation, employee: Person, approver: Person
+    ) -> None:
+        machine = access.machine(acme, metadata=SWITCH)
+        workload = access.workload(machine, employee)
+        offered = access.entitlement(acme, by=[approver], **access.FOR_WORKLOADS)
+        flows.add_eligibility(entitlement=offered, workload=workload, now=clock.now())
+        asked = access.approve(access.ask_by_itself(offered, workload), approver)
+        grant = access.begin_by_itself(asked, workload)
+        token = authzen.token_of(machine, scope="roles")
+        assert bit(token) == 0
+
+        flows.revoke_grant(grant=grant, actor=approver.user, reason="x", now=clock.now())
+
+        assert bit(token) == 1
 
     def test_an_exchanged_token_ends_with_what_it_came_from(
         self, acme: Organisation, session: LoginSession
