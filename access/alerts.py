@@ -12,7 +12,9 @@ from uuid import UUID
 
 from django.db.models import Count, Exists, Max, OuterRef, Q
 
+from access.limited import limits_of
 from access.models import Eligibility, EntitlementRole, Grant
+from accounts.limited import Resources
 from accounts.models import GroupMember, RoleAssignment, User
 from sessions.models import LoginSession
 
@@ -35,6 +37,7 @@ class Alert:
     """One thing about one person.
 
     what: the name of a role or an entitlement. since: from when on it is so, if that is known.
+    resources: for which alone the entitlement gives its roles, or gave them; none for no limit.
     """
 
     kind: Kind
@@ -43,6 +46,7 @@ class Alert:
     since: datetime | None = None
     times: int = 0
     grant_id: UUID | None = None
+    resources: Resources = ()
 
 
 def alerts_of(*, organisation_id: UUID, now: datetime) -> list[Alert]:
@@ -121,7 +125,13 @@ def _unused(organisation_id: UUID, now: datetime) -> list[Alert]:
         .order_by("user__email", "entitlement__name")
     )
     return [
-        Alert(Kind.UNUSED, each.user, each.entitlement.name, each.starts_at)
+        Alert(
+            Kind.UNUSED,
+            each.user,
+            each.entitlement.name,
+            each.starts_at,
+            resources=each.entitlement.resources,
+        )
         for each in rows
         if each.user is not None
     ]
@@ -131,7 +141,7 @@ def _often(organisation_id: UUID, now: datetime) -> list[Alert]:
     rows = list(
         Grant.objects.within_id(organisation_id)
         .filter(activated_at__gt=now - OFTEN_WITHIN, workload=None)
-        .values("requester_id", "entitlement__name")
+        .values("requester_id", "entitlement__name", "entitlement__resources")
         .annotate(times=Count("pk"))
         .filter(times__gte=OFTEN)
         .order_by("requester__email", "entitlement__name")
@@ -144,18 +154,20 @@ def _often(organisation_id: UUID, now: datetime) -> list[Alert]:
             row["entitlement__name"],
             now - OFTEN_WITHIN,
             row["times"],
+            resources=row["entitlement__resources"],
         )
         for row in rows
     ]
 
 
 def _unreviewed(organisation_id: UUID) -> list[Alert]:
-    rows = (
+    rows = list(
         Grant.objects.within_id(organisation_id)
         .filter(Q(reviewed_at=None), is_break_glass=True)
         .select_related("requester", "entitlement")
         .order_by("requested_at")
     )
+    limits = limits_of(rows)
     return [
         Alert(
             Kind.UNREVIEWED,
@@ -163,6 +175,7 @@ def _unreviewed(organisation_id: UUID) -> list[Alert]:
             each.entitlement.name,
             each.requested_at,
             grant_id=each.pk,
+            resources=limits.get(each.pk, ()),
         )
         for each in rows
     ]

@@ -1,6 +1,6 @@
 """What a person has, and may ask for: each function by a bounded number of statements."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,7 @@ from access.judging import (
     left,
     request_document,
 )
+from access.limited import limits_of
 from access.models import (
     Eligibility,
     Entitlement,
@@ -36,6 +37,7 @@ from access.terms import seconds
 from access.words import told
 from access.workloads import may_act_for
 from accounts.flows import held_roles
+from accounts.limited import Resources
 from accounts.models import GroupMember, RoleAssignment, User
 from devices.models import Device
 from policy import engine
@@ -97,7 +99,7 @@ class Place:
     device: Device | None
     address: str | None
     is_here: bool
-    resources: Sequence[Mapping[str, str]] = ()
+    resources: Resources = ()
     rests: bool = False
 
 
@@ -118,10 +120,7 @@ def places_of(
     devices = Device.objects.within_id(organisation_id).in_bulk(
         {grant.device_id for grant in grants if grant.device_id}
     )
-    assignments = RoleAssignment.objects.within_id(organisation_id).filter(
-        grant_id__in=[grant.pk for grant in grants], resources__isnull=False
-    )
-    limits = dict(assignments.values_list("grant_id", "resources"))
+    limits = limits_of(grants)
     resting = resting_in(grants, session_id=session_id, now=now)
     return {
         grant.pk: Place(

@@ -8,8 +8,10 @@ from django.conf import settings
 from django.urls import reverse
 
 from access.approvers import approvers_in
+from access.limited import limits_of
 from access.models import AccessReview, Grant, Stage
 from accounts import mail
+from accounts.limited import named
 from accounts.models import User
 
 TEMPLATES = "access/email/"
@@ -34,6 +36,7 @@ def tell_requester(grant: Grant, what: str, *, now: datetime) -> None:
 
 def tell_people(people: Iterable[User], grant: Grant, what: str, *, now: datetime) -> None:
     """what: the name of a template."""
+    limit = named(limits_of([grant]).get(grant.pk))
     for person in people:
         mail.notify(
             person,
@@ -41,6 +44,7 @@ def tell_people(people: Iterable[User], grant: Grant, what: str, *, now: datetim
             now=now,
             grant=grant,
             terms=grant.terms,
+            limit=limit,
             link=link_to(grant),
         )
 

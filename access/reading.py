@@ -33,6 +33,7 @@ from access.models import (
     State,
 )
 from access.workloads import kept_by
+from accounts.limited import Resources
 from accounts.models import (
     Group,
     GroupMember,
@@ -237,7 +238,10 @@ def history(*, grant: Grant, now: datetime, limit: int = 200) -> History:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """That somebody holds a role at an instant: by name, by a group, or by a grant."""
+    """That somebody holds a role at an instant: by name, by a group, or by a grant.
+
+    resources: for which alone, as it stood then; None for all that the role reaches.
+    """
 
     user: User
     role: Role
@@ -245,6 +249,7 @@ class Holding:
     grant_id: UUID | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    resources: Resources | None = None
 
 
 def who_has_what(*, organisation_id: UUID, at: datetime) -> list[Holding]:
@@ -265,7 +270,15 @@ def who_has_what(*, organisation_id: UUID, at: datetime) -> list[Holding]:
         .order_by("pk")
     )
     held = [
-        Holding(each.user, each.role, None, each.grant_id, each.starts_at, each.ends_at)
+        Holding(
+            each.user,
+            each.role,
+            None,
+            each.grant_id,
+            each.starts_at,
+            each.ends_at,
+            each.resources,
+        )
         for each in assignments
     ]
     members, roles = _groups_at(organisation_id, at)

@@ -10,7 +10,9 @@ from access.deciding import Outcome
 from access.explaining import RuleTold
 from access.flows.standing import BY_ADMINISTRATOR
 from access.judging import left
+from access.limited import limits_of
 from access.models import LIVE, OPEN, Entitlement, Grant, State
+from accounts.limited import Resources, few_named, named
 from core.assurance import Level
 from devices import shown as devices
 from devices.models import Device
@@ -103,7 +105,7 @@ class ShownGrant:
     """word, tone: of its state by now. seconds_left: until `until`, which is its next end.
 
     cause: why it is over, suspended or resting, in a sentence. where: the sentences of where it
-    counts.
+    counts. resources: for which alone, none for all that its roles reach; limit: the same in words.
     """
 
     grant: Grant
@@ -116,6 +118,11 @@ class ShownGrant:
     where: Sequence[str]
     is_here: bool
     lasts: str
+    resources: Resources = ()
+
+    @property
+    def limit(self) -> str:
+        return few_named(self.resources)
 
     @property
     def is_open(self) -> bool:
@@ -127,8 +134,16 @@ class ShownGrant:
 
 
 def show(
-    grant: Grant, *, now: datetime, place: Place | None = None, answer_by: datetime | None = None
+    grant: Grant,
+    *,
+    now: datetime,
+    place: Place | None = None,
+    answer_by: datetime | None = None,
+    resources: Resources | None = None,
 ) -> ShownGrant:
+    """resources: to which it is limited, where that was looked up; as it was asked for if not."""
+    if resources is None:
+        resources = grant.terms.get("resources", ()) if place is None else place.resources
     state = state_at(grant, now)
     word, tone = STATES[state]
     until = _until(grant, state, answer_by)
@@ -143,13 +158,25 @@ def show(
         where=[] if place is None else _where(grant, place),
         is_here=place is None or (place.is_here and not place.rests),
         lasts=lasting(grant.duration),
+        resources=resources,
     )
 
 
 def show_all(
     grants: Iterable[Grant], *, now: datetime, places: Mapping[Any, Place] | None = None
 ) -> list[ShownGrant]:
-    return [show(grant, now=now, place=(places or {}).get(grant.pk)) for grant in grants]
+    """One statement, for what each of them is limited to."""
+    grants, places = list(grants), places or {}
+    limits = limits_of(each for each in grants if each.pk not in places)
+    return [
+        show(
+            grant,
+            now=now,
+            place=places.get(grant.pk),
+            resources=None if grant.pk in places else limits.get(grant.pk, ()),
+        )
+        for grant in grants
+    ]
 
 
 def _until(grant: Grant, state: State, answer_by: datetime | None) -> datetime | None:
@@ -182,10 +209,6 @@ def _where(grant: Grant, place: Place) -> list[str]:
     return said + ([f"From {place.address}"] if place.address else [])
 
 
-def named_resources(resources: Iterable[Mapping[str, str]]) -> str:
-    return ", ".join(f"{each['type']} {each['id']}" for each in resources)
-
-
 def where(place: Place) -> list[str]:
     """Where it counts, a sentence for each bound."""
     said = []
@@ -199,7 +222,7 @@ def where(place: Place) -> list[str]:
     if place.address is not None:
         said.append(f"From {place.address}")
     if place.resources:
-        said.append(f"For {named_resources(place.resources)}, and for nothing else")
+        said.append(f"For {named(place.resources)}, and for nothing else")
     return said or ["Wherever you are signed in"]
 
 
@@ -230,7 +253,7 @@ def demands_of(terms: Entitlement | Mapping[str, Any]) -> list[str]:
             f" {term('required_tier')} of 4)"
         )
     if resources:
-        said.append(f"It counts only for {named_resources(resources)}")
+        said.append(f"It counts only for {named(resources)}")
     bound = [
         words
         for name, words in (

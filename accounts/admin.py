@@ -350,7 +350,8 @@ class LockAdmin(ScopedAdmin):
 @admin.register(RoleAssignment)
 class RoleAssignmentAdmin(ScopedAdmin):
     list_display = (
-        "user", "role", "organisation", "starts_at", "ends_at", "ended_at", "grant_id",
+        "user", "role", "limited_to", "organisation", "starts_at", "ends_at", "ended_at",
+        "grant_id",
     )  # fmt: skip
     list_filter = (("role", WithinReachFilter), ("grant_id", admin.EmptyFieldListFilter))
     search_fields = ("user__email", "role__name")
@@ -359,6 +360,10 @@ class RoleAssignmentAdmin(ScopedAdmin):
     list_select_related = ("user", "role", "organisation")
     may_add = True
     actions = ("take_back",)
+
+    @admin.display(description="only for", empty_value="all that it reaches")
+    def limited_to(self, assignment: RoleAssignment) -> str | None:
+        return assignment.limit or None
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"starts_at": clock.now()} | super().get_changeform_initial_data(request)

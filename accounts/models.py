@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
+from accounts.limited import few_named
 from accounts.passwords import MAX_LENGTH, normalise
 from core.assurance import Level
 from core.ids import new_id
@@ -240,6 +241,11 @@ class RoleAssignment(ScopedModel):
     rules = models.JSONField(null=True, editable=False)
 
     unscoped = models.Manager.from_queryset(RoleAssignmentQuerySet)()  # type: ignore[misc]
+
+    @property
+    def limit(self) -> str:
+        """The first of the resources that it is limited to, in words; "" without a limit."""
+        return few_named(self.resources)
 
     class Meta(ScopedModel.Meta):
         constraints = [

@@ -36,7 +36,7 @@ def logout(asked: Namespace, say: Say) -> Told:  # noqa: ARG001
 
 def whoami(asked: Namespace, say: Say) -> Told:  # noqa: ARG001
     told = _server().call("GET", "/me")
-    held = ", ".join(role["name"] for role in told["roles"]) or "none"
+    held = ", ".join(telling.role(each) for each in told["roles"]) or "none"
     return Told(
         told,
         telling.plain(

@@ -47,7 +47,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, nothing: str) -
 
 
 def grants(items: Iterable[dict[str, Any]], *, nothing: str, with_people: bool = False) -> str:
-    head = ["id", "access", "state", "until", "reason"]
+    head = ["id", "access", "only for", "state", "until", "reason"]
     if with_people:
         head.insert(1, "who")
     return table(head, [_row(each, with_people=with_people) for each in items], nothing=nothing)
@@ -62,11 +62,12 @@ def grant(told: dict[str, Any]) -> str:
 
 def offers(items: Iterable[dict[str, Any]]) -> str:
     return table(
-        ["access", "roles", "at most", "description", "not now, since"],
+        ["access", "roles", "only for", "at most", "description", "not now, since"],
         [
             (
                 each["name"],
                 ", ".join(each["roles"]),
+                limit(each),
                 f"{each['max_duration'] // MINUTE} min",
                 each["description"],
                 " ".join(each["against"]),
@@ -84,6 +85,8 @@ def explained(told: dict[str, Any]) -> str:
     lines = [
         plain(f"{told['entitlement']}: {said or OUTCOMES.get(told['outcome'], 'you may ask')}")
     ]
+    if told.get("resources"):
+        lines.append(plain(f"  only for {limit(told)}"))
     lines += [plain(f"  {rule['mark']:5}  {rule['words']}") for rule in told["rules"]]
     for number, stage in enumerate(told["stages"], 1):
         people = ", ".join(stage["approvers"]) or "nobody"
@@ -98,10 +101,18 @@ def explained(told: dict[str, Any]) -> str:
 
 def roles(items: Iterable[dict[str, Any]]) -> str:
     return table(
-        ["role", "until"],
-        [(each["name"], instant(each["until"]) if each["until"] else "") for each in items],
+        ["role", "only for", "until"],
+        [
+            (each["name"], limit(each), instant(each["until"]) if each["until"] else "")
+            for each in items
+        ],
         nothing="You hold no role.",
     )
+
+
+def role(told: dict[str, Any]) -> str:
+    only = limit(told)
+    return f"{told['name']} (only for {only})" if only else str(told["name"])
 
 
 def in_full(told: dict[str, Any]) -> str:
@@ -125,7 +136,13 @@ def _what(told: dict[str, Any]) -> str:
         return (
             f"to publish policy {told['policy_revision']}: {told['terms']['publication']['note']}"
         )
-    return f"roles: {', '.join(told['roles'])}; {told['duration'] // MINUTE} minutes"
+    only = f", only for {limit(told)}" if told.get("resources") else ""
+    return f"roles: {', '.join(told['roles'])}{only}; {told['duration'] // MINUTE} minutes"
+
+
+def limit(told: dict[str, Any]) -> str:
+    """For which resources alone it counts; "" for all that its roles reach."""
+    return ", ".join(f"{each['type']} {each['id']}" for each in told.get("resources") or ())
 
 
 def instant(text: str) -> str:
@@ -137,4 +154,4 @@ def _row(told: dict[str, Any], *, with_people: bool) -> list[Any]:
     until = instant(told["until"]) if told.get("until") else ""
     state = STATES.get(told["state"], told["state"])
     who = [told["requester"]["email"]] if with_people else []
-    return [told["id"], *who, told["entitlement"], state, until, told["reason"]]
+    return [told["id"], *who, told["entitlement"], limit(told), state, until, told["reason"]]

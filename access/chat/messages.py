@@ -11,9 +11,11 @@ from uuid import UUID
 
 from access.alerts import Kind
 from access.chat.models import TEST, ChatDelivery, Happening
+from access.limited import limits_of
 from access.models import EventKind, Grant
 from access.notices import link_to
 from accounts import mail
+from accounts.limited import few_named
 from accounts.models import User
 
 TITLES: Mapping[str, str] = {
@@ -93,10 +95,12 @@ def _of_grant(row: ChatDelivery, grant: Grant) -> Message:
     requester = terms["requester"]
     policy = terms.get("publication")
     titles = TITLES if policy is None else OF_POLICY
+    resources = limits_of([grant]).get(grant.pk)
     length = _length(timedelta(seconds=terms["duration"])) if policy is None else ""
     facts = [
         ("Access", terms["entitlement"]["name"]),
         ("Roles", ", ".join(grant.role_names)),
+        ("Only for", few_named(resources)),
         ("Policy", f"{policy['revision']}: {policy['note']}" if policy else ""),
         ("For", grant.workload_name or f"{requester['name']} ({requester['email']})"),
         ("Answers for it", (terms.get("workload") or {}).get("responsible", "")),
@@ -117,6 +121,7 @@ def _of_grant(row: ChatDelivery, grant: Grant) -> Message:
             "grant": str(grant.pk),
             "entitlement": terms["entitlement"]["name"],
             "roles": grant.role_names,
+            "resources": resources,
             "requester": {
                 "id": str(grant.requester_id),
                 "name": requester["name"],
@@ -140,7 +145,7 @@ def _of_alerts(row: ChatDelivery) -> Message:
         [UUID(each["user"]) for each in told]
     )
     lines = [
-        (OF_ALERTS[each["kind"]].capitalize(), f"{each['what']}: {_named(people[whose])}")
+        (OF_ALERTS[each["kind"]].capitalize(), f"{_what(each)}: {_named(people[whose])}")
         for each in told
         if (whose := UUID(each["user"])) in people
     ]
@@ -154,6 +159,12 @@ def _of_alerts(row: ChatDelivery) -> Message:
         facts=tuple(lines),
         data={"count": count, "alerts": told},
     )
+
+
+def _what(alert: Mapping[str, Any]) -> str:
+    """A role or an entitlement, with what that is limited to."""
+    limit = few_named(alert.get("resources"))
+    return f"{alert['what']} (only for {limit})" if limit else str(alert["what"])
 
 
 def _person(row: ChatDelivery, reference: str) -> User | None:

@@ -94,6 +94,7 @@ def _tell_of_alerts(room: ChatWebhook, digests: Mapping[str, Alert], now: dateti
         "count": len(new),
         "alerts": [
             {"kind": each.kind.value, "user": str(each.user.pk), "what": each.what}
+            | ({"resources": each.resources} if each.resources else {})
             for each in new[:MAX_ALERTS_TOLD]
         ],
     }

@@ -133,6 +133,7 @@ def _begin(
         address=session.address if behalf is None or behalf.by_itself else None,
     )
     _elevate(grant, roles, eligible, approvals, session, now)
+    limit = resources_left(grant)
     tell(
         grant,
         EventKind.ACTIVATED,
@@ -142,6 +143,7 @@ def _begin(
         ends_at=ends_at,
         roles=[role.name for role in roles],
         is_break_glass=grant.is_break_glass,
+        **({} if limit is None else {"resources": limit}),
         **verdict.describe(),
     )
     return None

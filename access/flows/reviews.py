@@ -85,7 +85,7 @@ def decide_item(
     rows = AccessReviewItem.objects.within_id(item.organisation_id)
     held = (
         rows.select_for_update(of=("self",))
-        .select_related("review", "user", "workload__responsible")
+        .select_related("review", "user", "workload__responsible", "eligibility__entitlement")
         .get(pk=item.pk)
     )
     reviewer = User.unscoped.get(pk=reviewer.pk)
@@ -100,13 +100,14 @@ def decide_item(
         if held.decision == decision:
             return False
         raise Refusal.conflict("This has been decided otherwise.")
+    held.resources = held.limit or None
     held.decision, held.decided_at, held.decided_by = decision, now, reviewer
     held.reason = plain(reason, MAX_REASON_LENGTH)
-    held.save(update_fields=["decision", "decided_at", "decided_by", "reason"])
+    held.save(update_fields=["decision", "decided_at", "decided_by", "reason", "resources"])
     _record(
         Event.ACCESS_REVIEW_DECIDED, held.review, reviewer, now,
         subject=held.user, decision=Need(decision).value, what=held.what, whose=held.subject,
-        reason=held.reason,
+        reason=held.reason, **({"resources": held.resources} if held.resources else {}),
     )  # fmt: skip
     if decision == Need.REMOVE:
         _remove(held, reviewer, now)

@@ -8,6 +8,7 @@ from django.db.models import F, Q
 
 from access.models.eligibilities import Eligibility, Workload
 from access.models.grants import MAX_REASON_LENGTH
+from accounts.limited import Resources
 from core.ids import new_id
 from core.scope import ScopedModel
 
@@ -59,7 +60,8 @@ class AccessReviewItem(ScopedModel):
     None where a group is eligible, and for an application; of one that somebody answers for,
     workload. client_role_id: of a role that an application holds, by its id in `idp`.
     last_used_at: when they last signed in, or last began it. decided_by: of this organisation, or
-    somebody who administers every one.
+    somebody who administers every one. resources: for which alone the entitlement gave its roles
+    when somebody decided; before that, what it says today counts.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -75,6 +77,7 @@ class AccessReviewItem(ScopedModel):
     subject = models.CharField(max_length=254)
     what = models.CharField(max_length=100)
     last_used_at = models.DateTimeField(null=True)
+    resources = models.JSONField(null=True)
     decision = models.CharField(max_length=8, blank=True, choices=Need.choices)
     decided_at = models.DateTimeField(null=True)
     decided_by = models.ForeignKey(
@@ -95,6 +98,14 @@ class AccessReviewItem(ScopedModel):
             ),
         ]
         indexes = [models.Index(fields=["review", "subject"], name="access_items_of_review")]
+
+    @property
+    def limit(self) -> Resources:
+        """To which resources it is limited; none: to nothing."""
+        found: Resources = self.resources or ()
+        if not self.decision and self.eligibility is not None:
+            found = self.eligibility.entitlement.resources
+        return found
 
 
 # Models of this app that live with what they belong to.

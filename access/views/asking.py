@@ -33,6 +33,7 @@ from access.proofs import (
     to_step_up,
 )
 from access.workloads import OnBehalf
+from accounts.limited import few_named
 from core import clock
 from core.errors import Refusal
 from core.limits import spend
@@ -113,7 +114,11 @@ def extend(request: HttpRequest, grant_id: UUID) -> HttpResponse:
         else:
             messages.success(request, "Asked to have it for longer.")
             return redirect("access:grant", asked.pk)
-    context = {"form": form, "shown": shown.show(grant, now=now), "entitlement": entitlement}
+    context = {
+        "form": form,
+        "shown": shown.show_all([grant], now=now)[0],
+        "entitlement": entitlement,
+    }
     return render(request, "access/extend.html", context)
 
 
@@ -157,7 +162,12 @@ def _take(request: HttpRequest, *, entitlement: Entitlement) -> HttpResponse:
             messages.warning(request, "It counts from now on. Everybody who was not asked is told.")
             return redirect("access:grant", grant.pk)
     roles = [each.role.name for each in _roles(entitlement) if each.in_break_glass]
-    context = {"form": form, "entitlement": entitlement, "roles": roles}
+    context = {
+        "form": form,
+        "entitlement": entitlement,
+        "roles": roles,
+        "limit": few_named(entitlement.resources),
+    }
     return render(request, "access/emergency.html", context)
 
 
@@ -265,6 +275,7 @@ def _show(
         "rules": rules,
         "against": shown.stands_against(rules),
         "proof_url": _proof_of_the_sign_in(request, rules),
+        "limit": few_named(entitlement.resources),
         "demands": shown.demands_of(entitlement),
         "longest": shown.lasting(entitlement.max_duration),
         "ahead": shown.ahead(

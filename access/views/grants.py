@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from access import asking, cases, flows, shown
 from access.explaining import explain_answer, who_may_answer
 from access.forms import AnswerForm, ReasonForm, ReviewForm
+from access.limited import limits_of
 from access.limits import TOUCH
 from access.models import Grant, State, Verdict
 from access.proofs import (
@@ -147,7 +148,10 @@ def _own(request: HttpRequest, grant: Grant) -> HttpResponse:
 def _others(request: HttpRequest, grant: Grant) -> HttpResponse:
     """One screen: who, what, why, how risky, on what device, how often, and what an answer does."""
     user, now, session_id = person(request), clock.now(), session_of(request)
-    seen = shown.show(grant, now=now, answer_by=cases.answers_by([grant])[grant.pk])
+    seen = shown.show(
+        grant, now=now, answer_by=cases.answers_by([grant])[grant.pk],
+        resources=limits_of([grant]).get(grant.pk, ()),
+    )  # fmt: skip
     case = cases.case_of(grant, now)
     draft = take_draft(request, str(grant.pk))
     context = {

@@ -202,6 +202,9 @@ def held_roles(
 ) -> list[RoleAssignment]:
     """Every role that the user holds at `now`, by name; a group's as an assignment without end.
 
+    What is limited to resources stands for itself, each with its limit, where the role is not held
+    for all that it reaches.
+
     session_id: where the roles are asked for; those that a grant gave to another one are left out.
     What a device or a condition has to say to an elevated role is evaluation's to ask.
     """
@@ -214,11 +217,16 @@ def held_roles(
         .distinct()
     )
     longest: dict[UUID, RoleAssignment] = {}
+    limited: list[RoleAssignment] = []
     for held in (*live.select_related("role").order_by("ends_at"), *from_groups):
+        if held.resources is not None:
+            limited.append(held)
+            continue
         before = longest.get(held.role_id)
         if before is None or before.ends_at is not None:  # NULL, for ever, comes last
             longest[held.role_id] = held
-    return sorted(longest.values(), key=lambda assignment: assignment.role.name)
+    found = [*longest.values(), *(each for each in limited if each.role_id not in longest)]
+    return sorted(found, key=lambda assignment: assignment.role.name)
 
 
 def _expire(assignment: RoleAssignment, now: datetime) -> None:

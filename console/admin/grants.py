@@ -4,6 +4,7 @@ The matrix tells of now and of any past instant, on a page and as a table to kee
 """
 
 import csv
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from access import flows
+from access.limited import limits_of
 from access.models import MAX_REASON_LENGTH, Grant, GrantEvent, State
 from access.reading import history, who_has_what
 from access.workloads import CLIENT
@@ -31,6 +33,7 @@ from accounts.admin import (
     actor_of,
     organisation_named,
 )
+from accounts.limited import Resources, each_named
 from accounts.models import Group, Organisation, Role, User
 from core import clock
 from core.errors import Refusal
@@ -78,18 +81,23 @@ class MatrixForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One way in which somebody holds a role. is_suspended: it counts for nothing now."""
+    """One way in which somebody holds a role. is_suspended: it counts for nothing now.
+
+    resources: for which alone it counts, None for all that the role reaches.
+    """
 
     group: Group | None
     grant_id: UUID | None
     ends_at: datetime | None
     is_suspended: bool = False
+    resources: Resources | None = None
 
     @property
     def words(self) -> str:
-        if self.grant_id is not None:
-            return "elevated, suspended" if self.is_suspended else "elevated"
-        return f"standing, by {self.group}" if self.group else "standing"
+        if self.grant_id is None:
+            return f"standing, by {self.group}" if self.group else "standing"
+        limited = ", limited" if self.resources is not None else ""
+        return f"elevated{limited}{', suspended' if self.is_suspended else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,13 @@ def matrix_of(
     held: dict[tuple[UUID | str, UUID], list[Held]] = defaultdict(list)
     for each in holdings:
         held[each.user.pk, each.role.pk].append(
-            Held(each.group, each.grant_id, each.ends_at, each.grant_id in suspended)
+            Held(
+                each.group,
+                each.grant_id,
+                each.ends_at,
+                each.grant_id in suspended,
+                each.resources,
+            )
         )
     for had in by_workloads:
         held[had.client_id, had.role.pk].append(
@@ -165,7 +179,7 @@ def _suspended(organisation_id: UUID, given: set[UUID | None]) -> set[UUID | Non
 
 def table_of(matrix: Matrix, at: datetime) -> Iterator[list[str]]:
     """A line for each way in which somebody holds a role, below a heading."""
-    yield ["email", "name", "role", "how", "group", "grant", "until", "at"]
+    yield ["email", "name", "role", "how", "resources", "group", "grant", "until", "at"]
     for line in matrix.lines:
         for role, cell in zip(matrix.roles, line.cells, strict=True):
             for held in cell:
@@ -176,12 +190,18 @@ def table_of(matrix: Matrix, at: datetime) -> Iterator[list[str]]:
                         line.person.name,
                         role.name,
                         "standing" if held.grant_id is None else held.words,
+                        _listed(held.resources),
                         str(held.group or ""),
                         str(held.grant_id or ""),
                         held.ends_at.isoformat() if held.ends_at else "",
                         at.isoformat(),
                     )
                 ]
+
+
+def _listed(resources: Resources | None) -> str:
+    """A JSON list, as a name may hold whatever else would part one from the next."""
+    return "" if resources is None else json.dumps(each_named(resources), ensure_ascii=False)
 
 
 def plain_cell(text: str) -> str:
@@ -251,6 +271,7 @@ class GrantAdmin(ScopedAdmin):
                 **self.admin_site.each_context(request),
                 "title": f"Grant: {grant}",
                 "grant": told.grant,
+                "resources": limits_of([told.grant]).get(told.grant.pk),
                 "told": told,
                 "events": _named(told.grant, told.events),
                 "opts": self.opts,

@@ -127,7 +127,9 @@ class AccessReviewAdmin(ScopedAdmin):
                 rows = rows.filter(decision="" if show == "open" else show)
             if part:
                 rows = rows.filter(Q(subject__icontains=part) | Q(what__icontains=part))
-        rows = rows.select_related("decided_by", "user").order_by("subject", "what", "pk")
+        rows = rows.select_related("decided_by", "user", "eligibility__entitlement").order_by(
+            "subject", "what", "pk"
+        )
         query = request.GET.copy()
         query.pop("p", None)
         return self._page(

@@ -9,6 +9,7 @@ from ninja import Query, Router, Schema
 from access.alerts import Alert, Kind, alerts_of
 from console.api.door import Administration, Administrator
 from console.api.paging import Place
+from console.api.shapes import NamedResource
 
 router = Router(auth=Administrator())
 
@@ -16,13 +17,15 @@ router = Router(auth=Administrator())
 class AlertTold(Schema):
     """what: a role or an entitlement. since: from when on it is so, if known. times: how often.
 
-    grant: the emergency that nobody has reviewed.
+    grant: the emergency that nobody has reviewed. resources: for which alone the entitlement gives
+    its roles, none for all that they reach.
     """
 
     kind: Kind
     user: UUID
     email: str
     what: str
+    resources: list[NamedResource] | None
     since: datetime | None
     times: int
     grant: UUID | None
@@ -54,6 +57,7 @@ def _show(alert: Alert) -> dict[str, Any]:
         "user": alert.user.pk,
         "email": alert.user.email,
         "what": alert.what,
+        "resources": list(alert.resources) or None,
         "since": alert.since,
         "times": alert.times,
         "grant": alert.grant_id,

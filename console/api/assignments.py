@@ -16,13 +16,16 @@ from accounts.models import (
 from console.api.door import Administration, Administrator
 from console.api.lookup import one, within
 from console.api.paging import Place
-from console.api.shapes import Did, Instant, Sent, Whose
+from console.api.shapes import Did, Instant, NamedResource, Sent, Whose
 
 router = Router(auth=Administrator())
 
 
 class Assignment(Schema):
-    """grant: which one gives it, none for a standing one."""
+    """grant: which one gives it, none for a standing one.
+
+    resources: for which alone it counts, none for all that it reaches.
+    """
 
     id: UUID
     organisation: Whose
@@ -34,6 +37,7 @@ class Assignment(Schema):
     ends_at: datetime | None
     ended_at: datetime | None
     grant: UUID | None
+    resources: list[NamedResource] | None
 
 
 class Assignments(Schema):
@@ -106,4 +110,5 @@ def _show_assignment(row: RoleAssignment) -> dict[str, Any]:
         "ends_at": row.ends_at,
         "ended_at": row.ended_at,
         "grant": row.grant_id,
+        "resources": row.resources,
     }

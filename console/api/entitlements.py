@@ -56,7 +56,7 @@ class Threshold(Sent):
     filter: Text = ""
 
 
-class NamedResource(Sent):
+class ResourceToName(Sent):
     """As AuthZEN names one: it need not be registered."""
 
     type: Annotated[str, Field(max_length=128)]
@@ -89,7 +89,7 @@ class EntitlementTerms(Sent):
     binds_session: Flag = True
     binds_device: Flag = True
     binds_network: Flag = False
-    resources: Annotated[list[NamedResource], Field(max_length=50)] = []
+    resources: Annotated[list[ResourceToName], Field(max_length=50)] = []
     condition: Text = ""
     thresholds: Annotated[list[Threshold], Field(max_length=10)] = []
     break_glass_duration: Seconds | None = None

@@ -11,13 +11,26 @@ from ninja.responses import Status
 
 from access import cases, flows, shown
 from access.asking import counts_in, resting_in
+from access.limited import limits_of
 from access.limits import DECIDING, REQUESTS, TOUCH
 from access.models import Approval, Grant
 from access.workloads import stands_for
+from accounts.limited import Resources
 from console.api.door import Caller, Machine, Own, Request
 from console.api.offers import find_behalf, find_offer
 from console.api.paging import Listing, Place
-from console.api.shapes import Flag, Instant, Line, Name, Reason, Seconds, Sent, duration, seconds
+from console.api.shapes import (
+    Flag,
+    Instant,
+    Line,
+    Name,
+    NamedResource,
+    Reason,
+    Seconds,
+    Sent,
+    duration,
+    seconds,
+)
 from core.errors import Refusal
 from core.limits import spend
 
@@ -39,6 +52,7 @@ class GrantTold(Schema):
 
     workload: the client_id of the application that it is for, none where it is the requester's own.
     policy_version, policy_revision: that it is asked to publish, none and "" where roles are.
+    resources: for which alone its roles count, none for all that they reach.
     until: the next end of it: for answers, for its beginning, or of the access itself.
     is_here: whether it counts in the sign-in that asks. rests_here: whether it would, but for a
     condition of it that does not hold there now. Durations are whole seconds.
@@ -47,6 +61,7 @@ class GrantTold(Schema):
     id: UUID | None
     entitlement: str
     roles: list[str]
+    resources: list[NamedResource] | None
     policy_version: UUID | None
     policy_revision: str
     requester: Requester
@@ -345,10 +360,13 @@ def tell(grant: Grant, caller: Caller | Machine) -> dict[str, Any]:
 
 
 def tell_all(grants: Sequence[Grant], caller: Caller | Machine) -> list[dict[str, Any]]:
-    """Two statements, however many there are, and more where some have conditions."""
-    until = cases.answers_by(grants)
+    """Three statements, however many there are, and more where some have conditions."""
+    until, limits = cases.answers_by(grants), limits_of(grants)
     resting = resting_in(grants, session_id=caller.session_id, now=caller.now)
-    return [_tell(grant, caller, until[grant.pk], grant.pk in resting) for grant in grants]
+    return [
+        _tell(grant, caller, until[grant.pk], grant.pk in resting, limits.get(grant.pk))
+        for grant in grants
+    ]
 
 
 def _tell(
@@ -356,12 +374,14 @@ def _tell(
     caller: Caller | Machine,
     answer_by: datetime,
     rests: bool,  # noqa: FBT001 - private, and named where it is called
+    resources: Resources | None,
 ) -> dict[str, Any]:
     seen, terms = shown.show(grant, now=caller.now, answer_by=answer_by), grant.terms
     return {
         "id": grant.pk,
         "entitlement": terms["entitlement"]["name"],
         "roles": grant.role_names,
+        "resources": resources,
         "policy_version": grant.policy_version_id,
         "policy_revision": terms.get("publication", {}).get("revision", ""),
         "requester": {"id": grant.requester_id, **_named(terms["requester"])},

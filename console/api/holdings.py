@@ -8,7 +8,7 @@ from ninja import Query, Router, Schema
 
 from access.reading import Holding, who_has_what
 from console.api.door import Administration, Administrator
-from console.api.shapes import Instant
+from console.api.shapes import Instant, NamedResource
 from idp.clients.holdings import WorkloadHolding, workloads_have_what
 
 router = Router(auth=Administrator())
@@ -21,6 +21,7 @@ class Held(Schema):
     """group, grant: by which, none where it is held by name.
 
     workload: the client_id of an application that holds it; then there is no user, and no email.
+    resources: for which alone it counts, as it stood then; none for all that the role reaches.
     """
 
     user: UUID | None
@@ -30,6 +31,7 @@ class Held(Schema):
     role_name: str
     group: str | None
     grant: UUID | None
+    resources: list[NamedResource] | None
     starts_at: datetime | None
     ends_at: datetime | None
 
@@ -67,6 +69,7 @@ def _held(holding: Holding) -> dict[str, Any]:
         "role_name": holding.role.name,
         "group": None if holding.group is None else holding.group.name,
         "grant": holding.grant_id,
+        "resources": holding.resources,
         "starts_at": holding.starts_at,
         "ends_at": holding.ends_at,
     }
@@ -81,6 +84,7 @@ def _of_workload(holding: WorkloadHolding) -> dict[str, Any]:
         "role_name": holding.role.name,
         "group": None,
         "grant": holding.grant_id,
+        "resources": None,
         "starts_at": holding.starts_at,
         "ends_at": holding.ends_at,
     }

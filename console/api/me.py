@@ -8,16 +8,21 @@ from ninja import Router, Schema
 
 from accounts.flows import held_roles
 from console.api.door import Own, Request
+from console.api.shapes import NamedResource
 
 router = Router(auth=Own())
 
 
 class Role(Schema):
-    """until: when it ends by itself. grant: which one gives it, none for a standing role."""
+    """until: when it ends by itself. grant: which one gives it, none for a standing role.
+
+    resources: for which alone it counts, none for all that it reaches; such a role is in no token.
+    """
 
     name: str
     until: datetime | None
     grant: UUID | None
+    resources: list[NamedResource] | None
 
 
 class Me(Schema):
@@ -51,6 +56,12 @@ def read_me(request: Request) -> dict[str, Any]:
         "acr": caller.assurance.level.acr,
         "authenticated_at": caller.assurance.authenticated_at,
         "roles": [
-            {"name": each.role.name, "until": each.ends_at, "grant": each.grant_id} for each in held
+            {
+                "name": each.role.name,
+                "until": each.ends_at,
+                "grant": each.grant_id,
+                "resources": each.resources,
+            }
+            for each in held
         ],
     }

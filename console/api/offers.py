@@ -13,7 +13,7 @@ from access.workloads import OnBehalf
 from accounts.models import User
 from console.api.door import Caller, Own, Request
 from console.api.paging import Listing, Place
-from console.api.shapes import seconds
+from console.api.shapes import NamedResource, seconds
 from core.errors import Refusal
 
 router = Router(auth=Own())
@@ -22,12 +22,14 @@ router = Router(auth=Own())
 class Offer(Schema):
     """until: how long one may ask for it, none for always. Durations are whole seconds.
 
+    resources: for which alone its roles count, none for all that they reach.
     grant: what was asked for already, or is had.
     """
 
     name: str
     description: str
     roles: list[str]
+    resources: list[NamedResource] | None
     until: datetime | None
     max_duration: int
     reason_required: bool
@@ -86,9 +88,13 @@ class Stage(Schema):
 
 
 class Explained(Schema):
-    """outcome: the state that a request would be in, "" where it may not be made."""
+    """outcome: the state that a request would be in, "" where it may not be made.
+
+    resources: for which alone its roles would count, none for all that they reach.
+    """
 
     entitlement: str
+    resources: list[NamedResource] | None
     allowed: bool
     outcome: str
     rules: list[Rule]
@@ -146,6 +152,7 @@ def find_offer(user: User, name: str, now: datetime, behalf: OnBehalf | None = N
 def tell(told: Explanation) -> dict[str, Any]:
     return {
         "entitlement": told.entitlement.name,
+        "resources": told.entitlement.resources or None,
         "allowed": told.allowed,
         "outcome": told.outcome,
         "rules": [
@@ -198,6 +205,7 @@ def _terms(entitlement: Entitlement) -> dict[str, Any]:
     return {
         "name": entitlement.name,
         "description": entitlement.description,
+        "resources": entitlement.resources or None,
         "max_duration": seconds(entitlement.max_duration),
         "reason_required": entitlement.reason_required,
         "ticket_required": bool(entitlement.ticket_pattern or entitlement.ticket_webhook),

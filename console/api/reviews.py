@@ -12,7 +12,7 @@ from access.models import AccessReview, AccessReviewItem, Need
 from console.api.door import Administration, Administrator
 from console.api.lookup import one, within
 from console.api.paging import Place
-from console.api.shapes import Did, Line, Seconds, Sent, Whose, duration
+from console.api.shapes import Did, Line, NamedResource, Seconds, Sent, Whose, duration
 
 router = Router(auth=Administrator())
 
@@ -38,11 +38,16 @@ class NewReview(Sent):
 
 
 class Item(Schema):
-    """what: a role, or an entitlement. decision: "" until somebody has decided."""
+    """what: a role, or an entitlement. decision: "" until somebody has decided.
+
+    resources: for which alone the entitlement gives its roles, or gave them when that was decided;
+    none for all that they reach.
+    """
 
     id: UUID
     subject: str
     what: str
+    resources: list[NamedResource] | None
     user: UUID | None
     last_used_at: datetime | None
     decision: str
@@ -88,6 +93,7 @@ def list_review_items(
     caller = request.auth
     review = one(AccessReview, caller, review_id)
     rows = within(AccessReviewItem, caller).filter(review=review)
+    rows = rows.select_related("eligibility__entitlement")
     filters = {"review": review_id}
     return caller.listing("review items", place, **filters).page(rows, _item)
 
@@ -124,4 +130,4 @@ def _show(review: AccessReview) -> dict[str, Any]:
 
 def _item(item: AccessReviewItem) -> dict[str, Any]:
     told = {name: getattr(item, name, None) for name in Item.model_fields}
-    return told | {"user": item.user_id}
+    return told | {"user": item.user_id, "resources": list(item.limit) or None}

@@ -62,6 +62,13 @@ Whose = Annotated[
 Address = Annotated[str, Field(max_length=254), AfterValidator(_address)]
 
 
+class NamedResource(Schema):
+    """As AuthZEN names one."""
+
+    type: str
+    id: str
+
+
 class Reason(Sent):
     reason: Line = ""
 

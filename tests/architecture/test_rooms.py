@@ -28,6 +28,7 @@ UNSCOPED = {
     "access/flows/reviews.py": "sweeps over all, and rows of the review at hand",
     "access/flows/sweeps.py": "sweeps over all",
     "access/flows/workloads.py": "open grants of the workload at hand",
+    "access/limited.py": "assignments of the grants at hand",
     "access/reading.py": "rows of the organisation at hand",
     "access/receivers.py": "grants of the person, the lock or the session at hand",
     "access/workloads.py": "roles of the grant at hand",

@@ -34,6 +34,10 @@ role = create_role(organisation=acme, name="vault", now=now)
 offered = flows.create_entitlement(organisation=acme, name="vault", now=now, offer=Offer(
     roles=[role], stages=[StageLine([ApproverLine(user=bob)])], description="The vault"))
 flows.add_eligibility(entitlement=offered, user=alice, now=now)
+drawer = flows.create_entitlement(organisation=acme, name="drawer", now=now, offer=Offer(
+    roles=[create_role(organisation=acme, name="clerk", now=now)], reason_required=False,
+    resources=[{"type": "drawer", "id": "17"}, {"type": "drawer", "id": "18"}]))
+flows.add_eligibility(entitlement=drawer, user=alice, now=now)
 """
 PEOPLE: dict[tuple[str, str], Person] = {}
 
@@ -169,6 +173,22 @@ def test_from_the_request_to_the_end(alice: Terminal, bob: Terminal) -> None:
     assert alice.told("drop", grant["id"])["did"] is True
     assert "vault" not in [role["name"] for role in alice.told("whoami")["roles"]]
     assert [each["state"] for each in alice.told("history")] == ["ended"]
+
+
+def test_what_is_limited_to_resources_says_so_wherever_it_stands(alice: Terminal) -> None:
+    assert "  only for drawer 17, drawer 18\n" in alice.run("explain", "drawer")[1]
+    grant = alice.told("request", "drawer")
+    with stepping_up(alice):
+        alice.told("activate", grant["id"], "--wait")
+
+    assert "clerk (only for drawer 17, drawer 18)" in alice.run("whoami")[1]
+    held, opened, offered = alice.run("list")[1].split("\n\n")
+    for table, name in ((held, "clerk"), (opened, "drawer"), (offered, "drawer")):
+        (line,) = (each for each in table.splitlines() if name in each)
+        assert "drawer 17, drawer 18" in line
+        assert "ONLY FOR" in table
+    assert "roles: clerk, only for drawer 17, drawer 18;" in alice.run("show", grant["id"])[1]
+    assert alice.told("drop", grant["id"])["did"] is True
 
 
 def test_a_refusal_has_an_exit_code_and_says_why(alice: Terminal) -> None:

@@ -222,6 +222,11 @@ DEFENCES = {
             lambda grant: grant.entitlement.resources or None,
         ),
     ),
+    "A150-told": Defence(
+        "what is limited is not told as if it were not",
+        replace("access.limited:limits_of", lambda _: {}),
+        files="access/test_limited.py",
+    ),
     "A150-edited": Defence(
         "terms that change withdraw what waits",
         replace("access.flows.entitlements:_take_open", lambda *_, **__: None),
