@@ -1,4 +1,4 @@
-"""What people look at: what waits for me, what happened, who has what and had it then.
+"""What people look at: what waits for me, and what happened.
 
 Each answer takes a fixed number of statements, whatever there is to tell.
 """
@@ -33,16 +33,9 @@ from access.models import (
     State,
 )
 from access.workloads import kept_by
-from accounts.limited import Resources
 from accounts.models import (
-    Group,
-    GroupMember,
-    GroupRole,
-    Role,
-    RoleAssignment,
     User,
 )
-from audit.events import Event
 from audit.models import AuditEvent
 from devices.models import Device
 from risk.levels import RiskLevel
@@ -231,98 +224,3 @@ def history(*, grant: Grant, now: datetime, limit: int = 200) -> History:
         ),
         touched=list(touched),
     )
-
-
-# --- everybody ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """That somebody holds a role at an instant: by name, by a group, or by a grant.
-
-    resources: for which alone, as it stood then; None for all that the role reaches.
-    """
-
-    user: User
-    role: Role
-    group: Group | None = None
-    grant_id: UUID | None = None
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    resources: Resources | None = None
-
-
-def who_has_what(*, organisation_id: UUID, at: datetime) -> list[Holding]:
-    """Who held which role at `at`, by person and role; closed accounts left out where they are so.
-
-    Assignments know their time. Of groups only the present is kept: what they were then is the
-    present with every change since undone, as audit has it.
-    """
-    assignments = (
-        RoleAssignment.unscoped.filter(
-            Q(ends_at=None) | Q(ends_at__gt=at),
-            Q(ended_at=None) | Q(ended_at__gt=at),
-            organisation_id=organisation_id,
-            starts_at__lte=at,
-            user__is_active=True,
-        )
-        .select_related("user", "role")
-        .order_by("pk")
-    )
-    held = [
-        Holding(
-            each.user,
-            each.role,
-            None,
-            each.grant_id,
-            each.starts_at,
-            each.ends_at,
-            each.resources,
-        )
-        for each in assignments
-    ]
-    members, roles = _groups_at(organisation_id, at)
-    users = {each.pk: each for each in User.objects.within_id(organisation_id).filter(
-        pk__in={user for _, user in members}, is_active=True)}  # fmt: skip
-    known = {each.pk: each for each in Role.objects.within_id(organisation_id)}
-    groups = {each.name: each for each in Group.objects.within_id(organisation_id)}
-    given = defaultdict(list)
-    for group, role_id in roles:
-        given[group].append(role_id)
-    held += [
-        Holding(users[user_id], known[role_id], groups.get(group))
-        for group, user_id in members
-        for role_id in given[group]
-        if user_id in users and role_id in known
-    ]
-    return sorted(held, key=lambda each: (each.user.email, each.role.name, str(each.grant_id)))
-
-
-Pairs = set[tuple[str, UUID]]
-_CHANGES = {
-    Event.GROUP_MEMBER_ADDED: ("members", "added"),
-    Event.GROUP_MEMBER_REMOVED: ("members", "removed"),
-    Event.GROUP_ROLE_ADDED: ("roles", "added"),
-    Event.GROUP_ROLE_REMOVED: ("roles", "removed"),
-}
-
-
-def _groups_at(organisation_id: UUID, at: datetime) -> tuple[Pairs, Pairs]:
-    """(group's name, user) and (group's name, role) of that instant."""
-    members = GroupMember.objects.within_id(organisation_id)
-    roles = GroupRole.objects.within_id(organisation_id)
-    pairs: dict[str, Pairs] = {
-        "members": set(members.values_list("group__name", "user_id")),
-        "roles": set(roles.values_list("group__name", "role_id")),
-    }
-    since = AuditEvent.objects.filter(
-        organisation_id=organisation_id, event__in=_CHANGES, at__gt=at
-    ).order_by("-id")
-    for event, subject, facts in since.values_list("event", "subject", "facts"):
-        kind, change = _CHANGES[Event(event)]
-        pair = (facts["group"], UUID(subject.partition(":")[2]))
-        if change == "added":
-            pairs[kind].discard(pair)
-        else:
-            pairs[kind].add(pair)
-    return pairs["members"], pairs["roles"]

@@ -4,27 +4,25 @@ The matrix tells of now and of any past instant, on a page and as a table to kee
 """
 
 import csv
-import json
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from access import flows
+from access.holdings import Then
 from access.limited import limits_of
-from access.models import MAX_REASON_LENGTH, Grant, GrantEvent, State
-from access.reading import history, who_has_what
+from access.models import MAX_REASON_LENGTH, Grant, GrantEvent
+from access.reading import history
 from access.workloads import CLIENT
 from accounts.admin import (
     ScopedAdmin,
@@ -33,19 +31,20 @@ from accounts.admin import (
     actor_of,
     organisation_named,
 )
-from accounts.limited import Resources, each_named
-from accounts.models import Group, Organisation, Role, User
+from accounts.models import Organisation, Role, User
+from console.matrix import Holders, lines_of, roles_of, table_of
 from core import clock
 from core.errors import Refusal
-from idp.clients.holdings import workloads_have_what
 
 PEOPLE_ON_A_PAGE = 50
-# A cell that begins so would be reckoned with by a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+ROLES_ON_A_PAGE = 20
 
 
 class MatrixForm(forms.Form):
-    """Which part of the matrix, and of when."""
+    """Which part of the matrix, and of when.
+
+    as_of: when the first page was looked at, so that the others are of the same instant.
+    """
 
     day = forms.DateField(
         required=False, label="On", widget=forms.DateInput(attrs={"type": "date"})
@@ -60,6 +59,7 @@ class MatrixForm(forms.Form):
         help_text="A part of name, address or client_id.",
     )
     organisation = forms.SlugField(required=False, widget=forms.HiddenInput)
+    as_of = forms.DateTimeField(required=False)
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data
@@ -75,138 +75,9 @@ class MatrixForm(forms.Form):
         """The instant that is asked about, None for now."""
         day, time = self.cleaned_data.get("day"), self.cleaned_data.get("time")
         if day is None:
-            return None
+            as_of: datetime | None = self.cleaned_data.get("as_of")
+            return as_of
         return datetime.combine(day, time or datetime.min.time(), UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One way in which somebody holds a role. is_suspended: it counts for nothing now.
-
-    resources: for which alone it counts, None for all that the role reaches.
-    """
-
-    group: Group | None
-    grant_id: UUID | None
-    ends_at: datetime | None
-    is_suspended: bool = False
-    resources: Resources | None = None
-
-    @property
-    def words(self) -> str:
-        if self.grant_id is None:
-            return f"standing, by {self.group}" if self.group else "standing"
-        limited = ", limited" if self.resources is not None else ""
-        return f"elevated{limited}{', suspended' if self.is_suspended else ''}"
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """One that acts for itself, where a person would stand. email: its client_id."""
-
-    email: str
-    name: str = "an application"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A person or an application; cells: for each role of the matrix how it is held."""
-
-    person: User | Application
-    cells: Sequence[Sequence[Held]]
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    roles: Sequence[Role]
-    lines: Sequence[Line]
-
-
-def matrix_of(
-    *, organisation_id: UUID, at: datetime, is_now: bool, role: str = "", person: str = ""
-) -> Matrix:
-    """Everybody who held any of these roles then, people first: a fixed number of statements."""
-    holdings = [
-        each
-        for each in who_has_what(organisation_id=organisation_id, at=at)
-        if (not role or each.role.name == role) and _is_meant(each.user, person)
-    ]
-    by_workloads = [
-        each
-        for each in workloads_have_what(organisation_id=organisation_id, at=at)
-        if (not role or each.role.name == role) and person.strip().lower() in each.client_id.lower()
-    ]
-    ids = {each.grant_id for each in holdings} | {had.grant_id for had in by_workloads}
-    suspended = _suspended(organisation_id, ids) if is_now else set()
-    known = {each.role for each in holdings} | {had.role for had in by_workloads}
-    roles = sorted(known, key=lambda each: each.name)
-    people = sorted({each.user for each in holdings}, key=lambda each: each.email)
-    names = sorted({each.client_id for each in by_workloads})
-    held: dict[tuple[UUID | str, UUID], list[Held]] = defaultdict(list)
-    for each in holdings:
-        held[each.user.pk, each.role.pk].append(
-            Held(
-                each.group,
-                each.grant_id,
-                each.ends_at,
-                each.grant_id in suspended,
-                each.resources,
-            )
-        )
-    for had in by_workloads:
-        held[had.client_id, had.role.pk].append(
-            Held(None, had.grant_id, had.ends_at, had.grant_id in suspended)
-        )
-    return Matrix(
-        roles,
-        [
-            *(Line(one, [held[one.pk, role.pk] for role in roles]) for one in people),
-            *(Line(Application(name), [held[name, role.pk] for role in roles]) for name in names),
-        ],
-    )
-
-
-def _is_meant(user: User, part: str) -> bool:
-    part = part.strip().lower()
-    return part in user.email or part in user.name.lower()
-
-
-def _suspended(organisation_id: UUID, given: set[UUID | None]) -> set[UUID | None]:
-    ids = [each for each in given if each is not None]
-    rows = Grant.objects.within_id(organisation_id).filter(pk__in=ids, state=State.SUSPENDED)
-    return set(rows.values_list("pk", flat=True))
-
-
-def table_of(matrix: Matrix, at: datetime) -> Iterator[list[str]]:
-    """A line for each way in which somebody holds a role, below a heading."""
-    yield ["email", "name", "role", "how", "resources", "group", "grant", "until", "at"]
-    for line in matrix.lines:
-        for role, cell in zip(matrix.roles, line.cells, strict=True):
-            for held in cell:
-                yield [
-                    plain_cell(text)
-                    for text in (
-                        line.person.email,
-                        line.person.name,
-                        role.name,
-                        "standing" if held.grant_id is None else held.words,
-                        _listed(held.resources),
-                        str(held.group or ""),
-                        str(held.grant_id or ""),
-                        held.ends_at.isoformat() if held.ends_at else "",
-                        at.isoformat(),
-                    )
-                ]
-
-
-def _listed(resources: Resources | None) -> str:
-    """A JSON list, as a name may hold whatever else would part one from the next."""
-    return "" if resources is None else json.dumps(each_named(resources), ensure_ascii=False)
-
-
-def plain_cell(text: str) -> str:
-    """The text so that a spreadsheet takes it for text, whatever it begins with."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 class _Echo:
@@ -285,13 +156,28 @@ class GrantAdmin(ScopedAdmin):
         return self.change_view(request, object_id, extra_context=extra_context)
 
     def matrix(self, request: HttpRequest) -> HttpResponse:
-        """Who has what, or had it; a page of people at a time."""
-        form, organisation, found, at = self._asked(request)
-        people: Page[Line] | None = None
-        if found is not None:
-            people = Paginator(found.lines, PEOPLE_ON_A_PAGE).get_page(request.GET.get("p"))
+        """Who has what, or had it: a page of people, and of the roles that these people have."""
+        form, organisation, then = self._asked(request)
         asked = request.GET.copy()
-        asked.pop("p", None)
+        for name in ("p", "r", "as_of"):
+            asked.pop(name, None)
+        further = asked.copy()
+        context: dict[str, Any] = {}
+        if then is not None:
+            holders = Holders(then)
+            places = range(holders.count)
+            people = Paginator(places, PEOPLE_ON_A_PAGE).get_page(request.GET.get("p"))
+            found = holders.between(max(0, people.start_index() - 1), people.end_index())
+            roles = Paginator(roles_of(found), ROLES_ON_A_PAGE).get_page(request.GET.get("r"))
+            if not form.cleaned_data["day"]:
+                further["as_of"] = then.at.isoformat()
+            context = {
+                "at": then.at,
+                "holders": holders,
+                "people": people,
+                "roles": roles,
+                "lines": lines_of(found, roles),
+            }
         return TemplateResponse(
             request,
             "admin/access/grant/matrix.html",
@@ -299,49 +185,47 @@ class GrantAdmin(ScopedAdmin):
                 **self.admin_site.each_context(request),
                 "title": "Who has what",
                 "form": form,
-                "matrix": found,
-                "people": people,
-                "at": at,
                 "is_now": form.is_valid() and form.at is None,
                 "query": asked.urlencode(),
+                "further": further.urlencode(),
                 "role_names": Role.objects.within(organisation).order_by("name"),
                 "organisation": organisation,
                 "opts": self.opts,
+                **context,
             },
         )
 
     def matrix_csv(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         """The same as a table, all people of it."""
-        form, _, found, at = self._asked(request)
-        if found is None:
+        form, _, then = self._asked(request)
+        if then is None:
             told = "; ".join(str(each) for errors in form.errors.values() for each in errors)
             raise Refusal.invalid_request(told)
         writer = csv.writer(_Echo())
         answer = StreamingHttpResponse(
-            (writer.writerow(line) for line in table_of(found, at)),
+            (writer.writerow(line) for line in table_of(then)),
             content_type="text/csv; charset=utf-8",
         )
-        answer["Content-Disposition"] = f'attachment; filename="access-{at:%Y-%m-%d-%H%M}.csv"'
+        answer["Content-Disposition"] = f'attachment; filename="access-{then.at:%Y-%m-%d-%H%M}.csv"'
         answer["Cache-Control"] = "no-store"
         return answer
 
-    def _asked(
-        self, request: HttpRequest
-    ) -> tuple[MatrixForm, Organisation, Matrix | None, datetime]:
+    def _asked(self, request: HttpRequest) -> tuple[MatrixForm, Organisation, Then | None]:
         form, now = MatrixForm(request.GET), clock.now()
         is_good = form.is_valid()
         organisation = organisation_named(request, form.cleaned_data.get("organisation", ""))
         if not is_good:
-            return form, organisation, None, now
-        at = form.at or now
-        found = matrix_of(
-            organisation_id=organisation.pk,
-            at=at,
-            is_now=form.at is None,
-            role=form.cleaned_data["role"],
-            person=form.cleaned_data["person"],
+            return form, organisation, None
+        return (
+            form,
+            organisation,
+            Then(
+                organisation_id=organisation.pk,
+                at=form.at or now,
+                role=form.cleaned_data["role"],
+                person=form.cleaned_data["person"],
+            ),
         )
-        return form, organisation, found, at
 
     @admin.action(description="Suspend: it counts no more until it is resumed (give a reason)")
     def suspend(self, request: HttpRequest, chosen: QuerySet[Grant]) -> None:

@@ -12,7 +12,6 @@ from access.alerts import Kind, alerts_of
 from access.chat.messages import message_of
 from access.chat.models import ChatDelivery
 from access.models import AccessReview, State
-from access.reading import who_has_what
 from accounts import flows as accounts
 from accounts.mail import unpack
 from accounts.models import OutgoingMail, RoleAssignment
@@ -191,8 +190,8 @@ class TestHowItIsTold:
         wide = access.approve(access.ask(offered, employee, again), approver)
         access.activate(wide, employee, again)
 
-        (was,) = who_has_what(organisation_id=acme.pk, at=began)
-        (held,) = who_has_what(organisation_id=acme.pk, at=clock.now())
+        (was,) = access.holdings(acme, began)
+        (held,) = access.holdings(acme, clock.now())
         assert (was.resources, held.resources) == ([ORDERS], None)
 
     def test_by_the_api(self, active, bob, session):

@@ -14,7 +14,6 @@ from access.reading import (
     count_inbox,
     history,
     inbox_of,
-    who_has_what,
 )
 from accounts import flows as accounts
 from core import clock
@@ -128,55 +127,6 @@ class TestHistory:
         assert [each.kind for each in told.events] == access.kinds(active)
         assert [each.approver for each in told.approvals] == [approver.user]
         assert [each.event for each in told.touched].count(Event.PROFILE_UPDATED) == 1
-
-
-class TestWhoHasWhat:
-    def test_now_and_then(self, acme, employee, approver, active, later):
-        began = clock.now()
-        group = accounts.create_group(organisation=acme, name="ops", now=clock.now())
-        reader = access.role(acme, "reader")
-        accounts.give_group_role(group=group, role=reader, now=clock.now())
-        accounts.add_group_member(group=group, user=employee.user, now=clock.now())
-        later(minutes=10)
-        in_between = clock.now()
-        later(minutes=10)
-        accounts.remove_group_member(group=group, user=employee.user, now=clock.now())
-        auditor = access.role(acme, "auditor")
-        standing = accounts.assign_role(user=approver.user, role=auditor, now=clock.now())
-        later(minutes=1)
-        at_last = clock.now()
-        accounts.end_role_assignment(assignment=standing, now=clock.now())
-        later(hours=1)
-
-        def held(at):
-            rows = who_has_what(organisation_id=acme.pk, at=at)
-            return {(each.user.email.partition("@")[0], each.role.name) for each in rows}
-
-        assert held(began - timedelta(hours=1)) == set()
-        assert held(in_between) == {("alice", "db-admin"), ("alice", "reader")}
-        assert held(at_last - timedelta(seconds=1)) == {("alice", "db-admin"), ("bob", "auditor")}
-        assert held(clock.now()) == set()
-
-    def test_it_says_by_what(self, acme, employee, active):
-        (held,) = who_has_what(organisation_id=acme.pk, at=clock.now())
-
-        assert (held.grant_id, held.ends_at) == (active.pk, active.ends_at)
-
-    def test_it_is_of_one_organisation(self, globex, active):
-        assert who_has_what(organisation_id=globex.pk, at=clock.now()) == []
-
-    def test_many_take_as_many_statements_as_few(self, acme, globex):
-        group = accounts.create_group(organisation=acme, name="ops", now=clock.now())
-        accounts.give_group_role(group=group, role=access.role(acme, "reader"), now=clock.now())
-        accounts.add_group_member(
-            group=group, user=cast.person("p@acme.example", acme).user, now=clock.now()
-        )
-
-        few = statements(lambda: who_has_what(organisation_id=acme.pk, at=clock.now()))
-        for number in range(5):
-            who = cast.person(f"p{number}@acme.example", acme)
-            accounts.add_group_member(group=group, user=who.user, now=clock.now())
-        assert statements(lambda: who_has_what(organisation_id=acme.pk, at=clock.now())) == few <= 8
 
 
 class TestAlerts:

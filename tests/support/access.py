@@ -1,13 +1,14 @@
 """Entitlements, people who answer, and the way from a request to something active."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.test import Client as Browser
 
 from access import flows
+from access.holdings import Holding, Key, Then, holdings_after
 from access.models import Entitlement, Grant, Workload
 from access.offers import ApproverLine, Offer, StageLine
 from access.workloads import OnBehalf
@@ -105,6 +106,17 @@ def kinds(grant: Grant) -> list[str]:
 
 def fresh(grant: Grant) -> Grant:
     return Grant.unscoped.get(pk=grant.pk)
+
+
+def holdings(of: Organisation, at: datetime, *, most: int = 100, **asked: Any) -> list[Holding]:
+    """All that was held then, over as many pages as it takes."""
+    then, found = Then(of.pk, at, **asked), []
+    page = holdings_after(then, after=Key(), most=most)
+    while page:
+        assert len(page) <= most
+        found += page
+        page = holdings_after(then, after=page[-1].key, most=most)
+    return found
 
 
 # --- workloads ------------------------------------------------------------------------------------
