@@ -66,6 +66,7 @@ def main() -> int:
         result["risk"] = judged = judgements(peers)
     names = [peer.name for peer in peers]
     print("\n" + report.render(rounds, baseline=Toolkit.name, peers=names) + "\n")
+    print(report.of_forward_auth(rounds))
     print(f"{refreshes}")
     print(f"{questions}")
     print(f"{decided}")

@@ -124,6 +124,7 @@ def main() -> None:
                 "socket_errors": load.socket_errors,
                 "seconds": time.monotonic() - begun,
                 "p50_ms": 1000 * ordered[len(ordered) // 2],
+                "p95_ms": 1000 * ordered[len(ordered) * 95 // 100],
                 "p99_ms": 1000 * ordered[len(ordered) * 99 // 100],
                 "first_error": load.first_error,
             }

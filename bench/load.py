@@ -141,6 +141,7 @@ class Outcome:
     socket_errors: int
     seconds: float
     p50_ms: float
+    p95_ms: float
     p99_ms: float
     first_error: str
 

@@ -21,9 +21,10 @@ TITLES = {
 
 
 SCORE_TARGET_MS, DECISIONS_TARGET = 5, 10_000
+FORWARD_AUTH_TARGET_MS, FORWARD_AUTH_RATE = 10, 500
 HEAD = (
     "| work | provider | CPU ms/request (min-max) | server + PostgreSQL"
-    " | requests/s (min-max) | per core | p50 ms | p99 ms | ratio |"
+    " | requests/s (min-max) | per core | p50 ms | p95 ms | p99 ms | ratio |"
 )
 
 
@@ -78,6 +79,23 @@ def ratio(
     return base.cpu_ms / cell.cpu_ms
 
 
+def of_forward_auth(rounds: list[Round]) -> str:
+    """How each peer's forward-auth stands beside its target, in a line each; "" without any."""
+    lines = []
+    for (work, peer), cell in cells(rounds).items():
+        if work is not Work.FORWARD_AUTH or cell.trouble:
+            continue
+        p95 = median(each.outcome.p95_ms for each in cell.rounds)
+        rate = median(each.rate for each in cell.rounds)
+        in_time = "within" if p95 <= FORWARD_AUTH_TARGET_MS else "ABOVE"
+        enough = "at least" if rate >= FORWARD_AUTH_RATE else "BELOW"
+        lines.append(
+            f"forward-auth, {peer}: p95 {p95:.1f} ms, {in_time} {FORWARD_AUTH_TARGET_MS} ms; "
+            f"{rate:,.0f} a second, {enough} {FORWARD_AUTH_RATE}"
+        )
+    return "\n".join(lines)
+
+
 def judged(told: dict[str, Any]) -> str:
     """What `bench.risk.speed` measured, in two lines."""
     score, whole = told["score_ms"], told["assessed_ms"]
@@ -98,7 +116,7 @@ def render(rounds: list[Round], *, baseline: str, peers: list[str]) -> str:
     table = cells(rounds)
     lines = [
         HEAD,
-        "|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for work in Work:
         for peer in peers:
@@ -112,7 +130,7 @@ def render(rounds: list[Round], *, baseline: str, peers: list[str]) -> str:
 def figures(cell: Cell, *, beside: float | None) -> str:
     """The columns after work and provider."""
     if cell.trouble:
-        return f"void: {cell.trouble}" + " |" * 6
+        return f"void: {cell.trouble}" + " |" * 7
     of = cell.rounds
     server, store = median(r.server_cpu_ms for r in of), median(r.store_cpu_ms for r in of)
     words = (
@@ -121,6 +139,7 @@ def figures(cell: Cell, *, beside: float | None) -> str:
         spread([r.rate for r in of], digits=0),
         f"{1000 / cell.cpu_ms:,.0f}",
         f"{median(r.outcome.p50_ms for r in of):.1f}",
+        f"{median(r.outcome.p95_ms for r in of):.1f}",
         f"{median(r.outcome.p99_ms for r in of):.1f}",
         f"{beside:.1f}x" if beside else "",
     )

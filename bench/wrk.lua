@@ -148,9 +148,10 @@ function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
     '\n{"good": %d, "bad": %d, "starved": %d, "socket_errors": %d, "seconds": %.6f,'
-      .. ' "p50_ms": %.3f, "p99_ms": %.3f, "first_error": "%s"}\n',
+      .. ' "p50_ms": %.3f, "p95_ms": %.3f, "p99_ms": %.3f, "first_error": "%s"}\n',
     handle:get("good"), handle:get("bad"), handle:get("starved"),
     errors.connect + errors.read + errors.write + errors.timeout,
-    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(95) / 1e3,
+    latency:percentile(99) / 1e3,
     handle:get("first_error")))
 end

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from bench.load import Outcome, Work
-from bench.report import Round, as_json, cells, ratio, render
+from bench.report import Round, as_json, cells, of_forward_auth, ratio, render
 
 GOOD = Outcome(
-    good=1000, bad=0, starved=0, socket_errors=0, seconds=2.0, p50_ms=1.0, p99_ms=3.0,
+    good=1000, bad=0, starved=0, socket_errors=0, seconds=2.0, p50_ms=1.0, p95_ms=2.0, p99_ms=3.0,
     first_error="",
 )  # fmt: skip
 
@@ -49,3 +49,26 @@ def test_a_peer_that_could_not_run_has_no_ratio() -> None:
 
     assert ratio(cells(rounds), work=Work.REFRESH, peer="us", baseline="them") is None
     assert "us" in render(rounds, baseline="them", peers=["us"])
+
+
+def test_forward_auth_is_told_beside_its_target_by_the_95th_of_a_hundred() -> None:
+    rounds = [replace(each, work=Work.FORWARD_AUTH) for each in _rounds("us", 1.0)]
+    slow = [replace(each, outcome=replace(GOOD, p95_ms=11.0, seconds=9.0)) for each in rounds]
+
+    assert of_forward_auth(rounds) == (
+        "forward-auth, us: p95 2.0 ms, within 10 ms; 500 a second, at least 500"
+    )
+    assert of_forward_auth(slow) == (
+        "forward-auth, us: p95 11.0 ms, ABOVE 10 ms; 111 a second, BELOW 500"
+    )
+    void = [replace(each, outcome=replace(GOOD, bad=1)) for each in rounds]
+    assert of_forward_auth(_rounds("us", 1.0) + void) == ""
+
+
+def test_every_line_has_as_many_columns_as_the_head() -> None:
+    void = _rounds("them", 1.0, outcome=replace(GOOD, bad=1))
+    table = render(_rounds("us", 1.0) + void, baseline="them", peers=["us", "them"])
+
+    assert len({line.count("|") for line in table.splitlines()}) == 1
+    head, _, line, _ = ([cell.strip() for cell in each.split("|")] for each in table.splitlines())
+    assert line[head.index("p95 ms")] == "2.0"
