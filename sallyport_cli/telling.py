@@ -47,9 +47,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, nothing: str) -
 
 
 def grants(items: Iterable[dict[str, Any]], *, nothing: str, with_people: bool = False) -> str:
-    head = ["id", "access", "only for", "state", "until", "reason"]
-    if with_people:
-        head.insert(1, "who")
+    head = ["id", "whose", "access", "only for", "state", "until", "reason"]
     return table(head, [_row(each, with_people=with_people) for each in items], nothing=nothing)
 
 
@@ -117,11 +115,10 @@ def role(told: dict[str, Any]) -> str:
 
 def in_full(told: dict[str, Any]) -> str:
     """A request with its answers and its timeline."""
-    asked = told["requester"]
     lines = [
         f"{told['id']}",
         grant(told),
-        plain(f"for {asked['name'] or asked['email']} <{asked['email']}>"),
+        plain(f"for {_whom(told)}"),
         plain(_what(told)),
         plain(f"reason: {told['reason'] or '-'}; ticket: {told['ticket'] or '-'}"),
     ]
@@ -129,6 +126,15 @@ def in_full(told: dict[str, Any]) -> str:
         said = each["facts"].get("verdict", "")
         lines.append(plain(f"  {instant(each['at'])}  {each['kind']} {said}".rstrip()))
     return "\n".join(lines)
+
+
+def _whom(told: dict[str, Any]) -> str:
+    """Whose it is: a person's, or an application's, which somebody answers for."""
+    asked = told["requester"]
+    person = f"{asked['name'] or asked['email']} <{asked['email']}>"
+    if told.get("workload"):
+        return f"the application {told['workload']}; {person} asked, or answers for it"
+    return person
 
 
 def _what(told: dict[str, Any]) -> str:
@@ -153,5 +159,8 @@ def instant(text: str) -> str:
 def _row(told: dict[str, Any], *, with_people: bool) -> list[Any]:
     until = instant(told["until"]) if told.get("until") else ""
     state = STATES.get(told["state"], told["state"])
-    who = [told["requester"]["email"]] if with_people else []
-    return [told["id"], *who, told["entitlement"], limit(told), state, until, told["reason"]]
+    whose = told["requester"]["email"] if with_people else "yours"
+    if told.get("workload"):
+        by = f" ({whose})" if with_people else ""
+        whose = f"application {told['workload']}{by}"
+    return [told["id"], whose, told["entitlement"], limit(told), state, until, told["reason"]]

@@ -38,6 +38,18 @@ drawer = flows.create_entitlement(organisation=acme, name="drawer", now=now, off
     roles=[create_role(organisation=acme, name="clerk", now=now)], reason_required=False,
     resources=[{"type": "drawer", "id": "17"}, {"type": "drawer", "id": "18"}]))
 flows.add_eligibility(entitlement=drawer, user=alice, now=now)
+
+from idp.clients.workloads import make_workload
+from idp.flows import register_client
+nightly = register_client(
+    organisation=acme, name="Nightly", kind="confidential", grant_types=["client_credentials"],
+    scopes=["roles"], now=now).client
+workload = make_workload(client=nightly, responsible=alice, now=now)
+shift = flows.create_entitlement(organisation=acme, name="shift", now=now, offer=Offer(
+    roles=[create_role(organisation=acme, name="mover", now=now)],
+    stages=[StageLine([ApproverLine(user=bob)])], binds_session=False, binds_device=False))
+flows.add_eligibility(entitlement=shift, workload=workload, now=now)
+print(nightly.client_id)
 """
 PEOPLE: dict[tuple[str, str], Person] = {}
 
@@ -45,7 +57,7 @@ PEOPLE: dict[tuple[str, str], Person] = {}
 @pytest.fixture(scope="module")
 def instance() -> Iterator[Instance]:
     with Instance(with_demo=True) as running:
-        running.inside(OFFER)
+        running.demo["nightly"] = running.inside(OFFER).strip()
         yield running
 
 
@@ -189,6 +201,45 @@ def test_what_is_limited_to_resources_says_so_wherever_it_stands(alice: Terminal
         assert "ONLY FOR" in table
     assert "roles: clerk, only for drawer 17, drawer 18;" in alice.run("show", grant["id"])[1]
     assert alice.told("drop", grant["id"])["did"] is True
+
+
+def test_for_an_application_that_one_answers_for(alice: Terminal, bob: Terminal) -> None:
+    nightly = alice.instance.demo["nightly"]
+    assert "shift" not in [each["name"] for each in alice.told("list")["entitlements"]]
+    wish = ("request", "shift", "--workload", nightly, "--minutes", "20", "--reason", "to move it")
+
+    code, out, error = alice.run(*wish, "--dry-run")
+    assert (code, "so it would be; nothing was asked" in out) == (0, True), error
+    grant = alice.told(*wish)
+    assert (grant["workload"], grant["state"]) == (nightly, "approval_awaited")
+    assert f"for the application {nightly}; Alice" in alice.run("show", grant["id"])[1]
+
+    (waits,) = (each["grant"] for each in bob.told("inbox") if each["grant"]["id"] == grant["id"])
+    assert waits["workload"] == nightly
+    assert f"application {nightly} (alice@acme.example)" in bob.run("inbox")[1]
+    code, _, error = bob.run("approve", grant["id"], "--reason", "fine", "--wait")
+    assert code == 0, error
+    with stepping_up(alice):
+        begun = alice.told("activate", grant["id"], "--wait")
+    assert (begun["state"], begun["workload"]) == ("active", nightly)
+    assert "mover" not in [role["name"] for role in alice.told("whoami")["roles"]]
+    assert f"application {nightly}" in alice.run("list")[1]
+    (held,) = (each for each in alice.told("list")["grants"] if each["id"] == grant["id"])
+    assert (held["workload"], held["state"]) == (nightly, "active")
+
+    assert alice.told("drop", grant["id"])["did"] is True
+
+
+def test_what_is_not_for_that_application_does_not_exist(alice: Terminal) -> None:
+    nightly = alice.instance.demo["nightly"]
+
+    for words in (
+        ("request", "shift", "--workload", "no-such-client"),
+        ("request", "vault", "--workload", nightly),
+        ("request", "shift"),
+    ):
+        code, out, error = alice.run(*words, "--reason", "x")
+        assert (code, out, error.strip()) == (1, "", "There is nothing here."), words
 
 
 def test_a_refusal_has_an_exit_code_and_says_why(alice: Terminal) -> None:
