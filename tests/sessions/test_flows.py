@@ -7,6 +7,7 @@ import pytest
 from django.contrib.sessions.models import Session as CookieSession
 from django.db import IntegrityError, connection, transaction
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from audit.events import Event
@@ -20,7 +21,7 @@ from sessions.current import current_session_id
 from sessions.models import EndReason, LoginSession
 from sessions.signals import session_ended
 from tests import cast
-from tests.support.racing import Meanwhile, race
+from tests.support.racing import race
 
 pytestmark = pytest.mark.django_db
 
@@ -199,23 +200,36 @@ class TestEndOtherSessions:
 
         assert flows.end_other_sessions(user=employee.user, keep=None, now=now) == 1
 
-    @pytest.mark.django_db(transaction=True)
-    def test_it_waits_for_no_one_who_waits_for_it(self, employee, now):
-        """Sessions are locked in the order of their ids, wherever their rows lie by now."""
-        first, second = (cast.sign_in(Browser(), employee) for _ in range(2))
-        moved = first.expires_at - timedelta(seconds=1)
-        LoginSession.unscoped.filter(id=first.id).update(expires_at=moved)  # behind the other now
 
-        with transaction.atomic():
-            LoginSession.unscoped.select_for_update().get(id=first.id)
-            ending = Meanwhile(
-                lambda: flows.end_other_sessions(user=employee.user, keep=None, now=now)
-            )
-            with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = '5s'")
-            assert LoginSession.unscoped.select_for_update().get(id=second.id).ended_at is None
+class TestOrder:
+    """Two who end the same sessions lock them in one order, or they wait for each other for ever."""
 
-        assert ending.answer() == 2
+    @pytest.mark.parametrize(
+        "end",
+        [
+            lambda user, mine, now: flows.end_other_sessions(user=user, keep=mine.id, now=now),
+            lambda user, mine, now: flows.adopt_security_stamp(
+                session=mine, stamp=uuid4(), now=now
+            ),
+            lambda user, mine, now: flows.sign_out_everywhere(
+                user=user, reason=EndReason.LOCKED, now=now, actor=""
+            ),
+        ],
+        ids=["others", "stamp", "everywhere"],
+    )
+    def test_sessions_are_locked_in_the_order_of_their_ids(self, employee, now, end):
+        mine, _ = (cast.sign_in(Browser(), employee) for _ in range(2))
+
+        with CaptureQueriesContext(connection) as seen:
+            end(employee.user, mine, now)
+
+        table = '"idp_sessions_loginsession"'
+        locking = [
+            each["sql"] for each in seen
+            if "FOR UPDATE" in each["sql"] and f"FROM {table}" in each["sql"]
+        ]  # fmt: skip
+        assert locking
+        assert all(f'ORDER BY {table}."id" ASC FOR UPDATE' in sql for sql in locking)
 
 
 class TestAdoptSecurityStamp:
