@@ -36,7 +36,8 @@ def _run(names: list[str]) -> list[str]:
             env=os.environ | {VARIABLE: " ".join(names), NOTICED: noticed.name},
             check=False,
         )
-        return [name for name in names if name not in noticed.read().split()]
+        told = noticed.read().split()
+    return [name for name in names if name not in told]
 
 
 def _part(text: str) -> tuple[int, int]:
