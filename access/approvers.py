@@ -169,7 +169,6 @@ def suffice(grant: Grant, approvals: Iterable[Approval], now: datetime) -> bool:
 
     Of approvers as they are now: a filter may ask for what somebody holds no more.
     """
-    approvals = list(approvals)
     then = Rules.of_terms((grant.reused_from or grant).terms)
     stages = Stage.objects.within_id(grant.organisation_id).filter(entitlement=grant.entitlement)
     today = replace(
@@ -177,8 +176,18 @@ def suffice(grant: Grant, approvals: Iterable[Approval], now: datetime) -> bool:
         thresholds=grant.entitlement.thresholds,
         needed=list(stages.order_by("position").values_list("approvals_needed", flat=True)),
     )
+    approvals = list(approvals)
     answers = answers_of(approvals, _reviewers(approvals, now))
     return is_approved(then, answers) and is_approved(today, answers)
+
+
+def still_suffice(grant: Grant, approvals: Iterable[Approval], now: datetime) -> bool:
+    """Whether these still approve what is live: by its own rules, whatever is asked for today."""
+    rules = Rules.of_terms((grant.reused_from or grant).terms)
+    if grant.is_break_glass or not any(each["filter"] for each in rules.thresholds):
+        return True
+    approvals = list(approvals)
+    return is_approved(rules, answers_of(approvals, _reviewers(approvals, now)))
 
 
 def _reviewers(approvals: Iterable[Approval], now: datetime) -> dict[UUID, dict[str, Any]]:

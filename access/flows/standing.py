@@ -13,7 +13,13 @@ from django.db import models, transaction
 
 from access import conditions, notices, workloads
 from access.administering import demand_administrator
-from access.approvers import eligibility_of, locked_users, stages_of, still_named
+from access.approvers import (
+    eligibility_of,
+    locked_users,
+    stages_of,
+    still_named,
+    still_suffice,
+)
 from access.flows.endings import take_away
 from access.flows.timeline import lock, move, settle, tell
 from access.judging import are_of_others
@@ -147,6 +153,8 @@ def _what_is_gone(grant: Grant, now: datetime) -> str:
         return "approved_by_the_requester"
     named = still_named(approvals, stages_of(grant.entitlement), now, with_locked=True)
     if not {each.approver_id for each in approvals} <= {each.approver_id for each in named}:
+        return "approver_gone"
+    if not still_suffice(grant, approvals, now):
         return "approver_gone"
     return ""
 

@@ -108,6 +108,23 @@ class TestWhatIsGoneForGood:
         assert end(active) == (State.REVOKED, "approver_gone")
         assert access.roles_in(session) == []
 
+    def test_what_a_filter_asks_of_its_approver(self, acme, employee, approver, session):
+        """The right to answer is another one, and stays."""
+        held = accounts.assign_role(
+            user=approver.user, role=access.role(acme, "security"), now=clock.now()
+        )
+        offered = access.entitlement(
+            acme, eligible=[employee],
+            stages=[StageLine(access.named(approver), approvals_needed=0)],
+            thresholds=[{"filter": '"security" in input.reviewer.roles'}],
+        )  # fmt: skip
+        grant = access.approve(access.ask(offered, employee, session), approver)
+        access.activate(grant, employee, session)
+        accounts.end_role_assignment(assignment=held, now=clock.now())
+
+        assert end(grant) == (State.REVOKED, "approver_gone")
+        assert access.roles_in(session) == []
+
     def test_an_approver_who_is_named_no_longer(self, acme, active, entitlement, lead, session):
         changed = access.offer(acme, by=[lead])
         flows.update_entitlement(entitlement=entitlement, offer=changed, now=clock.now())
