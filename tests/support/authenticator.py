@@ -27,10 +27,6 @@ def b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def unb64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "===")
-
-
 @dataclass
 class Key:
     private: ec.EllipticCurvePrivateKey
