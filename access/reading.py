@@ -44,6 +44,8 @@ from sessions.models import LoginSession
 
 # --- what waits for me ----------------------------------------------------------------------------
 
+MOST_WAITING = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -65,8 +67,8 @@ class Waiting:
     earlier: dict[str, int] = field(default_factory=dict)
 
 
-def inbox_of(*, approver: User, now: datetime) -> list[Waiting]:
-    """Every request that this person may answer now, the most urgent first."""
+def inbox_of(*, approver: User, now: datetime, most: int = MOST_WAITING) -> list[Waiting]:
+    """Requests that this person may answer now, the most urgent first, at most so many."""
     grants = list(
         answerable(approver, now)
         .select_related("entitlement", "requester", "workload")
@@ -74,7 +76,7 @@ def inbox_of(*, approver: User, now: datetime) -> list[Waiting]:
             Prefetch("approvals", Approval.unscoped.select_related("approver").order_by("at")),
             Prefetch("entitlement__stages", Stage.unscoped.order_by("position")),
         )
-        .order_by("pending_until", "pk")
+        .order_by("pending_until", "pk")[:most]
     )
     risks = _risks(approver.organisation_id, [each.requester_id for each in grants], now)
     sessions = _sessions(

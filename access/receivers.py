@@ -19,7 +19,7 @@ from access.flows.endings import take_away
 from access.flows.timeline import lock, move, settle, tell
 from access.models import LIVE, OPEN, EventKind, Grant, State, Workload
 from access.workloads import CLIENT
-from accounts.models import LockTarget, User
+from accounts.models import GroupMember, LockTarget, User
 from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
@@ -53,16 +53,18 @@ OF_DEVICES = frozenset(
 OF_CLIENTS = frozenset(
     {Event.CLIENT_DEACTIVATED, Event.CLIENT_SECRET_ROTATED, Event.CLIENT_UPDATED}
 )
+OF_GROUPS = frozenset({Event.GROUP_ROLE_ADDED, Event.GROUP_ROLE_REMOVED})
 OF_LOCKS = frozenset({Event.LOCK_LIFTED, Event.LOCK_PLACED})
 
 
 @receiver(post_save, sender=AuditEvent)
 def follow_audit(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noqa: ARG001
     """Judge the live grants that this may be about, in its own transaction."""
-    about = _about(instance)
-    if about is None or instance.organisation_id is None:
+    organisation_id = instance.organisation_id
+    about = None if organisation_id is None else _about(instance, organisation_id)
+    if about is None or organisation_id is None:
         return
-    grants = Grant.objects.within_id(instance.organisation_id).filter(state__in=LIVE)
+    grants = Grant.objects.within_id(organisation_id).filter(state__in=LIVE)
     with transaction.atomic():
         if instance.event == Event.CLIENT_DEACTIVATED:
             _close_workload(instance)
@@ -73,13 +75,15 @@ def follow_audit(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noq
             _close_requests(instance)
 
 
-def _about(event: AuditEvent) -> Q | None:
+def _about(event: AuditEvent, organisation_id: UUID) -> Q | None:
     if event.event in OF_DEVICES and event.device_id is not None:
         return Q(device_id=event.device_id)
     if event.event in OF_LOCKS:
         return _locked(event.facts)
     if event.event in OF_CLIENTS and event.subject.startswith(CLIENT):
         return Q(workload_id=event.subject.removeprefix(CLIENT))
+    if event.event in OF_GROUPS:
+        return _of_group(event.facts["group"], organisation_id)
     person = _person(event.subject)
     if event.event == Event.USER_LINKED and person is not None:
         return _of_accounts(_accounts_of_the_same(person))
@@ -97,6 +101,12 @@ def _of_accounts(accounts: Iterable[UUID]) -> Q:
     approved = Grant.unscoped.filter(approvals__approver_id__in=accounts).values("pk")
     own = Q(requester_id__in=accounts) | Q(workload__responsible_id__in=accounts)
     return own | Q(pk__in=approved) | Q(reused_from__in=approved)
+
+
+def _of_group(name: str, organisation_id: UUID) -> Q:
+    """Its members hold a role more, or one less."""
+    members = GroupMember.objects.within_id(organisation_id).filter(group__name=name)
+    return _of_accounts(members.values_list("user_id", flat=True))
 
 
 def _accounts_of_the_same(person: UUID) -> list[UUID]:

@@ -93,7 +93,8 @@ def resume_grant(*, grant: Grant, actor: User, now: datetime, reason: str = "") 
 
 def _is_ones_own(grant: Grant, actor: User) -> bool:
     """Whether the actor, by any account, has asked for it or answers for what it is for."""
-    same = User.unscoped.filter(pk=actor.pk, person_id=grant.requester.person_id)
+    accounts = User.objects.within_id(grant.organisation_id)
+    same = accounts.filter(pk=actor.pk, person_id=grant.requester.person_id)
     return same.exists() or workloads.answers_for(actor, grant.workload)
 
 

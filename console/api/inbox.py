@@ -4,11 +4,10 @@ from typing import Any
 
 from ninja import Router, Schema
 
-from access.reading import Waiting, inbox_of
+from access.reading import Waiting, count_inbox, inbox_of
 from console.api.door import Own, Request
 from console.api.grants import Answer, GrantTold, show_answer, tell_all
 
-MOST = 200
 router = Router(auth=Own())
 
 
@@ -38,13 +37,13 @@ class Inbox(Schema):
 
 @router.get("", response=Inbox)
 def read_inbox(request: Request) -> dict[str, Any]:
-    """Every request that the caller may answer now, the most urgent first."""
+    """Requests that the caller may answer now, the most urgent first."""
     caller = request.auth
     waiting = inbox_of(approver=caller.user, now=caller.now)
-    told = tell_all([each.grant for each in waiting[:MOST]], caller)
+    told = tell_all([each.grant for each in waiting], caller)
     return {
-        "items": [_show(each, grant) for each, grant in zip(waiting, told, strict=False)],
-        "total": len(waiting),
+        "items": [_show(each, grant) for each, grant in zip(waiting, told, strict=True)],
+        "total": count_inbox(approver=caller.user, now=caller.now),
     }
 
 

@@ -1,7 +1,8 @@
 """grant_type=urn:ietf:params:oauth:grant-type:token-exchange (RFC 8693).
 
 A confidential client that was called with a person's access token gets one of its own to call
-further. It stands on the same family: whatever ends the first ends the second.
+further. It stands on the same family: what ends that ends both. A token that is revoked alone, by
+its `jti`, ends alone.
 """
 
 from datetime import UTC, datetime

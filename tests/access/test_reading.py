@@ -101,6 +101,9 @@ class TestInbox:
         few = statements(lambda: inbox_of(approver=approver.user, now=clock.now()))
         request(5)
         assert statements(lambda: inbox_of(approver=approver.user, now=clock.now())) == few <= 10
+        most_urgent = inbox_of(approver=approver.user, now=clock.now(), most=2)
+        every = inbox_of(approver=approver.user, now=clock.now())
+        assert [each.grant for each in most_urgent] == [each.grant for each in every[:2]]
 
 
 class TestHistory:

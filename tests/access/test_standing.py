@@ -89,12 +89,15 @@ class TestWhatIsGoneForGood:
         assert end(active) == (State.REVOKED, "approver_gone")
         assert access.roles_in(session) == []
 
-    @pytest.mark.parametrize("by", ["group", "role"])
+    @pytest.mark.parametrize("by", ["group", "role", "role of a group"])
     def test_its_approvers_right(self, acme, employee, session, lead, by):
         group = accounts.create_group(organisation=acme, name="leads", now=clock.now())
         accounts.add_group_member(group=group, user=lead.user, now=clock.now())
         role = access.role(acme, "security")
-        held = accounts.assign_role(user=lead.user, role=role, now=clock.now())
+        if by == "role":
+            held = accounts.assign_role(user=lead.user, role=role, now=clock.now())
+        else:
+            accounts.give_group_role(group=group, role=role, now=clock.now())
         line = access.ApproverLine(group=group) if by == "group" else access.ApproverLine(role=role)
         offered = access.entitlement(acme, eligible=[employee], stages=[StageLine([line])])
         grant = access.approve(access.ask(offered, employee, session), lead)
@@ -103,6 +106,8 @@ class TestWhatIsGoneForGood:
 
         if by == "group":
             accounts.remove_group_member(group=group, user=lead.user, now=clock.now())
+        elif by == "role of a group":
+            accounts.take_group_role(group=group, role=role, now=clock.now())
         else:
             accounts.end_role_assignment(assignment=held, now=clock.now())
         assert end(active) == (State.REVOKED, "approver_gone")
