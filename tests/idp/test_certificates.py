@@ -55,11 +55,15 @@ class TestCertificateOf:
 
         assert not certificate_of(proxy | {"HTTP_": "SUCCESS"}).is_verified
 
-    @pytest.mark.parametrize("peer", ["10.0.0.6", "203.0.113.7", "::ffff:10.0.0.5", "", "unix:"])
+    @pytest.mark.parametrize("peer", ["10.0.0.6", "203.0.113.7", "::ffff:10.0.0.6", "", "unix:"])
     def test_nobody_else_is_believed(self, proxy, peer):
         forwarded = {"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": "10.0.0.5"}
 
         assert certificate_of(proxy | forwarded) == NO_CERTIFICATE
+
+    def test_its_address_has_one_spelling(self, proxy):
+        """A socket for both families says so of an IPv4 peer."""
+        assert certificate_of(proxy | {"REMOTE_ADDR": "::ffff:10.0.0.5"}).der == DER
 
     def test_it_is_off_by_default(self, proxy, settings):
         settings.MTLS_HEADER = ""

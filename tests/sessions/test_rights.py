@@ -108,7 +108,7 @@ def test_a_role_that_is_limited_to_resources_is_none_of_the_sessions() -> None:
     rights = found(("db-admin", 3, 2, at(30), ONE), roles=("0  reader",), resources=orders)
 
     assert (rights.roles, rights.level, rights.ends, rights.grants) == (("reader",), 0, {}, {})
-    assert rights.limited == (Limited("db-admin", 3, 2, orders),)
+    assert rights.limited == (Limited("db-admin", 3, 2, orders, at(30)),)
 
 
 def test_who_holds_it_anyway_is_not_limited() -> None:
