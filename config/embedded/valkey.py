@@ -88,12 +88,17 @@ def stop(pid: int) -> None:
         raise Unusable(f"sallyport: Valkey (process {pid}) does not stop.")
 
 
-def serving_pid(store: Store) -> int | None:
-    """Name the process that answers on the socket for this folder, or None."""
+def serving_pid(store: Store, *, has_loaded: bool = False) -> int | None:
+    """Name the process that answers on the socket for this folder, or None.
+
+    has_loaded: raise Loading as long as it reads its file, where it answers little else.
+    """
     try:
         with _conversation(store) as talk:
             folder = talk.ask("CONFIG", "GET", "dir")[1]
             about = talk.ask("INFO", "server")
+            if has_loaded:
+                talk.ask("PING")
     except Silent:
         return None
     if Path(folder).resolve() != store.data.resolve():
@@ -106,7 +111,7 @@ def _adopt(store: Store) -> tuple[int, str] | None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            pid = serving_pid(store)
+            pid = serving_pid(store, has_loaded=True)
         except Loading:
             if time.monotonic() > deadline:
                 raise
@@ -144,7 +149,7 @@ def _start(store: Store) -> tuple[int, str]:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(Loading):
-            if serving_pid(store) == process.pid:
+            if serving_pid(store, has_loaded=True) == process.pid:
                 owner = f" as {store.account.pw_name}" if store.account else ""
                 return process.pid, (
                     f"Valkey {programs.version} ({programs.origin}): started{owner}, "
@@ -162,7 +167,7 @@ class Loading(Exception):  # noqa: N818 - it is an answer
 
 
 class _Talk:
-    """Just enough of the protocol to ask three questions, without 7 MB of client library."""
+    """Just enough of the protocol to ask a few questions, without 7 MB of client library."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection

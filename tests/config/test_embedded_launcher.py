@@ -11,8 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from config.embedded import Unusable, attach_services, ensure_services, processes
+from config.embedded import Unusable, attach_services, ensure_services, processes, valkey
 from config.embedded.paths import Places
 from config.embedded.services import serving_pids
 from tests.config.embedded import (
@@ -131,6 +133,22 @@ class TestAdopting:
     def test_the_short_lived_launcher_answers_the_same(self, var: Path) -> None:
         with ensure_services(var) as services, attach_services(var) as attached:
             assert attached.environment() == services.environment()
+
+    def test_it_is_waited_for_until_it_has_read_its_file(
+        self, var: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with ensure_services(var):
+            at_once = Retry(NoBackoff(), 0)
+            store = redis.Redis.from_url((var / "secrets" / "redis_url").read_text(), retry=at_once)
+            with store.pipeline() as many:
+                for _ in range(20_000):
+                    many.incr("counted")
+                many.execute()
+        slowly = f"{valkey.SETTINGS}key-load-delay 100\n"
+        monkeypatch.setattr(valkey, "SETTINGS", slowly)
+
+        with ensure_services(var):
+            assert store.get("counted") == b"20000"
 
     def test_a_hanging_valkey_is_not_taken_over(self, var: Path) -> None:
         pid = start(var)["valkey"]
