@@ -78,10 +78,9 @@ USERS = (
     DemoUser("alice@acme.example", "Alice Arden", "acme", ("employee",)),
     DemoUser("bob@acme.example", "Bob Baker", "acme", ("employee", "admin"), is_staff=True),
     DemoUser("carol@globex.example", "Carol Cole", "globex", ("employee",), has_totp=False),
-    *(  # they administer the installation; a policy is published by two
-        DemoUser(email, name, "acme", ("employee",), is_staff=True, is_everywhere=True)
-        for email, name in (("dora@acme.example", "Dora Dahl"), ("emil@acme.example", "Emil Eng"))
-    ),
+    # They administer the installation: one writes rules of policy, the other agrees.
+    DemoUser("dora@acme.example", "Dora Dahl", "acme", ("employee",), is_everywhere=True),
+    DemoUser("emil@acme.example", "Emil Eng", "acme", ("employee",), is_everywhere=True),
 )
 # Nobody holds it: whoever is in the crew asks, and an administrator answers.
 CREW = ("alice@acme.example",)
@@ -209,7 +208,7 @@ def _user(
     EmailAddress.objects.get_or_create(
         user=user, email=demo.email, defaults={"verified": True, "primary": True}
     )
-    if demo.is_staff and not user.is_staff:
+    if (demo.is_staff or demo.is_everywhere) and not user.is_staff:
         flows.make_administrator(user=user, is_everywhere=demo.is_everywhere, now=now)
     if demo.email in PROFILES and not hasattr(user, "profile"):
         flows.update_profile(
