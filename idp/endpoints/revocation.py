@@ -49,7 +49,7 @@ def _revoke_family(
         cursor,
         presented.family_id,
         RevokeReason.REVOKED_BY_CLIENT,
-        Event.REFRESH_FAMILY_REVOKED,
+        actor=f"idp.Client:{client.id}",
     )
 
 

@@ -159,7 +159,7 @@ def _trace_failure(cursor: Cursor, code: str, client: MachineClient) -> None:
             cursor,
             row["family_id"],
             RevokeReason.CODE_REPLAYED,
-            Event.REFRESH_FAMILY_REVOKED,
+            actor=f"idp.Client:{client.id}",
         )
         if revoked:
             note_replay(

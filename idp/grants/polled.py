@@ -132,7 +132,10 @@ class PolledGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ignore[
         if row["used_at"] is not None and row["client_id"] == client.id:
             event = self.REPLAYED
             revoked = proof.revoke_family(
-                cursor, row["family_id"], RevokeReason.CODE_REPLAYED, Event.REFRESH_FAMILY_REVOKED
+                cursor,
+                row["family_id"],
+                RevokeReason.CODE_REPLAYED,
+                actor=f"idp.Client:{client.id}",
             )
             if revoked:
                 note_replay(

@@ -137,9 +137,13 @@ def record(
 
 
 def revoke_family(
-    cursor: Cursor, family_id: Any, reason: RevokeReason, event: Event, **facts: Any
+    cursor: Cursor, family_id: Any, reason: RevokeReason, *, actor: str, **facts: Any
 ) -> bool:
-    """Revoke a family once and write it down; False if it was over already."""
+    """Revoke a family once and write it down; False if it was over already.
+
+    actor: whose doing it is, as audit keeps it: the client that asked or showed what was spent, ""
+    where policy said so.
+    """
     row = cursor.one(
         REVOKE_FAMILY,
         {"family": family_id, "reason": reason.value, "clock_offset": clock.offset()},
@@ -148,13 +152,18 @@ def revoke_family(
         return False
     recorder.insert(
         cursor,
-        event,
+        Event.REFRESH_FAMILY_REVOKED,
         organisation_id=row["organisation_id"],
-        actor=f"accounts.User:{row['user_id']}",
-        subject=f"idp.RefreshFamily:{family_id}",
+        actor=actor,
+        subject=f"accounts.User:{row['user_id']}",
         session_id=row["session_id"],
         now=clock.now(),
-        facts={"reason": reason.value, "client": row["client_id"], **facts},
+        facts={
+            "reason": reason.value,
+            "family": family_id,
+            "client": row["client_id"],
+            **facts,
+        },
     )
     return True
 
@@ -193,7 +202,7 @@ def _trace_refusal(
             cursor,
             row["family_id"],
             RevokeReason.POLICY,
-            Event.REFRESH_FAMILY_REVOKED,
+            actor="",
             reasons=decision.reasons,
         )
 

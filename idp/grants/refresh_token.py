@@ -224,7 +224,7 @@ def _trace_replay(cursor: Cursor, client: MachineClient, row: Row, presented: Re
         cursor,
         presented.family_id,
         RevokeReason.REPLAYED,
-        Event.REFRESH_FAMILY_REVOKED,
+        actor=f"idp.Client:{client.id}",
         generation=presented.generation,
     )
     recorder.insert(

@@ -161,6 +161,7 @@ def test_a_refusal_leaves_its_reasons_and_ends_the_family(acme_web, employee, to
         assert refused.facts["reasons"]
         assert refused.facts["policy_revision"]
         assert RefreshFamily.unscoped.get().revoke_reason == "policy"
+        assert AuditEvent.objects.get(event=Event.REFRESH_FAMILY_REVOKED).actor == ""
 
 
 def test_a_step_up_that_is_owed_does_not_spend_the_token(acme_web, employee, tokens):

@@ -5,6 +5,7 @@ from django.test import Client as Browser
 
 from audit.events import Event
 from audit.models import AuditEvent
+from audit.recorder import ref
 from idp.models import Client, RefreshFamily
 from tests.support import device, oauth
 from tests.support.racing import race
@@ -38,6 +39,7 @@ def test_the_second_time_ends_what_the_first_gave(tv, approved):
     assert RefreshFamily.unscoped.get().revoke_reason == "code_replayed"
     assert oauth.refresh(tv, tokens["refresh_token"]).error == "invalid_grant"
     assert AuditEvent.objects.filter(event=Event.DEVICE_CODE_REPLAYED).count() == 1
+    assert AuditEvent.objects.get(event=Event.REFRESH_FAMILY_REVOKED).actor == ref(tv)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,6 +8,8 @@ from django.test import Client as Browser
 from accounts.flows import assign_role, create_role
 from audit.events import Event
 from audit.models import AuditEvent
+from audit.recorder import ref
+from console.reading import activity_of
 from core import clock
 from idp.keys import rotate
 from idp.models import Client, RefreshFamily
@@ -273,7 +275,14 @@ class TestRevocation:
         assert self.revoke(acme_web, tokens["refresh_token"]).status == 200
 
         assert oauth.refresh(acme_web, tokens["refresh_token"]).error == "invalid_grant"
-        assert AuditEvent.objects.filter(event=Event.REFRESH_FAMILY_REVOKED).count() == 1
+        event = AuditEvent.objects.get(event=Event.REFRESH_FAMILY_REVOKED)
+        assert event.actor == ref(acme_web)
+
+    def test_the_person_finds_it_in_their_own_activity(self, tokens, acme_web, employee):
+        self.revoke(acme_web, tokens["refresh_token"])
+
+        happened = [event.event for event in activity_of(employee.user)]
+        assert Event.REFRESH_FAMILY_REVOKED in happened
 
     def test_a_revoked_access_token_is_refused_here_at_once(self, tokens, acme_web):
         self.revoke(acme_web, tokens["access_token"])
