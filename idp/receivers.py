@@ -1,4 +1,8 @@
-"""What idp hears from sessions, to be faster than the sweep; every use reads `ended_at` itself."""
+"""What idp hears from below: ended sessions, reviews of access, clients that demand something else.
+
+What audit writes is heard inside its transaction. No right rests on any of it: every use reads
+`ended_at`, and what a client demands, by itself.
+"""
 
 from typing import Any
 
@@ -26,12 +30,16 @@ def revoke_families(sender: Any, *, session: LoginSession, reason: str, **_: Any
     )
 
 
-@receiver(session_ended)
-def announce_logout(sender: Any, *, session: LoginSession, **_: Any) -> None:  # noqa: ARG001
-    """Have clients told at once. If the broker is away, beat's next round does it."""
-    if not note_ended(now=clock.now(), session_id=session.id):
+@receiver(post_save, sender=AuditEvent)
+def announce_logout(sender: Any, *, instance: AuditEvent, **_: Any) -> None:  # noqa: ARG001
+    """Write down whom to tell, in the transaction that ends the session, and have it done at once.
+
+    If the broker is away, beat's next round does it.
+    """
+    if instance.event != Event.SESSION_ENDED or instance.session_id is None:
         return
-    background.hurry("idp.tasks.deliver_logout_tokens")
+    if note_ended(now=instance.at, session_id=instance.session_id):
+        transaction.on_commit(lambda: background.hurry("idp.tasks.deliver_logout_tokens"))
 
 
 @receiver(post_save, sender=AccessReview)

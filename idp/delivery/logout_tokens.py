@@ -1,10 +1,10 @@
 """Telling clients that a session has ended (OpenID Connect Back-Channel Logout 1.0).
 
-The ended session and the refresh families that it led to are the outbox: whatever ends a session
-writes `ended_at`, in its own transaction, and everything else follows from that row. `note_ended`
-makes one `LogoutDelivery` for each client that such a session had signed in to and that wants to
-know. It runs for one session when `session_ended` arrives, which is for speed only, and over the
-last hour in each round of beat, which finds what nobody announced. Nobody who signs out waits.
+`note_ended` makes one `LogoutDelivery` for each client that a session had signed in to and that
+wants to know, in the transaction that ends the session (`idp/receivers.py`): whatever dies
+afterwards, and however long no worker comes, it is told. Each round of beat looks over the last
+hour, too: a family that was founded while the session ended is seen by nobody before. Nobody who
+signs out waits.
 
 At least once: a worker that dies after the POST repeats it, with another `jti`; a client that has
 ended the session already finds nothing left to do.
@@ -60,7 +60,9 @@ def deliver_next(*, now: datetime, without: Collection[UUID] = ()) -> Attempt | 
 
 
 def purge(*, now: datetime) -> int:
-    deleted, _ = LogoutDelivery.unscoped.filter(created_at__lt=now - KEPT_FOR).delete()
+    """Delete what was settled long ago; what still waits is told first, however old."""
+    settled = LogoutDelivery.unscoped.filter(next_attempt_at=None, created_at__lt=now - KEPT_FOR)
+    deleted, _ = settled.delete()
     return deleted
 
 

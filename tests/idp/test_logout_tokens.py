@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from django.test import Client as Browser
 
 from accounts import flows as accounts
@@ -18,7 +19,7 @@ from core.outbox import MAX_ATTEMPTS
 from idp import tasks
 from idp.delivery.logout_tokens import deliver_next, note_ended
 from idp.flows import deactivate_client
-from idp.models import Client, LogoutDelivery
+from idp.models import Client, LogoutDelivery, RefreshFamily
 from sessions.current import current_session_id
 from sessions.flows import end_session
 from sessions.models import EndReason, LoginSession
@@ -160,8 +161,36 @@ class TestWhoIsTold:
     def test_a_session_that_goes_on_is_announced_to_nobody(self, session: LoginSession) -> None:
         assert note_ended(now=clock.now()) == 0
 
+    def test_a_process_that_dies_at_the_commit_loses_nothing_however_long_no_worker_comes(
+        self, session: LoginSession, elsewhere: Elsewhere, later: Any
+    ) -> None:
+        end(session)  # nothing that runs on commit runs here
+        later(days=9)
+        tasks.purge()
+
+        assert tasks.deliver_logout_tokens() == 1
+        assert tokens(elsewhere)[0]["sid"] == str(session.id)
+
+    def test_an_end_that_is_taken_back_is_announced_to_nobody(self, session: LoginSession) -> None:
+        with pytest.raises(RuntimeError), transaction.atomic():
+            end(session)
+            raise RuntimeError
+
+        assert not LogoutDelivery.unscoped.exists()
+
+    def test_what_was_issued_while_the_session_ended_is_found_by_the_next_round(
+        self, session: LoginSession, elsewhere: Elsewhere
+    ) -> None:
+        families = list(RefreshFamily.unscoped.all())
+        RefreshFamily.unscoped.all().delete()
+        end(session)
+        RefreshFamily.unscoped.bulk_create(families)  # committed a moment later
+
+        assert tasks.deliver_logout_tokens() == 1
+
     def test_what_ended_long_ago_is_not_dug_up(self, session: LoginSession, later: Any) -> None:
         end(session)
+        LogoutDelivery.unscoped.all().delete()
 
         assert note_ended(now=later(hours=1, seconds=1)) == 0
 

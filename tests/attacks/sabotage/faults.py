@@ -46,6 +46,11 @@ def mail_of_whoever_has_it_now(patch: Patch) -> None:
     patch.setattr(QuerySet, "filter", careless)
 
 
+def unless_a_session_is_named(original: Any, *, now: Any, session_id: Any = None) -> int:
+    """Leaves whom to tell to the rounds of beat."""
+    return 0 if session_id else original(now=now)
+
+
 DEFENCES = {
     "F11": Defence(
         "a policy that fails denies",
@@ -75,6 +80,11 @@ DEFENCES = {
     "F22-nonces": Defence(
         "a nonce ends by comparison",
         replace("devices.flows.reports:_claim_nonce", lambda *_: None),
+    ),
+    "F22-logout": Defence(
+        "whom to tell of an ended session is written down with its end",
+        wrap("idp.delivery.logout_tokens:note_ended", unless_a_session_is_named),
+        "idp/test_logout_tokens.py",
     ),
     "F24": Defence(
         "what was ended is not ended again", replace("accounts.flows.roles:_end", lambda *_: True)
