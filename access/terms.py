@@ -145,6 +145,7 @@ def _simulated(report: Report) -> dict[str, Any]:
         "base": report.base,
         "looked_at": report.looked_at,
         "is_cut_off": report.is_cut_off,
+        "stopped": report.stopped,
         "changed": report.changed,
         "told_otherwise": report.told_otherwise,
         "people": sum(user_id is not None for user_id in report.by_user),

@@ -1,9 +1,11 @@
 """What would have been answered otherwise: other rules, over what policy was asked before.
 
 Both sets of rules answer each logged input anew, so that only the rules differ: what was masked,
-and a revision that has gone since, change nothing.
+and a revision that has gone since, change nothing. They do so elsewhere (`policy/trial.py`), for so
+long and no longer: what is not looked at by then is left.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,13 +22,14 @@ from policy.access import Verdict
 from policy.bundle import Bundle
 from policy.decision import Decision, Outcome
 from policy.decision_log import Logged, logged
-from policy.evaluator import UNDEFINED, PolicyUnavailable
+from policy.evaluator import UNDEFINED
 from policy.models import PolicyVersion
-from policy.rego import RegoEvaluator
 from policy.response import Response
+from policy.trial import Trial, TrialOver
 from policy.versions import Published
 
 MAX_DECISIONS = 20_000
+LIMIT_SECONDS = 20.0  # of the wall clock, for somebody who waits for a page
 SAMPLES_OF_A_KIND = 5
 WORD_LENGTH = 100
 
@@ -46,6 +49,8 @@ class Change:
 class Report:
     """looked_at: how many answers; is_cut_off: there are older ones that were not looked at.
 
+    stopped: "slow" where its time was over before, "broken" where rules ended its process; else "".
+    reached: when the oldest answer that was looked at was given.
     changed, by_user, by_client, by_path, by_change (before, after): how many would be others.
     told_otherwise: how many would be the same for other reasons. samples: the newest of each kind.
     """
@@ -54,6 +59,8 @@ class Report:
     draft: str
     looked_at: int = 0
     is_cut_off: bool = False
+    stopped: str = ""
+    reached: datetime | None = None
     changed: int = 0
     told_otherwise: int = 0
     by_user: Counter[UUID | None] = field(default_factory=Counter)
@@ -75,27 +82,41 @@ def simulate(
 
 
 def simulate_rules(
-    modules: dict[str, str], *, since: datetime, until: datetime, limit: int = MAX_DECISIONS
+    modules: dict[str, str],
+    *,
+    since: datetime,
+    until: datetime,
+    limit: int = MAX_DECISIONS,
+    seconds: float | None = None,
 ) -> Report:
-    """The same for files that are no version yet; refuses what does not compile."""
+    """The same for files that are no version yet; refuses what does not compile.
+
+    seconds: how long it may take with all; LIMIT_SECONDS where nothing is said.
+    """
+    enough = time.monotonic() + (LIMIT_SECONDS if seconds is None else seconds)
     verdict = checking.check(modules)
     if verdict.faults:
         raise Refusal.invalid_request("\n".join(map(str, verdict.faults)))
     asked = logged(since=since, until=until)
-    report = compare(_counting(), bundle.of_modules(modules), islice(asked, limit))
-    report.is_cut_off = next(asked, None) is not None
+    draft = bundle.of_modules(modules)
+    with Trial(_counting(), draft, seconds=enough - time.monotonic()) as trial:
+        report = compare(trial, islice(asked, limit))
+    report.is_cut_off = bool(report.stopped) or next(asked, None) is not None
     return report
 
 
-def compare(base: Bundle, draft: Bundle, asked: Iterable[Logged]) -> Report:
-    """Ask both about each input."""
-    report = Report(base.revision, draft.revision)
-    now, then = RegoEvaluator(base), RegoEvaluator(draft)
+def compare(trial: Trial, asked: Iterable[Logged]) -> Report:
+    """Ask both about each input, for as long as there are answers."""
+    report = Report(trial.base, trial.draft)
     kinds: Counter[tuple[str, str, str]] = Counter()
     for one in asked:
-        text = orjson.dumps(one.input)
-        before, after = _settle(now, one.path, text), _settle(then, one.path, text)
-        report.looked_at += 1
+        try:
+            answers = trial.ask(one.path, orjson.dumps(one.input))
+        except TrialOver as over:
+            report.stopped = "slow" if over.is_late else "broken"
+            break
+        before, after = (settled(one.path, answer) for answer in answers)
+        report.looked_at, report.reached = report.looked_at + 1, one.at
         if before.rest == after.rest:
             report.told_otherwise += before.reasons != after.reasons
             continue
@@ -117,13 +138,6 @@ class Settled(NamedTuple):
     word: str
     reasons: tuple[str, ...]
     rest: Any
-
-
-def _settle(evaluator: RegoEvaluator, path: str, text: bytes) -> Settled:
-    try:
-        return settled(path, evaluator.evaluate(path, text))
-    except PolicyUnavailable:
-        return settled(path, UNDEFINED)
 
 
 def settled(path: str, value: Any) -> Settled:

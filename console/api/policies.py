@@ -4,7 +4,7 @@ They count for the whole installation, so this is for administrators of every or
 """
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Query, Router, Schema
@@ -82,12 +82,19 @@ class SimulationWish(Sent):
 
 
 class Simulated(Schema):
-    """by_user, by_client, by_path: how many answers would be others. samples: some of each kind."""
+    """by_user, by_client, by_path: how many answers would be others. samples: some of each kind.
+
+    is_cut_off: there are older answers that were not looked at. stopped: "slow" where its time was
+    over before, "broken" where rules ended the process that evaluated them, else "". reached: when
+    the oldest answer that was looked at was given.
+    """
 
     base: str
     draft: str
     looked_at: int
     is_cut_off: bool
+    stopped: Literal["", "slow", "broken"]
+    reached: datetime | None
     changed: int
     by_user: dict[str, int]
     by_client: dict[str, int]
@@ -205,6 +212,8 @@ def simulate_policy(request: Request, version_id: UUID, wish: SimulationWish) ->
         "draft": report.draft,
         "looked_at": report.looked_at,
         "is_cut_off": report.is_cut_off,
+        "stopped": report.stopped,
+        "reached": report.reached,
         "changed": report.changed,
         "by_user": {str(key): count for key, count in report.by_user.items()},
         "by_client": {str(key): count for key, count in report.by_client.items()},

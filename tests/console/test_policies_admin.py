@@ -1,5 +1,6 @@
 """Administrators of every organisation write drafts, see what they would change, and publish."""
 
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
@@ -14,6 +15,7 @@ from policy.decision_log import DecisionLog
 from policy.flows import write_version
 from policy.journal import About
 from policy.models import PolicyVersion, Publication
+from policy.simulation import simulate
 from tests import cast
 from tests.policy.test_decisions import GOOD
 from tests.support.publishing import agreed, ask, publish, session_of
@@ -317,6 +319,34 @@ def test_a_simulation_tells_whom_it_would_change(administrator, employee, strict
     assert answer.context["counted"].by_change == [("allow", "deny", 3)]
     assert "deny: weak" in page
     assert changed(before) == []
+
+
+def test_a_simulation_that_took_too_long_says_how_far_it_got(
+    administrator, stricter, log, monkeypatch
+):
+    engine.decide(GOOD, about=About(None, None, "web"))
+    log.flush()
+    monkeypatch.setattr("policy.simulation.LIMIT_SECONDS", 0)
+
+    page = text(administrator.post(f"{LIST}{stricter.pk}/simulate/", {"days": "7"}))
+
+    assert "Of 0 answers" in page
+    assert "It was cut short</strong>: its time was over." in page
+
+
+def test_whoever_answers_is_told_that_it_was_cut_short(
+    client, stricter, author, olga, log, monkeypatch
+):
+    engine.decide(GOOD, about=About(None, None, "web"))
+    log.flush()
+    monkeypatch.setattr("policy.simulation.LIMIT_SECONDS", 0)
+    now = clock.now()
+    report = simulate(stricter, since=now - timedelta(days=7), until=now)
+
+    grant = ask(stricter, author, session_of(author.user), simulation=report)
+
+    cast.sign_in(client, olga)
+    assert "cut short: the rules took too long" in text(client.get(f"/access/grants/{grant.pk}/"))
 
 
 def test_a_simulation_runs_by_post_alone(administrator, stricter, log):

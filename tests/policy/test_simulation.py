@@ -1,6 +1,9 @@
 """What other rules would have answered, over what was asked."""
 
+import threading
+import time
 from datetime import timedelta
+from itertools import islice
 from uuid import uuid4
 
 import pytest
@@ -10,11 +13,12 @@ from django.core.management import call_command
 from core import clock
 from core.errors import Refusal
 from policy import engine, simulation
-from policy.decision_log import DecisionLog
+from policy.decision_log import DecisionLog, logged
 from policy.flows import write_version
 from policy.journal import About
 from policy.response import Signal
 from policy.simulation import simulate, simulate_rules
+from policy.trial import Trial
 from tests.policy.test_decisions import GOOD, facts
 from tests.support.publishing import publish
 
@@ -22,6 +26,17 @@ pytestmark = pytest.mark.django_db
 SHIPPED = {path.name: path.read_text() for path in settings.POLICY_DIR.glob("*.rego")}
 STRICTER = SHIPPED | {
     "session.rego": SHIPPED["session.rego"] + 'reasons contains "weak" if input.session.level < 3\n'
+}
+# Bob's strong session, which is the third of the newest answers, takes a quarter of a minute.
+SLOW = {name: text for name, text in SHIPPED.items() if "_test" not in name} | {
+    "session.rego": SHIPPED["session.rego"]
+    + """reasons contains "slow" if {
+	input.session.level == 3
+	some i in numbers.range(1, 3000)
+	some j in numbers.range(1, 3000)
+	i * j == -1
+}
+"""
 }
 ALICE, BOB = uuid4(), uuid4()
 WEEK = timedelta(days=7)
@@ -102,6 +117,41 @@ class TestSimulate:
 
         assert (report.looked_at, report.is_cut_off) == (2, True)
 
+    def test_rules_that_take_too_long_are_cut_short(self, monkeypatch):
+        monkeypatch.setattr(simulation, "LIMIT_SECONDS", 5.0)
+        began = time.monotonic()
+        ticks = []
+        stop = threading.Event()
+        watch = threading.Thread(target=lambda: count_until(stop, ticks))
+        watch.start()
+
+        report = run(SLOW)
+
+        stop.set()
+        watch.join()
+        assert (report.stopped, report.is_cut_off) == ("slow", True)
+        assert (report.looked_at, report.changed) == (2, 0)
+        assert time.monotonic() - began < 10
+        assert len(ticks) > 20, "no other thread was held"
+        last = list(logged(since=clock.now() - WEEK, until=clock.now() + WEEK))[1]
+        assert report.reached == last.at
+
+    def test_the_compiling_counts_as_well(self):
+        report = run(STRICTER, seconds=0)
+
+        assert (report.stopped, report.looked_at, report.reached) == ("slow", 0, None)
+
+    def test_rules_that_end_their_process_end_no_other(self):
+        asked = logged(since=clock.now() - WEEK, until=clock.now() + WEEK)
+
+        with Trial(engine.shipped(), engine.shipped(), seconds=60) as trial:
+            first = simulation.compare(trial, islice(asked, 2))
+            trial._process.kill()
+            report = simulation.compare(trial, asked)
+
+        assert (first.stopped, first.looked_at) == ("", 2)
+        assert (report.stopped, report.looked_at) == ("broken", 0)
+
     def test_of_each_kind_a_few_are_shown(self, log, monkeypatch):
         monkeypatch.setattr(simulation, "SAMPLES_OF_A_KIND", 2)
 
@@ -123,3 +173,17 @@ class TestSimulate:
         assert "3  allow → deny" in told
         assert f"3  {ALICE}" in told
         assert "2  web" in told
+
+    def test_the_command_says_that_it_was_cut_short(self, capsys, tmp_path):
+        for name, text in SLOW.items():
+            (tmp_path / name).write_text(text)
+
+        call_command("policy", "simulate", str(tmp_path), "--seconds", "5")
+
+        told = capsys.readouterr().out
+        assert "2 answers; cut short, since it took too long: raise --seconds, back to 20" in told
+
+
+def count_until(stop, ticks):
+    while not stop.wait(0.05):
+        ticks.append(None)

@@ -18,6 +18,12 @@ from policy.flows import roll_back, write_version
 from policy.models import PolicyVersion, Publication
 from policy.simulation import MAX_DECISIONS, simulate_rules
 
+CUT_OFF = {
+    "": "; there are more, raise --limit",
+    "slow": "; cut short, since it took too long: raise --seconds",
+    "broken": "; cut short, since rules ended the process that evaluated them",
+}
+
 
 class Command(BaseCommand):
     help = "Versions of policy: list, check, write, rollback, simulate, export, key."
@@ -46,6 +52,7 @@ class Command(BaseCommand):
         try_out.add_argument("rules", help="a revision, or a folder")
         try_out.add_argument("--days", type=int, default=7, help="how far to look back")
         try_out.add_argument("--limit", type=int, default=MAX_DECISIONS, help="how many answers")
+        try_out.add_argument("--seconds", type=float, default=600, help="how long it may take")
         parts.add_parser("key", help="the public key that OPA servers verify the bundle by, as PEM")
 
     def handle(self, what: str, **options: Any) -> None:
@@ -92,12 +99,14 @@ class Command(BaseCommand):
         for name, text in modules.items():
             (folder / name).write_text(text)
 
-    def _simulate(self, rules: str, days: int, limit: int, **_: Any) -> None:
+    def _simulate(self, rules: str, days: int, limit: int, seconds: float, **_: Any) -> None:
         folder, until = Path(rules), clock.now()
         since = until - timedelta(days=days)
         modules = _read(folder) if folder.is_dir() else _version(rules).modules
-        report = simulate_rules(modules, since=since, until=until, limit=limit)
-        more = "; there are more, raise --limit" if report.is_cut_off else ""
+        report = simulate_rules(modules, since=since, until=until, limit=limit, seconds=seconds)
+        more = CUT_OFF[report.stopped] if report.is_cut_off else ""
+        if report.stopped and report.reached:
+            more += f", back to {report.reached:%Y-%m-%d %H:%M:%S}"
         self.stdout.write(f"{report.base} → {report.draft}: {report.looked_at} answers{more}")
         self.stdout.write(
             f"{report.changed} would change, {report.told_otherwise} give other reasons"

@@ -110,6 +110,11 @@ DEFENCES = {
         replace("policy.signing:verify", lambda *_: None),
         files="policy/test_versions.py",
     ),
+    "A145-time": Defence(
+        "rules that are tried out have no longer than somebody waits",
+        replace("policy.trial:Trial._end", lambda _: None),
+        files="policy/test_simulation.py",
+    ),
     "A147-revision": Defence(
         "which policy counts is looked up at each use",
         wrap("policy.engine:_active", the_first_revision),

@@ -231,6 +231,7 @@ def test_policy_is_written_tried_published_by_another_and_gone_back_from(
     version = made(root.post("/policy/versions", {"modules": modules, "note": "one more"}))
     tried = root.post(f"/policy/versions/{version['id']}/simulate", {"days": 1}).json()
     assert tried["changed"] == 0
+    assert (tried["is_cut_off"], tried["stopped"]) == (False, "")
     where = f"/policy/versions/{version['id']}"
     compared = root.get(f"{where}/differences").json()
     assert {each["file"] for each in compared["items"]} == {"extra.rego"}
