@@ -1,6 +1,7 @@
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
+from audit.events import Event
 from core.ids import new_id
 
 
@@ -37,6 +38,11 @@ class AuditEvent(models.Model):
                 fields=["device_id", "-at"],
                 condition=models.Q(device_id__isnull=False),
                 name="audit_by_device",
+            ),
+            models.Index(  # of sign-ins alone, for what people usually do after one
+                fields=["organisation_id", "-at"],
+                condition=models.Q(event=Event.SESSION_STARTED.value),
+                name="audit_by_sign_in",
             ),
             BrinIndex(fields=["at"], name="audit_by_time"),
         ]

@@ -87,6 +87,11 @@ class SignIn(ScopedModel):
         indexes = [
             models.Index(fields=["user", "-at"], name="risk_sign_ins_by_user"),
             models.Index(fields=["at"], name="risk_sign_ins_by_time"),
+            models.Index(
+                fields=["at"],
+                condition=Q(address__isnull=False),
+                name="risk_addresses_by_time",
+            ),
         ]
         verbose_name = "sign-in"
 

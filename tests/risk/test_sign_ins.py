@@ -1,7 +1,10 @@
 """Whole sign-ins: judged, written down, and learnt only when they may be."""
 
+from collections import Counter
+from contextlib import contextmanager
+
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from audit.events import Event
@@ -15,6 +18,7 @@ from risk.flows import (
     forget_old,
     note_failure,
     raise_user_risk,
+    retention,
 )
 from risk.levels import RiskLevel
 from risk.models import (
@@ -329,6 +333,89 @@ class TestRetention:
         forget_old(now=clock.now())
         whole = OrganisationHistory.unscoped.get()
         assert (whole.logins, whole.distinct) == (0, [0] * 7)
+
+    def test_a_few_at_a_time(self, employee, newcomer, at_home, later, monkeypatch):
+        monkeypatch.setattr(retention, "BATCH", 3)
+        at_home(employee, 5)
+        at_home(newcomer, 5, user_agent="curl/8.0")
+        for number in range(10):
+            note_failure(account=f"p{number}@acme.example", address=OSLO, now=clock.now())
+        later(days=40)
+        with rows_touched() as of_addresses:
+            forget_old(now=clock.now())
+        assert max(each for each in of_addresses if isinstance(each, int)) == 3
+        assert not FailedSignIn.objects.exists()
+        assert not SignIn.unscoped.filter(address__isnull=False).exists()
+
+        later(days=150)
+        tallies = UserTally.unscoped.count(), OrganisationTally.unscoped.count()
+        with rows_touched() as of_the_rest:
+            forget_old(now=clock.now())
+
+        assert max(each for each in of_the_rest if isinstance(each, int)) == 3
+        rounds = [of_the_rest[each] for each in ("users", "organisations")]
+        assert rounds == [count // 3 + 1 for count in tallies]
+        for model in (SignIn, UserTally, OrganisationTally):
+            assert not model.unscoped.exists()
+        assert {history.logins for history in UserHistory.unscoped.all()} == {0}
+        whole = OrganisationHistory.unscoped.get()
+        assert (whole.logins, whole.distinct) == (0, [0] * 7)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_it_waits_for_nobody(self, employee, places, later):
+        for number in range(3):
+            note_failure(account=f"p{number}@acme.example", address=OSLO, now=clock.now())
+        later(days=2)
+        with transaction.atomic():
+            held = FailedSignIn.objects.select_for_update().order_by("-at")[0]
+            race(lambda _: forget_old(now=clock.now()), runners=2)
+            assert list(FailedSignIn.objects.all()) == [held]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_sign_ins_meanwhile_are_counted(self, employee, newcomer, at_home, later, monkeypatch):
+        monkeypatch.setattr(retention, "BATCH", 2)
+        for number in range(4):
+            at_home(employee, 2, user_agent=f"agent-{number}/1.0")
+            at_home(newcomer, 2, user_agent=f"agent-{number}/1.0")
+        later(days=200)
+
+        def run(number):
+            if number < 2:
+                forget_old(now=clock.now())
+            else:
+                who = (employee, newcomer)[number % 2]
+                agent = f"agent-{number % 4}/1.0"
+                assess_login(attempt(who, user_agent=agent), now=clock.now())
+
+        race(run, runners=8)
+        forget_old(now=clock.now())
+
+        own = UserTally.unscoped.filter(level=0).values_list("user_id", "logins")
+        assert dict(own) == dict(UserHistory.unscoped.values_list("user_id", "logins"))
+        assert min(dict(own).values()) >= 3, "what was learnt just now is not forgotten"
+        whole, everybody = OrganisationHistory.unscoped.get(), OrganisationTally.unscoped.all()
+        assert whole.logins == sum(each.logins for each in everybody if each.level == 0)
+        assert whole.distinct == [everybody.filter(level=level).count() for level in range(7)]
+        for each in everybody:
+            own = UserTally.unscoped.filter(level=each.level, value=each.value)
+            assert own.count() == each.users
+
+
+@contextmanager
+def rows_touched():
+    """How often statements of the block touched so many rows, and how often tallies were deleted."""
+    counts = Counter()
+
+    def watch(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith(("DELETE", "UPDATE")):
+            counts[context["cursor"].rowcount] += 1
+        counts["users"] += sql == retention.FORGET_OF_USERS
+        counts["organisations"] += sql == retention.FORGET_OF_ORGANISATIONS
+        return result
+
+    with connection.execute_wrapper(watch):
+        yield counts
 
 
 class TestTrust:

@@ -1,11 +1,15 @@
 """What is done after signing in, against what is usual in the organisation."""
 
+import json
+
 import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from audit.events import Event
 from audit.recorder import record
 from core import clock
-from risk.flows import assess_login, watch_actions
+from risk.flows import assess_login, watch_actions, watching
 from risk.levels import RiskLevel
 from risk.models import SignIn, UserRisk
 from tests.cast import Person
@@ -60,6 +64,30 @@ def test_what_nobody_does_raises_the_account_once(fortnight, employee):
     assert (risk.user_id, risk.reasons) == (employee.user.pk, ["unusual_actions"])
     assert risk.level >= RiskLevel.MEDIUM
     assert SignIn.unscoped.get().reasons[0][0] == "unusual_actions"
+
+
+def test_what_is_usual_is_read_by_indexes_alone(employee):
+    with CaptureQueriesContext(connection) as asked:
+        watching.learn_usual(employee.user.organisation_id, now=clock.now())
+    (statement,) = (query["sql"] for query in asked)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}")
+        plan = json.dumps(cursor.fetchone())
+
+    assert "audit_by_sign_in" in plan
+    assert "audit_by_actor" in plan
+    assert "Seq Scan" not in plan
+    assert "Bitmap" not in plan, "as many rows as are asked for are read, and no more"
+
+
+def test_no_more_is_learnt_from_than_the_latest_sign_ins(fortnight, employee, monkeypatch):
+    monkeypatch.setattr(watching, "LEARNT_SIGN_INS", 10)
+
+    usual = watching.learn_usual(employee.user.organisation_id, now=clock.now())
+
+    assert usual.firsts[Event.SESSION_STARTED] == 10
+    assert usual.pairs[Event.SESSION_STARTED, USUAL[0]] == 10
 
 
 def test_a_young_organisation_is_not_judged(employee, places):
