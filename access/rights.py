@@ -15,15 +15,16 @@ _GRANT_LOCKED = is_locked(
 
 
 def elevated_roles(workload: str, *, address: str) -> str:
-    """role_id, ends_at, grant_id, rules and requester of what counts now, but for its rules.
+    """role_id, ends_at, grant_id, address, rules and requester of what counts now.
 
-    Those are for whoever uses it to judge (`WorkloadRole.rules`). requester: what they see of whom
-    it was asked by, where there are any. workload: an expression for its id.
+    But for its rules: those are for whoever uses it to judge (`WorkloadRole.rules`). requester:
+    what they see of whom it was asked by, where there are any. workload: an expression for its id.
 
     address: a condition on `wr.address`, since each use knows by other means from where it comes.
     """
     return f"""
-    SELECT wr.role_id, wr.ends_at, CAST(wr.grant_id AS text) AS grant_id, wr.rules,
+    SELECT wr.role_id, wr.ends_at, CAST(wr.grant_id AS text) AS grant_id,
+           host(wr.address) AS address, wr.rules,
            CASE WHEN wr.rules IS NOT NULL THEN (
              SELECT {SEEN_BY_CONDITIONS}
                FROM access_grant g JOIN accounts_user p ON p.id = g.requester_id

@@ -39,22 +39,22 @@ def address_from(peer: str, forwarded_for: str) -> str:
     count: int = settings.TRUSTED_PROXY_COUNT
     if count:
         hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-        known = _plain_address(hops[-count]) if len(hops) >= count else None
+        known = plain_address(hops[-count]) if len(hops) >= count else None
         if known is not None:
             return known
-    return _plain_address(peer) or UNKNOWN_ADDRESS
+    return plain_address(peer) or UNKNOWN_ADDRESS
 
 
 def address_of_hop(forwarded_for: str) -> str | None:
     """Who asked a proxy that we know: the rightmost hop, or as many as we trust; None for none."""
     hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
     count = max(1, settings.TRUSTED_PROXY_COUNT)
-    return _plain_address(hops[-count]) if len(hops) >= count else None
+    return plain_address(hops[-count]) if len(hops) >= count else None
 
 
 def is_from(peer: str, networks: Sequence[Network]) -> bool:
     """Whether a peer's address, as the server has it, is in one of these networks."""
-    plain = _plain_address(peer)
+    plain = plain_address(peer)
     if plain is None:
         return False
     address = ipaddress.ip_address(plain)
@@ -62,7 +62,7 @@ def is_from(peer: str, networks: Sequence[Network]) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _plain_address(text: str) -> str | None:
+def plain_address(text: str) -> str | None:
     """An address in its one spelling; None for what is none.
 
     A zone (`fe80::1%eth0`) names an interface of ours, and PostgreSQL knows none. What a socket

@@ -54,12 +54,18 @@ origin_of(asked, subject) := session if {
 	not asked.context.sid
 	asked.subject.type == "user"
 } else := {
-	"state": "workload", "roles": subject.roles, "level": 2, "tier": 2,
+	"state": "workload", "roles": roles_of(asked, subject), "level": 2, "tier": 2,
 	"risk_level": subject.risk_level,
 } if {
 	not asked.context.sid
 	asked.subject.type != "user"
 }
+
+# From where it acts whoever asks has seen, and says.
+roles_of(asked, subject) := there.roles if {
+	some there in object.get(subject, "roles_at", [])
+	there.ip_address == asked.subject.properties.ip_address
+} else := subject.roles
 
 session_of(named, subject) := {
 	"state": state_for(session.outcome), "outcome": session.outcome, "roles": session.roles,

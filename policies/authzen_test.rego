@@ -117,6 +117,28 @@ test_restricted_is_for_people if {
 	answer([workload, resource("r-3")]).reasons == ["person_needed"]
 }
 
+test_from_where_a_workload_acts_others_of_its_roles_count if {
+	at := set_to("/subjects/client/nightly/roles_at", [{"ip_address": "192.0.2.7", "roles": ["reader", "writer"]}])
+	nightly := {"type": "client", "id": "nightly", "properties": {"ip_address": "192.0.2.7"}}
+	on([set_to("/subject", nightly), action("write")], [at]).decision == true
+	on([set_to("/subject", nightly), action("write")], []).reasons == ["permission_missing"]
+	every odd in ["192.0.2.8", "", null, 7, ["192.0.2.7"], {"ip_address": "192.0.2.7"}] {
+		elsewhere := json.patch(nightly, [set_to("/properties/ip_address", odd)])
+		on([set_to("/subject", elsewhere), action("write")], [at]).reasons == ["permission_missing"]
+		on([set_to("/subject", elsewhere)], [at]).decision == true
+	}
+}
+
+test_of_a_person_nobody_says_from_where_they_act if {
+	at := set_to(concat("", [alice, "/roles_at"]), [{"ip_address": "192.0.2.7", "roles": ["writer"]}])
+	stated := set_to("/subject/properties", {"ip_address": "192.0.2.7"})
+	on([stated, action("write")], [at]).reasons == ["permission_missing"]
+	every sid in ["s-1", "s-2"] {
+		d := on([stated, set_to("/context/sid", sid), action("write")], [at, set_to("/sessions/s-1/roles", ["reader"])])
+		"permission_missing" in d.reasons
+	}
+}
+
 test_public_is_for_everybody_to_read if {
 	nobody := set_to(sprintf("%s/roles", [alice]), [])
 	on([resource("r-4")], [nobody]).decision == true

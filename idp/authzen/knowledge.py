@@ -4,7 +4,7 @@ One statement for a whole batch or a page of candidates, one more where question
 one more where any of those holds a role with an end.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,6 +13,7 @@ from django.conf import settings
 
 from core import clock
 from core.assurance import Level
+from core.http import plain_address
 from core.prepared import Row
 from idp.authzen import names
 from idp.authzen.asker import Asker
@@ -28,6 +29,8 @@ from sessions.rights import find_rights, rights_of
 USER, CLIENT = "user", "client"
 COLUMNS = {USER: "users", CLIENT: "clients"}
 SID = "sid"  # the member of a question's context that names a session, as tokens do
+# The property of a workload that says from where it acts, as whoever asks has seen it.
+IP_ADDRESS = "ip_address"
 FIRST = {names.SUB: str(UUID(int=0))}
 FIND_PEOPLE = {
     names.SUB: storage.FIND_USERS,
@@ -74,16 +77,20 @@ def candidates(search: Search, row: Row, *, after: str, most: int) -> list[str]:
 def document(asker: Asker, questions: Sequence[Question], row: Row) -> dict[str, Any]:
     """The facts as policy sees them, by the very names that the questions use."""
     users, workloads = row["users"] or {}, row["clients"] or {}
-    subjects: dict[str, dict[str, Any]] = {USER: {}, CLIENT: {}}
-    for question in questions:
-        kind, name = question.subject.type, question.subject.id
-        if kind == USER:
-            known = names.stored(name, asker.form)
-            facts = None if known is None else users.get(known[1])
-        else:
-            facts = _workload(workloads.get(name)) if kind == CLIENT else None
-        if facts is not None:
-            subjects[kind][name] = facts
+    people = {name: names.stored(name, asker.form) for name in _subjects(questions, USER)}
+    stated = _stated(questions)
+    subjects: dict[str, dict[str, Any]] = {
+        USER: {
+            name: users[known[1]]
+            for name, known in people.items()
+            if known is not None and known[1] in users
+        },
+        CLIENT: {
+            name: _workload(workloads[name], stated.get(name, {}))
+            for name in _subjects(questions, CLIENT)
+            if name in workloads
+        },
+    }
     resources: dict[str, dict[str, Any]] = {}
     for thing in row["resources"] or ():
         resources.setdefault(thing["type"], {})[thing["name"]] = thing
@@ -98,13 +105,35 @@ def document(asker: Asker, questions: Sequence[Question], row: Row) -> dict[str,
     }
 
 
-def _workload(facts: dict[str, Any] | None) -> dict[str, Any] | None:
-    """With the roles that it holds by conditions: from where it acts is not known here."""
-    if facts is None:
-        return None
+def _workload(facts: Mapping[str, Any], stated: Mapping[str, str]) -> dict[str, Any]:
+    """With the roles that it holds by conditions, and those that it holds from what is stated.
+
+    roles_at: of each address, as it was sent, from where it holds others than from anywhere.
+    """
     known = {name: fact for name, fact in facts.items() if name != "conditional"}
     roles = names_held(facts["roles"], facts["conditional"], address="")
-    return known | {"roles": roles}
+    known["roles"] = roles
+    if facts["conditional"]:
+        known["roles_at"] = [
+            {IP_ADDRESS: text, "roles": there}
+            for text, address in sorted(stated.items())
+            if (there := names_held(facts["roles"], facts["conditional"], address=address)) != roles
+        ]
+    return known
+
+
+def _stated(questions: Iterable[Question]) -> dict[str, dict[str, str]]:
+    """By workload, from where it is said to act: texts as they were sent, in their one spelling.
+
+    What is no address says nothing. Of people nobody says from where they act: their session does.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for asked in questions:
+        text = asked.subject.properties.get(IP_ADDRESS) if asked.subject.type == CLIENT else None
+        address = plain_address(text) if isinstance(text, str) else None
+        if isinstance(text, str) and address is not None:
+            found.setdefault(asked.subject.id, {})[text] = address
+    return found
 
 
 def _request_url(asker: Asker) -> str:
@@ -126,6 +155,9 @@ def _params(asker: Asker, questions: Sequence[Question]) -> dict[str, Any]:
         "emails": by_form[names.EMAIL],
         "usernames": by_form[names.USERNAME],
         "workloads": sorted(_subjects(questions, CLIENT)),
+        "addresses": sorted(
+            {address for stated in _stated(questions).values() for address in stated.values()}
+        ),
         "types": [type_ for type_, _ in things],
         "names": [name for _, name in things],
         "wanted_types": [*types, "*"],

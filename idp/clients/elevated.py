@@ -58,8 +58,13 @@ def held_of(row: Row, *, address: str | None) -> Held:
 def names_held(
     roles: Iterable[str], conditional: Iterable[Mapping[str, Any]] | None, *, address: str
 ) -> list[str]:
-    """The names alone. roles: that are held without a condition."""
-    return sorted({*roles, *(each.role for each in _holding(conditional or (), address))})
+    """The names alone. roles: that are held without a condition, and from anywhere.
+
+    conditional: also what counts from one address only. address: from where it acts, "" where that
+    is unknown: then none of those counts.
+    """
+    here = [each for each in conditional or () if each["address"] in {None, address}]
+    return sorted({*roles, *(each.role for each in _holding(here, address))})
 
 
 def _with(held: Held, more: list[_Conditional]) -> Held:
@@ -77,10 +82,10 @@ def _with(held: Held, more: list[_Conditional]) -> Held:
 def _holding(
     conditional: Iterable[Mapping[str, Any]], address: str | None
 ) -> Iterable[_Conditional]:
-    """Those whose conditions hold."""
+    """Those whose conditions hold, if they have any."""
     for each in conditional:
         rules = each["rules"]
-        failed = failing(
+        failed = rules and failing(
             rules["conditions"],
             requester={**(each["requester"] or {}), "workload": rules["workload"]},
             request=rules["request"],

@@ -41,8 +41,10 @@ _MAY_ASK = f"""COALESCE((
      AND (el.user_id = u.id OR el.group_id IN (
        SELECT gm.group_id FROM accounts_groupmember gm WHERE gm.user_id = u.id))),
   CAST('[]' AS jsonb))"""
-# From where it acts is not known here, so that what counts from one address only does not.
-_HELD = held(address="FALSE")
+# From where it acts is not known here but by what whoever asks has seen.
+_HELD = held(
+    address="wr.address = ANY (CAST(%(addresses)s AS inet[]))", bound="had.address IS NOT NULL"
+)
 _WORKLOAD_ROLES = f"""(
   SELECT jsonb_build_object(
            'roles', COALESCE(held.roles, CAST('{{}}' AS text[])), 'conditional', held.conditional)

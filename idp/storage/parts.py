@@ -21,13 +21,15 @@ CALLER = f"""(SELECT c.changed_at FROM idp_client c
 _ROLE_LOCKED = is_locked(LockTarget.ROLE, "CAST(r.id AS text)", organisation="r.organisation_id")
 
 
-def held(*, address: str) -> str:
+def held(*, address: str, bound: str = "FALSE") -> str:
     """What it holds as `held`: roles, and when the first of them ends.
 
     grants, grants_end_at: of those roles that grants give. live_grants: all that count.
     conditional: what else it holds where its conditions do, for `idp.clients.elevated` to judge.
-    address: as `access.rights.elevated_roles` takes it.
+    address: as `access.rights.elevated_roles` takes it. bound: which rows `had` are for him to hold
+    against an address as well.
     """
+    is_free = f"(had.rules IS NULL AND NOT {bound})"
     return f"""
   CROSS JOIN LATERAL (
     SELECT array_agg(h.name ORDER BY h.name) FILTER (WHERE h.nth = 1) AS roles,
@@ -38,14 +40,16 @@ def held(*, address: str) -> str:
              AS live_grants,
            jsonb_agg(jsonb_build_object(
              'role', h.name, 'grant', h.grant_id, 'ends_at', h.ends_at,
-             'rules', h.rules, 'requester', h.requester)) FILTER (WHERE h.nth = 0) AS conditional
+             'address', h.address, 'rules', h.rules, 'requester', h.requester))
+             FILTER (WHERE h.nth = 0) AS conditional
       FROM (
-        SELECT r.name, had.*, CASE WHEN had.rules IS NOT NULL THEN 0 ELSE row_number() OVER (
-                 PARTITION BY r.id, had.rules IS NULL
-                     ORDER BY had.ends_at DESC NULLS FIRST) END AS nth
+        SELECT r.name, had.*, CASE WHEN {is_free} THEN row_number() OVER (
+                 PARTITION BY r.id, {is_free}
+                     ORDER BY had.ends_at DESC NULLS FIRST) ELSE 0 END AS nth
           FROM (
             SELECT cr.role_id, cr.ends_at, CAST(NULL AS text) AS grant_id,
-                   CAST(NULL AS jsonb) AS rules, CAST(NULL AS jsonb) AS requester
+                   CAST(NULL AS text) AS address, CAST(NULL AS jsonb) AS rules,
+                   CAST(NULL AS jsonb) AS requester
               FROM idp_clientrole cr
              WHERE cr.client_id = c.id AND cr.ended_at IS NULL AND cr.starts_at <= {NOW}
                AND (cr.ends_at IS NULL OR cr.ends_at > {NOW})

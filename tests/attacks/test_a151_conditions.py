@@ -241,7 +241,9 @@ class TestApplications:
         assert oauth.claims_of(self.take(machine))["roles"] == []
         assert self.told(token) == {"active": False}
 
-    def test_in_decisions_what_asks_from_where_it_acts_never_counts(self, acme, machine, grant):
+    def test_in_decisions_what_asks_from_where_it_acts_counts_not_unless_it_is_said(
+        self, acme, machine, grant
+    ):
         asker = Asker(authzen.gateway(acme))
         assert not asker.may("client nightly", "write", "db main")
 

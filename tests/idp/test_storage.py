@@ -51,7 +51,7 @@ VALUES = {
     "open_for": timedelta(days=1), "kept_for": timedelta(hours=2),
     "session": ID, "terms": "{}", "user": ID,
     "session_id": ID, "subject": "", "total": 100, "transaction_id": ID, "window_began": None,
-    "ids": [ID], "emails": ["a@acme.example"], "usernames": ["alice"], "workloads": ["acme-web"], "type": "record",
+    "addresses": ["203.0.113.7"], "ids": [ID], "emails": ["a@acme.example"], "usernames": ["alice"], "workloads": ["acme-web"], "type": "record",
     "types": ["record"], "names": ["1"], "wanted_types": ["record", "*"], "after": str(ID), "most": 100,
     "sessions": [ID], "organisation": ID,
     "origin": "https://wiki.acme.example", "host": ID, "former": b"f", "cookie": b"c", "seen_from": b"s",

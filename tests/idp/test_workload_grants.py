@@ -240,7 +240,9 @@ class TestAsSubject:
         idp.deactivate_client(client=machine, now=clock.now())
         assert not may()
 
-    def test_from_where_it_acts_is_not_known(self, may, acme, workload, entitlement):
+    def test_from_where_it_acts_is_not_known_unless_it_is_said(
+        self, may, acme, workload, entitlement
+    ):
         made = access.entitlement(acme, name="net", binds_network=True, **access.FOR_WORKLOADS)
         access_flows.add_eligibility(entitlement=made, workload=workload, now=clock.now())
         access.begin_by_itself(access.ask_by_itself(made, workload), workload)

@@ -248,7 +248,7 @@ DEFENCES = {
         "what a header claims is no address", replace("risk.receivers:client_address", claimed)
     ),
     "A098-spelling": Defence(
-        "an address has one spelling", replace("core.http:_plain_address", as_it_was_written)
+        "an address has one spelling", replace("core.http:plain_address", as_it_was_written)
     ),
     "A099": Defence(
         "tries on many accounts count by where they come from",

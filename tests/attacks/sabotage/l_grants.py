@@ -52,6 +52,11 @@ def under_no_condition(original: Any, conditional: Any, address: Any) -> Any:
     return original([{**each, "rules": free} for each in conditional], address)
 
 
+def from_wherever(_: Any, roles: Any, conditional: Any, *, address: str) -> list[str]:
+    """Counts what is bound to an address at each."""
+    return sorted({*roles, *(each["role"] for each in conditional or ())})
+
+
 def as_the_entitlement_is_today(_: Any, grant: Any) -> None:
     """Keeps of the conditions of live access those alone that are asked for now."""
     from access.conditions import rules_of
@@ -125,6 +130,11 @@ DEFENCES = {
         "an edit waits for what begins at that instant",
         replace("access.flows.entitlements:_wait_for_beginnings", lambda *_: None),
         OF_CONDITIONS,
+    ),
+    "A151-stated": Defence(
+        "what counts from one address counts from that one, as whoever asks has seen it",
+        wrap("idp.clients.elevated:names_held", from_wherever),
+        "attacks/test_a151_stated_address.py",
     ),
     "A151-workload-rules": Defence(
         "what a grant gives to an application counts only while its conditions hold",
