@@ -29,6 +29,7 @@ from accounts.flows.elevation import Condition
 from accounts.models import GroupMember, GroupRole, Lock, LockTarget, Role, RoleAssignment, User
 
 FOREVER = timedelta(days=36_500)
+MOST_NAMED = 50
 EVERYWHERE = Q(is_staff=True, is_superuser=True)
 
 
@@ -296,6 +297,14 @@ def approvers_in(
     if workload is None:
         return people
     return people.exclude(person_id__in=keepers_among(named, workload))
+
+
+def some_of(people: "QuerySet[User]") -> tuple[list[User], int]:
+    """The first of these people, as many as anybody reads, and how many there are besides."""
+    found = list(people[: MOST_NAMED + 1])
+    if len(found) <= MOST_NAMED:
+        return found, 0
+    return found[:MOST_NAMED], people.count() - MOST_NAMED
 
 
 def people_named(stage: Stage, *, is_escalated: bool, now: datetime) -> "QuerySet[User]":

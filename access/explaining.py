@@ -13,6 +13,7 @@ from access.approvers import (
     approvers_in,
     eligibility_of,
     has_escalated,
+    some_of,
     stages_of,
 )
 from access.flows.answers import judge_answer, stage_at
@@ -51,14 +52,16 @@ class RuleTold:
 
 @dataclass(frozen=True, slots=True)
 class StageTold:
-    """Who may answer at a stage: at once, and once it has escalated."""
+    """Who may answer at a stage: at once, and once it has escalated; and how many more may."""
 
     position: int
     approvals_needed: int
     escalate_after: timedelta | None
     auto_deny_after: timedelta | None
     approvers: Sequence[User]
+    approvers_more: int
     escalation: Sequence[User]
+    escalation_more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,18 +229,18 @@ def explain_answer(
     )
 
 
-def who_may_answer(grant: Grant, *, now: datetime) -> list[User]:
-    """Everybody who may answer a request that waits, as it stands."""
+def who_may_answer(grant: Grant, *, now: datetime) -> tuple[list[User], int]:
+    """Who may answer a request that waits, as it stands, and how many more may."""
     stage = stage_at(stages_of(grant.entitlement), grant.stage)
     if grant.state != State.APPROVAL_AWAITED or stage is None:
-        return []
+        return [], 0
     is_escalated = has_escalated(stage, grant.stage_since, now)
     people = approvers_in(
         stage, requester=grant.requester, workload=grant.workload, author=grant.author,
         is_escalated=is_escalated, now=now,
     )  # fmt: skip
     answered = Approval.objects.within_id(grant.organisation_id).filter(grant=grant)
-    return list(people.exclude(person_id__in=answered.values("approver_person")))
+    return some_of(people.exclude(person_id__in=answered.values("approver_person")))
 
 
 def _rules(verdict: policy.Verdict, ticket: Ticket) -> list[RuleTold]:
@@ -260,14 +263,19 @@ def _stage(
     asked = partial(
         approvers_in, stage, requester=requester, workload=workload, author=author, now=now
     )
-    at_once = list(asked(is_escalated=False))
-    later = list(asked(is_escalated=True)) if stage.escalate_after is not None else []
-    known = {person.pk for person in at_once}
+    at_once = asked(is_escalated=False)
+    later = User.objects.none()
+    if stage.escalate_after is not None:
+        later = asked(is_escalated=True).exclude(pk__in=at_once.order_by().values("pk"))
+    approvers, approvers_more = some_of(at_once)
+    escalation, escalation_more = some_of(later)
     return StageTold(
         position=stage.position,
         approvals_needed=stage.approvals_needed,
         escalate_after=stage.escalate_after,
         auto_deny_after=stage.auto_deny_after,
-        approvers=at_once,
-        escalation=[person for person in later if person.pk not in known],
+        approvers=approvers,
+        approvers_more=approvers_more,
+        escalation=escalation,
+        escalation_more=escalation_more,
     )

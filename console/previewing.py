@@ -4,7 +4,8 @@ So nobody has to foresee it. For the page and the API alike.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,22 +13,30 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from access import flows
-from access.approvers import EVERYWHERE, people_named, stages_of
-from access.models import LIVE, Eligibility, Entitlement, Grant, State
+from access.approvers import EVERYWHERE, MOST_NAMED, people_named, some_of, stages_of
+from access.models import LIVE, Eligibility, Entitlement, Grant, Stage, State
 from access.offers import Offer
 from access.workloads import why_unfit
 from accounts.models import Organisation, User
 from core import clock
 
-MOST_SHOWN = 50
+
+@dataclass(frozen=True, slots=True)
+class StageSeen:
+    """Who may answer at a stage: at once, and after escalating; and how many more may."""
+
+    position: int
+    approvers: Sequence[User]
+    approvers_more: int
+    escalation: Sequence[User] = ()
+    escalation_more: int = 0
 
 
 @dataclass
 class Preview:
     """What saving would do. before, after: the terms as `describe` tells them, before none for new.
 
-    askers, applications: who may ask, as it stands. unfit: why applications could not. stages: who
-    may answer at once, and after escalating.
+    askers, applications: who may ask, as it stands. unfit: why applications could not.
     """
 
     before: Any = None
@@ -40,7 +49,7 @@ class Preview:
     askers_more: int = 0
     applications: Sequence[str] = ()
     unfit: str = ""
-    stages: list[tuple[int, Sequence[User], Sequence[User]]] = field(default_factory=list)
+    stages: Sequence[StageSeen] = ()
 
 
 def preview(
@@ -71,28 +80,26 @@ def preview(
             told.kept = sum(after[key] in LIVE for key in after.keys() - moved)
         told.after = describe(made)
         askers = _askers(made)
-        told.askers = list(askers[:MOST_SHOWN])
-        told.askers_more = max(0, askers.count() - MOST_SHOWN)
+        told.askers, told.askers_more = some_of(askers)
         told.applications = _applications(made)
         told.unfit = why_unfit(made) if told.applications else ""
-        told.stages = [
-            (
-                stage.position + 1,
-                list(people_named(stage, is_escalated=False, now=now)[:MOST_SHOWN]),
-                list(people_named(stage, is_escalated=True, now=now)[:MOST_SHOWN])
-                if stage.escalate_after is not None
-                else [],
-            )
-            for stage in stages_of(made)
-        ]
+        told.stages = [_see(stage, now) for stage in stages_of(made)]
         transaction.set_rollback(True)
     return told
+
+
+def _see(stage: Stage, now: datetime) -> StageSeen:
+    at_once = some_of(people_named(stage, is_escalated=False, now=now))
+    if stage.escalate_after is None:
+        return StageSeen(stage.position + 1, *at_once)
+    later = some_of(people_named(stage, is_escalated=True, now=now))
+    return StageSeen(stage.position + 1, *at_once, *later)
 
 
 def _applications(entitlement: Entitlement) -> list[str]:
     live = Eligibility.unscoped.live(clock.now()).filter(entitlement=entitlement)
     names = live.exclude(workload=None).order_by("workload__name")
-    return list(names.values_list("workload__name", flat=True)[:MOST_SHOWN])
+    return list(names.values_list("workload__name", flat=True)[:MOST_NAMED])
 
 
 def _states(entitlement: Entitlement, keys: Any = None) -> dict[UUID, str]:

@@ -87,14 +87,19 @@ def explained(told: dict[str, Any]) -> str:
         lines.append(plain(f"  only for {limit(told)}"))
     lines += [plain(f"  {rule['mark']:5}  {rule['words']}") for rule in told["rules"]]
     for number, stage in enumerate(told["stages"], 1):
-        people = ", ".join(stage["approvers"]) or "nobody"
+        people = _people(stage, "approvers") or "nobody"
         needed = stage["approvals_needed"]
         asked = f"{needed} of" if needed else "by its thresholds"
         lines.append(plain(f"  approval {number}: {asked} {people}"))
         if stage["escalation"]:
             after = stage["escalate_after"] // MINUTE
-            lines.append(plain(f"    after {after} min also {', '.join(stage['escalation'])}"))
+            lines.append(plain(f"    after {after} min also {_people(stage, 'escalation')}"))
     return "\n".join(lines)
+
+
+def _people(stage: dict[str, Any], which: str) -> str:
+    more = stage.get(f"{which}_more")
+    return ", ".join(stage[which]) + (f" and {more} more" if more else "")
 
 
 def roles(items: Iterable[dict[str, Any]]) -> str:

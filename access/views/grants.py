@@ -133,10 +133,12 @@ def _own(request: HttpRequest, grant: Grant) -> HttpResponse:
     )  # fmt: skip
     waits = seen.state == State.APPROVAL_AWAITED
     begins = seen.state == State.SCHEDULED and grant.starts_at <= now
+    who, who_more = who_may_answer(grant, now=now) if waits else ([], 0)
     begins_by_itself = grant.workload_id is not None and grant.terms["binds_network"]
     context = {
         **_common(grant, seen),
-        "who": who_may_answer(grant, now=now) if waits else [],
+        "who": who,
+        "who_more": who_more,
         "may_begin": begins and not begins_by_itself,
         "begins_by_itself": begins_by_itself,
         "has_passkey": begins and bool(factors_of(user).passkeys),

@@ -120,9 +120,13 @@ class GrantMoved(Schema):
 
 
 class StagePeople(Schema):
+    """approvers, escalation: fifty at most; …_more: how many besides."""
+
     position: int
     approvers: list[str]
+    approvers_more: int
     escalation: list[str]
+    escalation_more: int
 
 
 class Previewed(Schema):
@@ -253,11 +257,13 @@ def _preview(
         "askers_more": told.askers_more,
         "stages": [
             {
-                "position": position,
-                "approvers": [person.email for person in at_once],
-                "escalation": [person.email for person in later],
+                "position": stage.position,
+                "approvers": [person.email for person in stage.approvers],
+                "approvers_more": stage.approvers_more,
+                "escalation": [person.email for person in stage.escalation],
+                "escalation_more": stage.escalation_more,
             }
-            for position, at_once, later in told.stages
+            for stage in told.stages
         ],
     }
 

@@ -77,14 +77,19 @@ class Rule(Schema):
 
 
 class Stage(Schema):
-    """approvers: who may answer at once; escalation: who else, once it has taken that long."""
+    """approvers: who may answer at once; escalation: who else, once it has taken that long.
+
+    Of each fifty at most; …_more: how many besides.
+    """
 
     position: int
     approvals_needed: int
     escalate_after: int | None
     auto_deny_after: int | None
     approvers: list[str]
+    approvers_more: int
     escalation: list[str]
+    escalation_more: int
 
 
 class Explained(Schema):
@@ -223,5 +228,7 @@ def _stage(stage: StageTold) -> dict[str, Any]:
         "escalate_after": seconds(stage.escalate_after),
         "auto_deny_after": seconds(stage.auto_deny_after),
         "approvers": [person.email for person in stage.approvers],
+        "approvers_more": stage.approvers_more,
         "escalation": [person.email for person in stage.escalation],
+        "escalation_more": stage.escalation_more,
     }

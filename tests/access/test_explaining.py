@@ -3,14 +3,19 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from access import flows
 from access.explaining import explain, explain_answer, who_may_answer
 from access.models import Grant, State
-from access.offers import StageLine
+from access.offers import ApproverLine, StageLine
 from accounts import flows as accounts
 from core import clock
+from sallyport_cli.telling import explained
+from tests import cast
 from tests.support import access
+from tests.support.api import Api
 
 pytestmark = pytest.mark.django_db
 
@@ -99,9 +104,84 @@ def test_the_requester_is_in_no_shape_among_who_may_answer(acme, employee, lead,
     employee.user.refresh_from_db()
     request = access.ask(offered, employee, session)
 
-    assert who_may_answer(access.fresh(request), now=clock.now()) == [approver.user]
+    assert who_may_answer(access.fresh(request), now=clock.now()) == ([approver.user], 0)
     access.deny(request, approver)
-    assert who_may_answer(access.fresh(request), now=clock.now()) == []
+    assert who_may_answer(access.fresh(request), now=clock.now()) == ([], 0)
+
+
+@pytest.fixture
+def many(acme, employee, approver, monkeypatch):
+    """Fourteen may answer at the first stage, and once the second has escalated; 11 are named."""
+    monkeypatch.setattr("access.approvers.MOST_NAMED", 11)
+    group = accounts.create_group(organisation=acme, name="crowd", now=clock.now())
+    for number in range(14):
+        person = cast.person(f"n{number:02}@acme.example", acme)
+        accounts.add_group_member(group=group, user=person.user, now=clock.now())
+    lines = [*access.named(approver), ApproverLine(group=group, is_escalation=True)]
+    return access.entitlement(
+        acme, name="many", eligible=[employee],
+        stages=[
+            StageLine([ApproverLine(group=group)]),
+            StageLine(lines, escalate_after=timedelta(minutes=5)),
+        ],
+    )  # fmt: skip
+
+
+def test_of_many_who_may_answer_some_are_named(many, employee, approver, session):
+    first, second = why(many, employee, session).stages
+
+    assert (len(first.approvers), first.approvers_more) == (11, 3)
+    assert first.approvers[-1].email == "n10@acme.example"
+    assert (list(second.approvers), second.approvers_more) == ([approver.user], 0)
+    assert (len(second.escalation), second.escalation_more) == (11, 3)
+    people, more = who_may_answer(
+        access.fresh(access.ask(many, employee, session)), now=clock.now()
+    )
+    assert (len(people), more) == (11, 3)
+
+
+def test_it_takes_no_more_statements_for_many(many, employee, session, entitlement):
+    with CaptureQueriesContext(connection) as few:
+        why(entitlement, employee, session)
+    with CaptureQueriesContext(connection) as for_many:
+        why(many, employee, session)
+
+    # The second stage, what escalates of it, and three times how many more there are.
+    assert len(for_many) - len(few) <= 5
+
+
+def test_pages_the_api_and_the_command_say_how_many_more_there_are(many, client, employee):
+    cast.sign_in(client, employee)
+    page = " ".join(client.get("/access/request/?entitlement=many").content.decode().split())
+    assert "<li>and 4 more</li>" in page
+    assert "n09@acme.example and 4 more.</p>" in page
+
+    told = Api.of(employee).get("/access/entitlements/many").json()
+    first, second = told["stages"]
+    assert (len(first["approvers"]), first["approvers_more"]) == (11, 3)
+    assert (len(second["escalation"]), second["escalation_more"]) == (11, 3)
+    said = explained(told)
+    assert "n10@acme.example and 3 more" in said
+    assert "after 5 min also n00@acme.example" in said
+
+
+def test_whoever_has_asked_sees_how_many_more_there_are(many, client, employee):
+    asked = access.ask(many, employee, cast.sign_in(client, employee))
+
+    page = " ".join(client.get(f"/access/grants/{asked.pk}/").content.decode().split())
+    assert "n09@acme.example and 4 more.</p>" in page
+
+
+def test_administrators_see_how_many_more_there_are(many, client, approver, acme):
+    root = cast.person("root@acme.example", acme, totp=True, is_staff=True)
+    bob = Api.of(root)
+    same = bob.get(f"/entitlements/{many.pk}").json()
+    for name in ("id", "organisation", "name", "version", "is_active", "created_at", "changed_at"):
+        del same[name]
+    first, second = bob.post(f"/entitlements/{many.pk}/preview", same).json()["stages"]
+
+    assert (len(first["approvers"]), first["approvers_more"]) == (11, 3)
+    assert (len(second["escalation"]), second["escalation_more"]) == (11, 4)
 
 
 def test_an_approver_is_told_why_not(request_, approver, lead, employee):

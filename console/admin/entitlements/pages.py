@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from access import flows
+from access.approvers import MOST_NAMED
 from access.models import Eligibility, Entitlement
 from access.tickets import secret_to_tell
 from accounts.admin import (
@@ -21,7 +22,7 @@ from accounts.admin import (
 from accounts.models import Organisation
 from console.admin.entitlements.editor import Editor
 from console.admin.entitlements.form import differences, initial
-from console.previewing import MOST_SHOWN, preview
+from console.previewing import preview
 from core import clock
 from core.errors import Refusal
 
@@ -167,4 +168,4 @@ def _eligibilities(entitlement: Entitlement) -> list[Eligibility]:
         entitlement=entitlement, ended_at=None
     )
     rows = rows.select_related("user", "group", "workload__responsible")
-    return list(rows.order_by("-starts_at")[:MOST_SHOWN])
+    return list(rows.order_by("-starts_at")[:MOST_NAMED])
