@@ -263,7 +263,7 @@ def test_who_has_to_agree_is_set_on_a_page_of_entitlements(administrator, approv
         "stage1-approvals_needed": "2",
     } | {f"stage{number}-approvals_needed": "1" for number in range(2, 6)}  # fmt: skip
     preview = administrator.post(answer["Location"], fields | {"preview": "1"})
-    assert [person.email for person in preview.context["preview"].stages[0][1]] == [
+    assert [person.email for person in preview.context["preview"].stages[0].approvers] == [
         "olga@acme.example"
     ]
     saved = administrator.post(answer["Location"], fields)
