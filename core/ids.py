@@ -5,12 +5,28 @@ import hashlib
 import hmac
 import os
 import secrets
+import struct
 import time
 import uuid
+from collections.abc import Iterator
 
 _MILLISECOND = 1_000_000  # in nanoseconds
 _CHANCE = (1 << 62) - 1
+_DRAWN_AT_ONCE = 512
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+class _Drawn:
+    """Chance for names: the system is asked for many at once, since each time is a system call."""
+
+    numbers: Iterator[tuple[int]] = iter(())
+
+    @classmethod
+    def forget(cls) -> None:
+        cls.numbers = iter(())
+
+
+os.register_at_fork(after_in_child=_Drawn.forget)  # or both would give the same names
 
 
 def new_id() -> uuid.UUID:
@@ -21,7 +37,11 @@ def new_id() -> uuid.UUID:
     """
     milliseconds, rest = divmod(time.time_ns(), _MILLISECOND)
     fraction = (rest << 12) // _MILLISECOND
-    chance = int.from_bytes(os.urandom(8)) & _CHANCE
+    drawn = next(_Drawn.numbers, None)
+    if drawn is None:
+        _Drawn.numbers = struct.iter_unpack("=Q", os.urandom(8 * _DRAWN_AT_ONCE))
+        drawn = next(_Drawn.numbers)
+    chance = drawn[0] & _CHANCE
     return uuid.UUID(
         int=(milliseconds & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | chance
     )

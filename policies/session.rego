@@ -5,7 +5,7 @@
 # make the answer undefined, and undefined means deny. A reason without a verdict denies.
 #
 # This runs at every use, and each rule costs something even where it finds nothing. So most of what can
-# be wrong is looked at only where there is a sign of it.
+# be wrong is looked at only where there is a sign of it, and all that is always looked at is one rule.
 package sallyport
 
 import rego.v1
@@ -28,47 +28,81 @@ verdicts := {
 
 # --- what a glance at the facts tells -----------------------------------------------------------
 
-plain := {
-	"user_inactive": input.user.is_active != true,
-	"organisation_inactive": input.organisation_is_active != true,
-	"credentials_changed": input.user.stamp_matches != true,
-	"session_ended": input.session.is_ended != false,
-	"session_idle": input.session.idle_remaining <= 0,
-	"session_expired": input.session.absolute_remaining <= 0,
-	"device_lost": input.device.state == "lost",
-	"device_revoked": input.device.state == "revoked",
-	"client_inactive": input.resource.client_is_active != true,
-	"email_unverified": input.user.email_verified != true,
-	"not_authenticated": input.session.level < 1,
-	"device_trusted_too_little": input.device.tier < input.resource.required_tier,
-	"resource_requires_stronger_authentication":
-		input.session.level < input.resource.required_level,
+# `plain` are reasons by themselves. `signs` are what the rules for `suspicions` rest on: without any of
+# them none is looked at, so a rule that needs another sign has to name it here.
+#
+# A fact that is missing leaves all of this undefined. So does a number that is none: it has no sum and
+# no difference. Of any other fact all but its harmless value is a sign, and its kind is looked at then.
+# (A built-in function costs as much as three looks, a rule as much as ten: hence no limit has a name.)
+glance := {
+	"plain": {
+		"user_inactive": user.is_active != true,
+		"organisation_inactive": input.organisation_is_active != true,
+		"credentials_changed": user.stamp_matches != true,
+		"session_ended": session.is_ended != false,
+		"session_idle": session.idle_remaining - 1 < 0,
+		"session_expired": session.absolute_remaining - 1 < 0,
+		"client_inactive": resource.client_is_active != true,
+		"email_unverified": user.email_verified != true,
+		"not_authenticated": session.level - 1 < 0,
+		"device_trusted_too_little": device.tier - resource.required_tier < 0,
+		"resource_requires_stronger_authentication": session.level - resource.required_level < 0,
+	},
+	"signs": {
+		"device_is_off": (state in {"", "pending", "enrolled", "suspended", "retired"}) != true,
+		"locks": input.locks != [],
+		"roles_demand_more": session.level - input.role_level < 0,
+		"age_is_limited": resource.max_age + 1 > 0,
+		"must_be_bound": input.binding_is_required != false,
+		"is_bound": session.binding != "",
+		"sign_in_at_risk": risk.level - 3 >= 0,
+		"account_at_risk": risk.user_level - 3 >= 0,
+		"roles_have_tiers": input.role_tiers != {},
+		"scopes_have_tiers": resource.scope_tiers != {},
+	},
+} if {
+	user := input.user
+	session := input.session
+	device := input.device
+	state := device.state
+	risk := input.risk
+	resource := input.resource
+	session.authentication_age + session.proof_age + session.age + risk.provable_level
 }
 
 reasons contains reason if {
-	true in plain
-	some reason, true in plain
+	some kind
+	true in glance[kind]
+	some reason in against
 }
 
-# --- what there is a sign of --------------------------------------------------------------------
+against := {"facts_malformed"} if {
+	not are_well_formed
+} else := suspicions | {reason | some reason, true in glance.plain}
 
-# Each rule for `suspicions` rests on one of these signs. Without any of them none is looked at, so a rule
-# that needs another sign has to name it here. (A limit stands as a number: a name would be one more rule.)
-signs := {
-	"locks": input.locks != [],
-	"roles_demand_more": input.session.level < input.role_level,
-	"age_is_limited": input.resource.max_age >= 0,
-	"must_be_bound": input.binding_is_required,
-	"is_bound": input.session.binding != "",
-	"sign_in_at_risk": input.risk.level >= 3,
-	"account_at_risk": input.risk.user_level >= 3,
-	"roles_have_tiers": input.role_tiers != {},
-	"scopes_have_tiers": input.resource.scope_tiers != {},
+are_well_formed if {
+	input.device.state in {"", "pending", "enrolled", "suspended", "lost", "revoked", "retired"}
+	input.session.binding in {"", "dbsc", "webcrypto"}
+	input.binding_is_required in {true, false}
+	is_array(input.locks)
+	every target in input.locks {
+		is_string(target)
+	}
+	every tiers in [input.role_tiers, input.resource.scope_tiers] {
+		is_object(tiers)
+		every tier in tiers {
+			is_number(tier)
+		}
+	}
 }
 
-reasons contains reason if {
-	true in signs
-	some reason in suspicions
+signs := glance.signs
+
+# --- the device ---------------------------------------------------------------------------------
+
+suspicions contains concat("_", ["device", input.device.state]) if {
+	signs.device_is_off
+	is_string(input.device.state)
 }
 
 # --- locks --------------------------------------------------------------------------------------
@@ -77,6 +111,7 @@ reasons contains reason if {
 # "address_locked" and whatever else there may be have no verdict above.
 suspicions contains concat("_", [target, "locked"]) if {
 	some target in input.locks
+	is_string(target)
 }
 
 # --- strength and freshness ---------------------------------------------------------------------
@@ -165,25 +200,6 @@ withheld_scopes contains name if {
 
 # --- the answer ---------------------------------------------------------------------------------
 
-# Each fact is there and of its kind. Few built-ins for all, since this runs at every use.
-complete if {
-	plain
-	signs
-	is_number(sum([
-		input.session.idle_remaining, input.session.absolute_remaining, input.session.level,
-		input.session.authentication_age, input.session.proof_age, input.session.age,
-		input.role_level, input.resource.required_level, input.resource.max_age,
-		input.resource.required_tier, input.device.tier, input.risk.level,
-		input.risk.user_level, input.risk.provable_level,
-	]))
-	input.binding_is_required in {true, false}
-	input.device.state in {"", "pending", "enrolled", "suspended", "lost", "revoked", "retired"}
-	input.session.binding in {"", "dbsc", "webcrypto"}
-	is_array(input.locks)
-	is_object(input.role_tiers)
-	is_object(input.resource.scope_tiers)
-}
-
 found := {object.get(verdicts, reason, "deny") | some reason in reasons}
 
 outcome := "revoke" if {
@@ -205,12 +221,12 @@ demands := {"level": risk_demands, "max_age": 0} if {
 decision := {
 	"outcome": "allow",
 	"reasons": set(),
-	"required_level": max([input.role_level, input.resource.required_level, 1]),
-	"max_age": input.resource.max_age,
+	"required_level": 1,
+	"max_age": -1,
 	"withheld_scopes": set(),
 	"withheld_roles": set(),
 } if {
-	complete
+	glance
 	reasons == set()
 } else := {
 	"outcome": outcome,
@@ -220,5 +236,6 @@ decision := {
 	"withheld_scopes": withheld_scopes,
 	"withheld_roles": withheld_roles,
 } if {
-	complete
+	glance
+	not "facts_malformed" in reasons
 }

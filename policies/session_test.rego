@@ -119,6 +119,32 @@ test_unknown_binding_is_undefined if {
 	not sallyport.decision with input as with_fact("/session/binding", "string")
 }
 
+test_a_fact_of_another_kind_is_undefined if {
+	every path, wrong in {
+		"/session/binding": [null, false],
+		"/device/state": [null, 1, []],
+		"/binding_is_required": ["yes", null, 1],
+		"/locks": [[1], [null]],
+		"/role_tiers": [{"reader": null}, {"reader": "1"}],
+		"/resource/scope_tiers": [{"db.read": true}],
+	} {
+		every value in wrong {
+			not sallyport.decision with input as with_fact(path, value)
+		}
+	}
+}
+
+test_a_missing_number_is_undefined if {
+	every path in [
+		"/session/idle_remaining", "/session/absolute_remaining", "/session/level",
+		"/session/authentication_age", "/session/proof_age", "/session/age", "/role_level",
+		"/resource/required_level", "/resource/max_age", "/resource/required_tier", "/device/tier",
+		"/risk/level", "/risk/user_level", "/risk/provable_level",
+	] {
+		not sallyport.decision with input as json.patch(good, [{"op": "remove", "path": path}])
+	}
+}
+
 test_high_risk_asks_for_as_much_as_can_be_proven if {
 	d := sallyport.decision with input as high_risk(false, 3, 3)
 	d.outcome == "step_up"

@@ -106,6 +106,11 @@ def _told(value: Any) -> str:
 
 
 def _parts(value: Any) -> tuple[tuple[str, bool], ...]:
-    if isinstance(value, dict) and value and all(isinstance(each, bool) for each in value.values()):
-        return tuple(sorted(value.items(), key=lambda part: (not part[1], part[0])))
-    return ()
+    """The checks that a value holds by name, or in groups of them."""
+    if not isinstance(value, dict) or not value:
+        return ()
+    if all(isinstance(each, dict) for each in value.values()):
+        value = {name: held for group in value.values() for name, held in group.items()}
+    if not all(isinstance(each, bool) for each in value.values()):
+        return ()
+    return tuple(sorted(value.items(), key=lambda part: (not part[1], part[0])))

@@ -1,7 +1,9 @@
 """Identifiers, secrets and their comparison."""
 
+import os
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,6 +19,37 @@ def test_an_id_is_a_uuid_of_version_7_that_sorts_by_time():
     assert len(set(made)) == len(made)
     assert made == sorted(made), "within a millisecond too"
     assert made[0].int >> 80 >= before
+    assert len({one.int & (1 << 62) - 1 for one in made}) == len(made)
+
+
+def test_more_ids_than_are_drawn_at_once_differ_by_chance():
+    made = [ids.new_id().int & (1 << 62) - 1 for _ in range(3 * ids._DRAWN_AT_ONCE)]
+
+    assert len(set(made)) == len(made)
+
+
+def test_a_child_of_a_fork_draws_its_own_chance():
+    ids.new_id()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, ids.new_id().bytes)
+        os._exit(0)
+    of_child = uuid.UUID(bytes=os.read(reader, 16)).int
+    os.waitpid(child, 0)
+    of_parent = ids.new_id().int
+
+    assert of_child & (1 << 62) - 1 != of_parent & (1 << 62) - 1
+
+
+def test_threads_draw_different_ids():
+    with ThreadPoolExecutor(8) as pool:
+        made = [
+            one
+            for many in pool.map(lambda _: [ids.new_id() for _ in range(500)], range(16))
+            for one in many
+        ]
+
     assert len({one.int & (1 << 62) - 1 for one in made}) == len(made)
 
 

@@ -100,6 +100,21 @@ def test_they_agree_on_facts_that_are_missing_or_of_another_kind(
     both.on(DECISION, document)
 
 
+@pytest.mark.parametrize(
+    ("fact", "wrong"),
+    [
+        ("locks", [1]),
+        ("locks", [None]),
+        ("role_tiers", {"reader": None}),
+        ("role_tiers", {"a": "1"}),
+    ],
+)
+def test_they_agree_on_members_of_another_kind(both: Agreement, fact: str, wrong: Any) -> None:
+    document = plain(test_decisions.GOOD.document()) | {fact: wrong}
+
+    assert both.on(DECISION, document) == NOTHING
+
+
 @pytest.mark.parametrize("row", test_access.ROWS, ids=lambda row: f"{row[0]}-{row[3]}")
 def test_they_agree_on_every_case_of_access(both: Agreement, row: Any) -> None:
     action, part, change, rule = row

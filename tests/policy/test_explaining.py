@@ -18,6 +18,10 @@ allow if input.level >= limit
 
 checks := {"high": input.level >= limit, "odd": input.level % 2 == 1}
 
+groups := {"one": {"high": input.level >= limit}, "other": {"odd": input.level % 2 == 1}}
+
+mixed := {"one": {"high": input.level >= limit}, "other": {"level": input.level}}
+
 reasons contains "low" if input.level < limit
 
 double(x) := x * 2
@@ -43,13 +47,19 @@ def rules(document, path="sallyport/allow"):
 def test_a_rule_speaks_where_its_value_depends_on_the_input_and_says_something():
     told = rules({"level": 5})
 
-    assert {name for name, rule in told.items() if rule.has_spoken} == {"allow", "checks", "wide"}
+    assert {name for name, rule in told.items() if rule.has_spoken} == {
+        "allow", "checks", "groups", "mixed", "wide",
+    }  # fmt: skip
     assert told["limit"].value == "3", "the same for any input"
     assert told["reasons"].value == "[]"
 
 
 def test_checks_by_name_are_told_each():
-    assert rules({"level": 4})["checks"].parts == (("high", True), ("odd", False))
+    told = rules({"level": 4})
+
+    assert told["checks"].parts == (("high", True), ("odd", False))
+    assert told["groups"].parts == (("high", True), ("odd", False)), "as they are in groups"
+    assert told["mixed"].parts == ()
 
 
 def test_a_rule_that_fails_or_is_undefined_has_no_value():

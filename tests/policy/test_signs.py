@@ -17,7 +17,7 @@ SHIPPED = RegoEvaluator(engine.shipped())
 calm = st.integers(0, 2)
 # Whatever facts, without anything that is a sign.
 QUIET = st.builds(
-    lambda document, level, user_level: (
+    lambda document, level, user_level, state: (
         document
         | {
             "session": document["session"] | {"level": 4, "binding": ""},
@@ -26,11 +26,13 @@ QUIET = st.builds(
             "locks": [],
             "role_tiers": {},
             "binding_is_required": False,
+            "device": document["device"] | {"state": state},
         }
     ),
     st.fixed_dictionaries(FACTS),
     calm,
     calm,
+    st.sampled_from(["", "pending", "enrolled", "suspended", "retired"]),
 )
 often = how(max_examples=300, deadline=None)
 

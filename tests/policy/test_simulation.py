@@ -96,7 +96,7 @@ class TestSimulate:
     def test_rules_that_answer_nothing_would_deny(self):
         silent = SHIPPED | {
             "session.rego": SHIPPED["session.rego"].replace(
-                "complete if {", "complete if {\n\tinput.nowhere"
+                "\tresource := input.resource\n", "\tresource := input.nowhere\n"
             )
         }
 
