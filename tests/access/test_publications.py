@@ -84,7 +84,7 @@ class TestAsking:
         assert asked.state == State.APPROVAL_AWAITED
         assert asked.policy_version == version
         assert (asked.role_names, entitlement().name) == ([], "policy-publication")
-        assert who_may_answer(asked, now=clock.now()) == [zoe.user]
+        assert who_may_answer(asked, now=clock.now()) == ([zoe.user], 0)
 
     def test_those_who_may_agree_are_told_by_mail(
         self, version, ada, session, zoe, django_capture_on_commit_callbacks
@@ -190,7 +190,7 @@ class TestAnswering:
         asked = ask(written(zoe), ada, session_of(ada.user))
 
         assert count_inbox(approver=zoe.user, now=clock.now()) == 0
-        assert who_may_answer(asked, now=clock.now()) == [approver.user]
+        assert who_may_answer(asked, now=clock.now()) == ([approver.user], 0)
         told = explain_answer(
             grant=asked, approver=zoe.user, session_id=session_of(zoe.user).pk, now=clock.now()
         )
@@ -226,7 +226,7 @@ class TestAnswering:
         )  # fmt: skip
         asked = ask(written(ada), ada, session)
 
-        assert who_may_answer(asked, now=clock.now()) == []
+        assert who_may_answer(asked, now=clock.now()) == ([], 0)
         assert count_inbox(approver=approver.user, now=clock.now()) == 0
         with pytest.raises(Refusal, match="no approver"):
             access.approve(asked, approver)
