@@ -15,20 +15,3 @@ def is_locked(target_type: LockTarget, target: str, *, organisation: str) -> str
     SELECT 1 FROM accounts_lock l
      WHERE l.organisation_id = {organisation} AND l.target = {target}
        AND l.target_type = '{target_type.value}' AND {LIVE})"""
-
-
-def locks_on(*, targets: str, addresses: str, organisation: str) -> str:
-    """The kinds of targets that are locked, as an array.
-
-    targets: an array of texts, whose kinds need no telling apart, since ids are unique.
-    addresses: an array of inet. A role that is locked is dropped where roles are read.
-    """
-    return f"""ARRAY(
-    SELECT l.target_type FROM accounts_lock l
-     WHERE l.organisation_id = {organisation} AND l.target = ANY ({targets})
-       AND l.target_type NOT IN ('address', 'role') AND {LIVE}
-     UNION ALL
-    SELECT l.target_type FROM accounts_lock l
-     WHERE l.organisation_id = {organisation} AND l.target_type = 'address' AND {LIVE}
-       AND CASE WHEN l.target_type = 'address'
-                THEN CAST(l.target AS inet) >>= ANY ({addresses}) END)"""

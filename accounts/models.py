@@ -279,10 +279,8 @@ class RoleAssignment(ScopedModel):
             ),
         ]
         indexes = [
-            models.Index(  # how every use of a session finds them; the standing ones by the first
-                fields=["user"],
-                condition=Q(ended_at=None, ends_at__isnull=False),
-                name="accounts_dated_assignments",
+            models.Index(  # how every use of a session finds them
+                fields=["user"], condition=Q(ended_at=None), name="accounts_live_assignments"
             ),
         ]
 

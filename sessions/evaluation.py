@@ -2,7 +2,7 @@
 
 `evaluate` collects facts by one statement, asks policy, applies the decision and writes it down.
 Machine endpoints collect the same facts inside their own statement: they take `FACT_COLUMNS`,
-`FACT_JOINS` and `fact_params` from here, and hand the row to `judge`.
+`session` and `fact_params` from here, and hand the row to `judge`.
 """
 
 import json
@@ -14,7 +14,6 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from accounts.locks import locks_on
 from accounts.models import User
 from audit.events import Event
 from audit.recorder import record, request_address
@@ -41,51 +40,62 @@ from policy.journal import About
 from policy.versions import ACTIVE_REVISION
 from risk.levels import RiskLevel
 from sessions import flows
-from sessions.conditions import device_tier
+from sessions.conditions import device_of, device_tier
 from sessions.models import EndReason, LoginSession
-from sessions.rights import HAS_DATED, HELD, rights_of
+from sessions.rights import HELD, rights_of
 
-# Aliases: s = login session, u = user; b, d = browser, and the machine that it runs on; c = the
-# client that asks: its `client_id`. What gives a column or two is looked up beside the joins: each
-# join is made ready for all columns that pass through it, which costs more than the look.
+# Aliases: s = login session (`session`); c = the client that asks: its `client_id`. What gives a
+# column or two is looked up beside the joins: each join is made ready for all columns that pass
+# through it, which costs more than the look. What most sessions have nothing of stands in functions
+# of the database, which are made ready where they are called: they see what the statement sees.
 _FROM_ADDRESS = "CAST(%(from_address)s AS inet)"
-_LOCKS = locks_on(
-    targets="ARRAY[CAST(u.id AS text), CAST(s.id AS text), CAST(d.id AS text), c.client_id]"
-    " || CAST(s.credentials AS text[])",
-    addresses=f"ARRAY[s.address, {_FROM_ADDRESS}]",
-    organisation="s.organisation_id",
-)
 FACT_COLUMNS = f"""
   {ACTIVE_REVISION} AS policy_revision,
   (SELECT o.is_active FROM accounts_organisation o WHERE o.id = s.organisation_id)
     AS organisation_is_active,
-  u.is_active AS user_is_active,
-  (u.security_stamp = s.security_stamp) AS stamp_matches,
-  EXISTS (SELECT 1 FROM account_emailaddress e
-           WHERE e.user_id = u.id AND e.verified AND lower(e.email) = u.email) AS email_verified,
+  (SELECT ARRAY[u.is_active, u.security_stamp = s.security_stamp, EXISTS (
+            SELECT 1 FROM account_emailaddress e
+             WHERE e.user_id = u.id AND e.verified AND lower(e.email) = u.email)]
+     FROM accounts_user u WHERE u.id = s.user_id) AS user_is,
   (s.ended_at IS NOT NULL) AS session_is_ended,
-  u.id AS person_id, s.id AS judged_session_id, s.started_at AS session_started_at,
+  s.user_id AS person_id, s.id AS judged_session_id, s.started_at AS session_started_at,
   s.last_used_at, s.expires_at AS session_expires_at, s.acr, s.amr, s.auth_time,
   s.binding, s.proven_at, s.risk_level,
   (s.auth_time > s.started_at) AS risk_is_answered,
   (SELECT jsonb_build_array(k.level, s.auth_time > k.raised_at)
-     FROM risk_userrisk k WHERE k.user_id = u.id AND k.ends_at > {NOW}) AS user_risk,
-  d.state AS device_state, d.reported_at AS device_reported_at,
-  d.tier_ends_at AS device_tier_ends_at,
+     FROM risk_userrisk k WHERE k.user_id = s.user_id AND k.ends_at > {NOW}) AS user_risk,
+  (SELECT jsonb_build_array(d.state, d.reported_at, d.tier_ends_at)
+     FROM devices_browser b CROSS JOIN LATERAL (
+            SELECT d.state, d.reported_at, d.tier_ends_at FROM devices_device d
+             WHERE d.id = b.device_id OFFSET 0) d
+    WHERE b.id = s.browser_id) AS device,
   (s.address <> {_FROM_ADDRESS}) IS TRUE AS address_has_changed,
-  {_LOCKS} AS locks,
-  {HELD} AS held_roles, {HAS_DATED} AS has_dated_roles,
+  CASE WHEN s.has_locks
+       THEN sessions_locks(s.id, c.client_id, {_FROM_ADDRESS}, %(clock_offset)s)
+       ELSE '{{}}' END AS locks,
+  {HELD} AS held_roles,
   {NOW} AS now
 """
-FACT_JOINS = """
-  JOIN accounts_user u ON u.id = s.user_id
-  LEFT JOIN devices_browser b ON b.id = s.browser_id
-  LEFT JOIN devices_device d ON d.id = b.device_id
-"""
+
+
+def session(condition: str) -> str:
+    """The FROM item `s` of a statement with FACT_COLUMNS, LATERAL where others stand before it.
+
+    condition: SQL over `s`, a constant of ours. has_locks: whether its organisation has any. OFFSET
+    keeps it one look by the condition: joined, it is read whole where there are few sessions.
+    """
+    return f"""(
+  SELECT s.id, s.user_id, s.organisation_id, s.browser_id, s.security_stamp, s.started_at,
+         s.last_used_at, s.expires_at, s.ended_at, s.acr, s.amr, s.auth_time, s.binding,
+         s.proven_at, s.risk_level, s.address, EXISTS (
+           SELECT 1 FROM accounts_lock l
+            WHERE l.organisation_id = s.organisation_id AND l.lifted_at IS NULL) AS has_locks
+    FROM idp_sessions_loginsession s WHERE {condition} OFFSET 0) s"""
+
+
 COLLECT = f"""
-SELECT {FACT_COLUMNS} FROM idp_sessions_loginsession s
- CROSS JOIN (SELECT CAST(%(client_name)s AS text) AS client_id) c {FACT_JOINS}
- WHERE s.id = %(id)s
+SELECT {FACT_COLUMNS} FROM {session("s.id = %(id)s")}
+ CROSS JOIN (SELECT CAST(%(client_name)s AS text) AS client_id) c
 """
 
 
@@ -170,13 +180,14 @@ def facts_of(row: Row, trigger: Trigger, resource: Resource) -> Facts:
     now: datetime = row["now"]
     idle: timedelta = settings.SESSION_IDLE_LIFETIME
     rights = rights_of(row)
+    is_active, stamp_matches, email_verified = row["user_is"]
     return Facts(
         trigger=trigger,
         organisation_is_active=row["organisation_is_active"],
         user=UserFacts(
-            is_active=row["user_is_active"],
-            email_verified=row["email_verified"],
-            stamp_matches=row["stamp_matches"],
+            is_active=is_active,
+            email_verified=email_verified,
+            stamp_matches=stamp_matches,
         ),
         session=SessionFacts(
             is_ended=row["session_is_ended"],
@@ -220,6 +231,12 @@ def _risk_of(row: Mapping[str, Any]) -> RiskFacts:
     )
 
 
+def is_email_verified(row: Mapping[str, Any]) -> bool:
+    """Whether the user of the session proved the address of the account."""
+    _, _, is_verified = row["user_is"]
+    return bool(is_verified)
+
+
 def user_risk(row: Mapping[str, Any]) -> tuple[int, bool]:
     """What is known against the account, 0 to 3, and whether its user was proven since."""
     level, is_answered = row["user_risk"] or (0, False)
@@ -230,13 +247,13 @@ _NO_DEVICE = DeviceFacts()
 
 
 def _device_of(row: Mapping[str, Any], now: datetime) -> DeviceFacts:
-    state = row["device_state"]
-    if state is None:
+    device = device_of(row)
+    if device is None:
         return _NO_DEVICE
-    reported_at = row["device_reported_at"]
+    reported_at = device.reported_at
     return DeviceFacts(
-        is_enrolled=state == State.ENROLLED,
-        state=state,
+        is_enrolled=device.state == State.ENROLLED,
+        state=device.state,
         tier=device_tier(row),
         posture_age=-1 if reported_at is None else _seconds(now - reported_at),
     )

@@ -21,24 +21,26 @@ from sessions import conditions
 LEVELS = f"ARRAY[{', '.join(repr(acr) for acr in ACR_VALUES)}]"
 # A role that is locked is nobody's. For statements with the session as `s`, and the role as `r`.
 ROLE_LOCKED = is_locked(LockTarget.ROLE, "CAST(r.id AS text)", organisation="s.organisation_id")
-# What is held without an end: the device's tier, the level and the name of each role, as one text.
-# PostgreSQL makes one array of texts sooner than three that are in order; `merged` takes it apart.
+# What is held without an end: the device's tier, the level and the name of each role, as one text;
+# NULL for one that is locked, and "" for each role with an end. PostgreSQL makes one array of texts
+# sooner than three that are in order; `merged` takes it apart. The session as `session` reads it.
 HELD = f"""ARRAY(
-    SELECT r.required_tier || ' ' || r.required_acr || ' ' || r.name
+    SELECT CASE WHEN h.role_id IS NULL THEN '' ELSE (
+        SELECT r.required_tier || ' ' || r.required_acr || ' ' || r.name
+          FROM accounts_role r
+         WHERE r.id = h.role_id AND (NOT s.has_locks OR NOT sessions_is_role_locked(
+                 r.id, s.organisation_id, %(clock_offset)s))) END
       FROM (
-        SELECT ra.role_id FROM accounts_roleassignment ra
-         WHERE ra.user_id = u.id AND ra.grant_id IS NULL AND ra.ended_at IS NULL
-           AND ra.ends_at IS NULL AND ra.starts_at <= {NOW}
+        SELECT CASE WHEN ra.ends_at IS NULL THEN ra.role_id END AS role_id
+          FROM accounts_roleassignment ra
+         WHERE ra.user_id = s.user_id AND ra.ended_at IS NULL
+           AND (ra.ends_at IS NOT NULL OR ra.starts_at <= {NOW})
          UNION ALL
-        SELECT gr.role_id FROM accounts_groupmember gm
-          JOIN accounts_grouprole gr ON gr.group_id = gm.group_id
-         WHERE gm.user_id = u.id) h
-      JOIN accounts_role r ON r.id = h.role_id
-     WHERE NOT {ROLE_LOCKED})"""
-# Whether there are any, in a statement with the user as `u`.
-HAS_DATED = """EXISTS (
-    SELECT 1 FROM accounts_roleassignment ra
-     WHERE ra.user_id = u.id AND ra.ended_at IS NULL AND ra.ends_at IS NOT NULL)"""
+        SELECT gr.role_id FROM accounts_groupmember gm CROSS JOIN LATERAL (
+          SELECT gr.role_id FROM accounts_grouprole gr
+           WHERE gr.group_id = gm.group_id OFFSET 0) gr
+         WHERE gm.user_id = s.user_id) h)"""
+_WITH_END = ""
 _COUNTS = counts(
     "ra",
     session="s.id",
@@ -141,19 +143,23 @@ def rights_of(row: Row) -> Rights:
     """
     known: Rights | None = row.get("rights")
     if known is None:
-        known = row["rights"] = merged(row, _find_dated(row) if row["has_dated_roles"] else None)
+        known = row["rights"] = merged(row, _find_dated(row) if _has_dated(row) else None)
     return known
 
 
 def find_rights(rows: Sequence[Row]) -> None:
     """As `rights_of`, for the rows of many sessions: by one statement for all of them."""
-    dated = {row["judged_session_id"]: row for row in rows if row["has_dated_roles"]}
+    dated = {row["judged_session_id"]: row for row in rows if _has_dated(row)}
     if not dated:
         return
     params = {"sessions": list(dated), "clock_offset": clock.offset()}
     for found in prepared.rows(FIND_DATED_OF_MANY, params):
         row = dated[found["session_id"]]
         row["rights"] = merged(row, found)
+
+
+def _has_dated(row: Row) -> bool:
+    return _WITH_END in row["held_roles"]
 
 
 def _find_dated(row: Row) -> Row | None:
@@ -193,14 +199,14 @@ def merged(row: Mapping[str, Any], dated: Mapping[str, Any] | None) -> Rights:
     return Rights(carried, level, tiers, ends, grants, tuple(limited))
 
 
-def _without_end(texts: Sequence[str]) -> tuple[set[str], int, dict[str, int]]:
+def _without_end(texts: Sequence[str | None]) -> tuple[set[str], int, dict[str, int]]:
     """What HELD found: roles, the strongest level that any of them demands, and tiers.
 
     Who holds a role by several ways holds it once.
     """
     held: set[str] = set()
     level, tiers = 0, {}
-    for text in texts:
+    for text in filter(None, texts):
         tier, acr, role = text.split(" ", 2)
         held.add(role)
         level = max(level, Level.from_acr(acr))

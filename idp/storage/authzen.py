@@ -9,7 +9,7 @@ from accounts.models import LockTarget
 from core.clock import SQL_NOW as NOW
 from idp.storage.parts import STANDS, held
 from policy.versions import ACTIVE_REVISION as _ACTIVE_REVISION
-from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
+from sessions.evaluation import FACT_COLUMNS, session
 
 _USER_LOCKED = is_locked(LockTarget.USER, "CAST(u.id AS text)", organisation="u.organisation_id")
 _WORKLOAD_LOCKED = is_locked(LockTarget.CLIENT, "w.client_id", organisation="w.organisation_id")
@@ -154,8 +154,9 @@ FIND_RESOURCES = _facts(
 
 # Sessions that questions name, as every use of a session reads them. The address is not that of
 # whoever uses the session, so it is nobody's.
+_NAMED_SESSIONS = """s.id = ANY (CAST(%(sessions)s AS uuid[]))
+     AND s.organisation_id = %(organisation)s"""
 FIND_SESSIONS = f"""
-SELECT s.id AS session_id, {FACT_COLUMNS} FROM idp_sessions_loginsession s
- CROSS JOIN (SELECT CAST(NULL AS text) AS client_id) c {FACT_JOINS}
- WHERE s.id = ANY (CAST(%(sessions)s AS uuid[])) AND s.organisation_id = %(organisation)s
+SELECT s.id AS session_id, {FACT_COLUMNS}
+  FROM {session(_NAMED_SESSIONS)} CROSS JOIN (SELECT CAST(NULL AS text) AS client_id) c
 """

@@ -9,7 +9,7 @@ from audit.events import Event
 from core.clock import SQL_NOW as NOW
 from idp.storage.parts import STANDS
 from sessions import rights
-from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
+from sessions.evaluation import FACT_COLUMNS, session
 
 # By the names of roles, what they allow to resources of the types that the rules name.
 _PERMISSIONS = """CASE WHEN c.resource_types = '{}' THEN NULL ELSE (
@@ -38,6 +38,8 @@ _TOLD_OF_PERSON = f"""
   ARRAY(SELECT g.name FROM accounts_groupmember gm JOIN accounts_group g ON g.id = gm.group_id
          WHERE gm.user_id = u.id ORDER BY g.name) AS groups,
   dated.*, {FACT_COLUMNS}"""
+_PERSON = """JOIN accounts_user u ON u.id = s.user_id
+  LEFT JOIN devices_browser b ON b.id = s.browser_id"""
 
 FIND_PROXIED = f"""
 WITH c AS ({_APPLICATION} WHERE h.origin = %(origin)s)
@@ -46,8 +48,8 @@ SELECT {_TOLD_OF_APPLICATION}, found.*
     SELECT f.id AS forward_id, f.ends_at AS forward_ends_at, f.seen_from,
            COALESCE(f.last_used_at, f.created_at) AS forward_last_used_at, {_TOLD_OF_PERSON}
       FROM idp_forwardsession f
-      JOIN idp_sessions_loginsession s ON s.id = f.session_id
-      {FACT_JOINS}
+     CROSS JOIN LATERAL {session("s.id = f.session_id")}
+      {_PERSON}
      CROSS JOIN LATERAL ({rights.DATED}) dated
      WHERE f.digest = %(digest)s AND f.client_id = c.id AND f.origin = c.origin
        AND f.ended_at IS NULL AND f.ends_at > {NOW}) found ON true
@@ -57,9 +59,9 @@ SELECT {_TOLD_OF_APPLICATION}, found.*
 FIND_FOR_SIGN_IN = f"""
 WITH c AS ({_APPLICATION} WHERE h.id = %(host)s)
 SELECT {_TOLD_OF_APPLICATION}, {_TOLD_OF_PERSON}
-  FROM c JOIN idp_sessions_loginsession s
-    ON s.id = %(session)s AND s.organisation_id = c.organisation_id
-  {FACT_JOINS}
+  FROM c CROSS JOIN LATERAL
+       {session("s.id = %(session)s AND s.organisation_id = c.organisation_id")}
+  {_PERSON}
  CROSS JOIN LATERAL ({rights.DATED}) dated
 """
 

@@ -7,7 +7,7 @@ from accounts.locks import is_locked
 from accounts.models import LockTarget
 from core.clock import SQL_NOW as NOW
 from core.prepared import Row
-from sessions.evaluation import FACT_COLUMNS, FACT_JOINS
+from sessions.evaluation import FACT_COLUMNS, session
 
 # A client that is locked gets and asks nothing. Where a person stands behind the token, policy says
 # so (`sessions.evaluation`); these are for the client itself, by its alias.
@@ -76,10 +76,10 @@ AUTHORIZED = f"""
   {FACT_COLUMNS}
 """
 
+_SESSION = f"CROSS JOIN LATERAL {session('s.id = a.session_id')}"
 AUTHORIZED_JOINS = f"""
-  JOIN idp_sessions_loginsession s ON s.id = a.session_id
+ {_SESSION}
  CROSS JOIN (SELECT CAST(%(client_name)s AS text) AS client_id) c
-  {FACT_JOINS}
 """
 
 # For everybody else who shows or asks for a token: with the client that it is of.
@@ -92,9 +92,11 @@ STANDING = f"""
 """
 
 STANDING_JOINS = f"""
-  JOIN idp_sessions_loginsession s ON s.id = a.session_id
-  JOIN idp_client c ON c.id = a.client_id
-  {FACT_JOINS}
+ {_SESSION}
+ CROSS JOIN LATERAL (
+  SELECT c.client_id, c.changed_at, c.is_active, c.required_acr, c.required_tier, c.scope_tiers,
+         c.metadata
+    FROM idp_client c WHERE c.id = a.client_id OFFSET 0) c
 """
 
 # Using an application is using the session: its idle time begins anew, at most once a minute.
@@ -135,6 +137,7 @@ PROFILE_COLUMNS = """
   to_jsonb(p) AS profile, COALESCE(p.changed_at, u.created_at) AS profile_changed_at
 """
 PROFILE_JOIN = "LEFT JOIN accounts_profile p ON p.user_id = u.id"
+PERSON_JOIN = f"JOIN accounts_user u ON u.id = s.user_id {PROFILE_JOIN}"
 
 
 def is_touch_due(row: Row, column: str = "last_used_at") -> bool:

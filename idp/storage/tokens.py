@@ -6,6 +6,7 @@ from idp.storage.parts import (
     CLIENT_COLUMNS,
     FAMILY,
     HELD_COLUMNS,
+    PERSON_JOIN,
     PROFILE_COLUMNS,
     PROFILE_JOIN,
     STANDING,
@@ -32,13 +33,13 @@ WITH a AS (
          CAST(%(scope)s AS text) AS scope, CAST(%(terms)s AS jsonb) AS terms,
          CAST(%(family)s AS uuid) AS family_id, {NOW} + %(lifetime)s AS family_expires_at
     FROM idp_sessions_loginsession s WHERE s.id = %(session)s)
-SELECT {STANDING}, {PROFILE_COLUMNS} FROM a {STANDING_JOINS} {PROFILE_JOIN}
+SELECT {STANDING}, {PROFILE_COLUMNS} FROM a {STANDING_JOINS} {PERSON_JOIN}
 """
 
 # All that an access token of a user stands on, in one statement.
 FIND_TOKEN = FAMILY.format(
     columns=STANDING,
-    joins=f"{STANDING_JOINS} {PROFILE_JOIN}",
+    joins=f"{STANDING_JOINS} {PERSON_JOIN}",
     more=f""",
   {PROFILE_COLUMNS}, c.metadata ->> 'security_profile' AS security_profile,
   c.metadata ?| ARRAY['userinfo_signed_response_alg', 'userinfo_encrypted_response_alg']
@@ -51,7 +52,8 @@ FIND_TOKEN = FAMILY.format(
 # the client asked for nor who the person is.
 FIND_TOKEN_TO_TELL = FAMILY.format(
     columns=f"""
-  a.user_id, a.session_id, a.organisation_id, a.scope, a.family_id, a.family_expires_at, u.email,
+  a.user_id, a.session_id, a.organisation_id, a.scope, a.family_id, a.family_expires_at,
+  (SELECT u.email FROM accounts_user u WHERE u.id = s.user_id) AS email,
   {CLIENT_COLUMNS}, {FACT_COLUMNS}""",
     joins=STANDING_JOINS,
     more=f""",

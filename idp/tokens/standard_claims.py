@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from core.prepared import Row
+from sessions.evaluation import is_email_verified
 
 PROFILE = (
     "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile",
@@ -60,7 +61,7 @@ _READERS: dict[str, Callable[[Row], Any]] = {
     "phone_number_verified": _phone_number_verified,
     "name": lambda row: row["name"],
     "email": lambda row: row["email"],
-    "email_verified": lambda row: row["email_verified"],
+    "email_verified": is_email_verified,
     "organisation": lambda row: row["organisation"],
     "updated_at": lambda row: int(row["profile_changed_at"].timestamp()),
 }

@@ -120,6 +120,18 @@ def test_rows_are_found_by_an_index(statement):
     assert not set(scans(found)) & set(LARGE)
 
 
+@pytest.mark.parametrize("statement", [STATEMENTS["FIND_FAMILY"], evaluation.COLLECT])
+def test_what_a_session_stands_on_is_looked_up_row_by_row(statement):
+    """However few rows there are: a join of another kind reads all sessions for one of them."""
+    with database.unit() as unit:
+        unit.cursor.execute("SET LOCAL enable_nestloop = off", {})
+        row = unit.cursor.one(f"EXPLAIN (FORMAT JSON) {statement}", VALUES)
+    nodes = set(re.findall("'Node Type': '([^']+)'", str(row)))
+
+    assert "Nested Loop" in nodes
+    assert not nodes & {"Merge Join", "Hash Join"}
+
+
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_tables_are_ours(name):
     ours = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}

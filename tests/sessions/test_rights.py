@@ -95,7 +95,7 @@ def test_the_first_of_several_ends_counts() -> None:
 
 def test_what_was_judged_is_what_is_carried() -> None:
     """A role that begins between the decision and the token is in neither."""
-    row: dict[str, Any] = {"held_roles": ["0  reader"], "has_dated_roles": False}
+    row: dict[str, Any] = {"held_roles": ["0  reader"]}
     judged = rights_of(row)
     row["held_roles"] = ["3  db-admin", "0  reader"]
 

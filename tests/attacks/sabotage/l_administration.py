@@ -173,7 +173,7 @@ DEFENCES = {
         lambda patch: edit(
             patch,
             "FIND_SESSIONS",
-            "u.id AS person_id",
+            "s.user_id AS person_id",
             "idp.storage.authzen",
             new="(SELECT n.id FROM accounts_user n"
             " WHERE n.email = 'nina@acme.example') AS person_id",
