@@ -227,5 +227,5 @@ def rows(query: str, params: Mapping[str, Any]) -> list[Row]:
 
 
 def forget() -> None:
-    """Drop what this thread keeps of its connection, for tests."""
-    _thread.wrapper = _thread.cursor = None
+    """Ask Django anew for this thread's connection, for tests; what is prepared there stays."""
+    _thread.wrapper = None
