@@ -2,11 +2,14 @@
 
 import gc
 import os
+import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.cache import cache
 from django.db import connections
 from django.db.backends.postgresql.operations import DatabaseOperations
@@ -17,7 +20,7 @@ from accounts.models import Organisation
 from core import clock
 from core.prepared import Cursor
 from devices.connectors import access_token
-from idp import keys
+from idp import encryption_keys, keys
 from idp.clients import authentication, public_keys, rows
 from idp.endpoints import callers
 from idp.machine import discovery
@@ -104,6 +107,42 @@ def _static_files_are_found_once() -> None:
     WhiteNoiseMiddleware.add_files_from_finders = look_once  # type: ignore[method-assign]
 
 
+class _RsaKeys:
+    """Stands where the product makes RSA keys, which takes longer than most tests.
+
+    Within a test each is another one; the next test gets the same ones again. Keys that a test
+    makes for itself come from elsewhere, so nobody's key is ever another's.
+    """
+
+    RSAPrivateKey = rsa.RSAPrivateKey
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, int], list[rsa.RSAPrivateKey]] = {}
+        self._taken: Counter[tuple[int, int]] = Counter()
+        self._lock = threading.Lock()
+
+    def generate_private_key(self, public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
+        kind = (public_exponent, key_size)
+        with self._lock:
+            kept, number = self._kept.setdefault(kind, []), self._taken[kind]
+            self._taken[kind] += 1
+            if number == len(kept):
+                kept.append(rsa.generate_private_key(public_exponent, key_size))
+            return kept[number]
+
+    def begin_anew(self) -> None:
+        self._taken.clear()
+
+
+_rsa_keys = _RsaKeys()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rsa_keys_are_made_once() -> None:
+    for module in (keys, encryption_keys):
+        module.rsa = _rsa_keys  # type: ignore[attr-defined]
+
+
 @pytest.fixture(autouse=True)
 def _fresh_process_state() -> Iterator[None]:
     """No test inherits another's clock, counters, unwrapped keys or login session."""
@@ -114,6 +153,7 @@ def _fresh_process_state() -> Iterator[None]:
     clock.reset()
     keyring.forget()
     keys.forget()
+    _rsa_keys.begin_anew()
     subject.forget()
     authentication.forget()
     callers.forget()
