@@ -60,13 +60,20 @@ class AuthorizationCode(ScopedModel):
     terms: what was granted beyond scope, see `RefreshFamily`.
     used_at and family: set by the one statement that redeems it; the row is kept, so that a replay
     finds what the code produced. wrong_verifiers: counted by that statement; a few end the code.
+    Its keys in the database are composite, as those of `RefreshFamily`.
     """
 
     digest = models.BinaryField(max_length=32, primary_key=True)
-    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
-    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    session = models.ForeignKey("idp_sessions.LoginSession", models.CASCADE, related_name="+")
+    organisation = models.ForeignKey(
+        "accounts.Organisation", models.PROTECT, related_name="+", db_constraint=False
+    )
+    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+", db_constraint=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_constraint=False
+    )
+    session = models.ForeignKey(
+        "idp_sessions.LoginSession", models.CASCADE, related_name="+", db_constraint=False
+    )
     redirect_uri = models.CharField(max_length=500)
     challenge = models.CharField(max_length=43, blank=True)
     nonce = models.CharField(max_length=512, blank=True)
@@ -76,7 +83,7 @@ class AuthorizationCode(ScopedModel):
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
     family_id = models.UUIDField(null=True)
-    wrong_verifiers = models.PositiveSmallIntegerField(default=0, db_default=0)
+    wrong_verifiers = models.SmallIntegerField(default=0, db_default=0)
 
     class Meta(ScopedModel.Meta):
         indexes = [models.Index(fields=["expires_at"], name="idp_code_expiry")]

@@ -27,21 +27,29 @@ class RefreshFamily(ScopedModel):
     (RFC 8707); `authorization_details` (RFC 9396); `claims` (OpenID Connect Core 1.0 §5.5);
     `acr`, the class asked for and met; `dpop_jkt` and `x5t#S256`, the key and the certificate that
     the code or the refresh tokens are bound to (RFC 9449 §5, §10; RFC 8705 §4).
-    Only the primary key is indexed on columns that rotation changes, so updates stay HOT.
+    Rotation changes no column that is indexed, so updates stay HOT; it alone counts generations,
+    from 0. The database's keys are composite (`core.migrations_sql.same_organisation`): client,
+    user and session are there, and of the organisation, which is there so, too.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
-    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    session = models.ForeignKey("idp_sessions.LoginSession", models.CASCADE, related_name="+")
+    organisation = models.ForeignKey(
+        "accounts.Organisation", models.PROTECT, related_name="+", db_constraint=False
+    )
+    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+", db_constraint=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_constraint=False
+    )
+    session = models.ForeignKey(
+        "idp_sessions.LoginSession", models.CASCADE, related_name="+", db_constraint=False
+    )
     scope = models.CharField(max_length=500)
     terms = models.JSONField(default=dict)
     issues_refresh = models.BooleanField(default=True)
     current = models.BinaryField(max_length=32)
     previous = models.BinaryField(max_length=32, null=True)
     successor_sealed = models.BinaryField(null=True)
-    generation = models.PositiveIntegerField(default=0)
+    generation = models.IntegerField(default=0)
     created_at = models.DateTimeField()
     rotated_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()

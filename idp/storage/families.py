@@ -19,7 +19,8 @@ _USED = recorder.branch(
 
 # RFC 6749 §6, RFC 9700 §4.14.2: rotation, expiry, client binding and revocation in one statement,
 # which is a transaction by itself. What policy judged was read a moment before (FIND_FAMILY): a
-# session that ends in between is found at the next use, as if it had ended a moment later.
+# session that ends in between is found at the next use, as if it had ended a moment later. What it
+# gives is the row of the audit trail, if the token was the live one.
 _ROTATE = f"""
 WITH a AS (
   UPDATE idp_refreshfamily
@@ -27,11 +28,9 @@ WITH a AS (
          generation = generation + 1, rotated_at = {NOW}
    WHERE id = %(family)s AND current = %(presented)s AND client_id = %(client)s
      AND issues_refresh AND revoked_at IS NULL AND expires_at > {NOW}
-  RETURNING organisation_id, client_id, user_id, session_id, scope, id AS family_id,
-            expires_at AS family_expires_at, generation),
-written AS ({_ROTATED})"""
-ROTATE = f"{_ROTATE} SELECT generation FROM a"
-ROTATE_AND_TOUCH = f"{_ROTATE}, {TOUCH} SELECT generation FROM a"
+  RETURNING organisation_id, client_id, user_id, session_id, id AS family_id, generation)"""
+ROTATE = f"{_ROTATE} {_ROTATED} RETURNING id"
+ROTATE_AND_TOUCH = f"{_ROTATE}, {TOUCH} {_ROTATED} RETURNING id"
 
 # FAPI 2.0 Security Profile §5.3.2.1: no rotation. The same conditions and audit row, and the token
 # stays.
@@ -41,11 +40,9 @@ WITH a AS (
      SET rotated_at = {NOW}
    WHERE id = %(family)s AND current = %(presented)s AND client_id = %(client)s
      AND issues_refresh AND revoked_at IS NULL AND expires_at > {NOW}
-  RETURNING organisation_id, client_id, user_id, session_id, scope, id AS family_id,
-            expires_at AS family_expires_at, generation),
-written AS ({_USED})"""
-KEEP = f"{_KEEP} SELECT generation FROM a"
-KEEP_AND_TOUCH = f"{_KEEP}, {TOUCH} SELECT generation FROM a"
+  RETURNING organisation_id, client_id, user_id, session_id, id AS family_id, generation)"""
+KEEP = f"{_KEEP} {_USED} RETURNING id"
+KEEP_AND_TOUCH = f"{_KEEP}, {TOUCH} {_USED} RETURNING id"
 
 # The family of a refresh token and all that it stands on. It locks nothing: what is done about it
 # is a conditional update of its own, and many may ask at once for a lost answer.

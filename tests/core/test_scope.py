@@ -1,13 +1,17 @@
 """Rows of an organisation are looked up within one, by construction and in the database."""
 
+import contextlib
+
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
 from accounts.models import Role, RoleAssignment, User
+from core.ids import new_id
 from core.scope import ScopedManager, ScopedModel, Unscoped
 from devices.models import Browser
-from idp.models import Client
+from idp.models import Client, Consent, RefreshFamily
+from tests import cast
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +106,40 @@ def test_every_reference_to_a_scoped_row_is_tied_to_its_organisation(model):
         assert wanted in tied, f"{model._meta.label}.{field.name}"
 
 
+@pytest.mark.parametrize("model", SCOPED, ids=lambda model: model._meta.label)
+def test_what_has_no_key_of_its_own_is_held_by_a_composite_one(model):
+    """Which holds for rows alone that have both columns; and so for the organisation of that row."""
+    tied = {
+        name for table, name in same_organisation_constraints() if table == model._meta.db_table
+    }
+    keys = [
+        field
+        for field in model._meta.fields
+        if field.remote_field and not field.remote_field.field.db_constraint
+    ]
+    for field in keys:
+        assert not field.null
+        if field.name != "organisation":
+            assert f"{model._meta.db_table}_{field.column}_organisation"[:60] in tied
+    assert [field.name for field in keys] != ["organisation"]
+
+
+def test_a_token_stands_on_what_is_there(client, acme, employee, now):
+    """Its row has composite keys alone: without a client, a user or a session there is none."""
+    session = cast.sign_in(client, employee)
+    good = {
+        "organisation_id": acme.pk, "client_id": cast.client("acme-app", acme).pk, "user_id": employee.user.pk,
+        "session_id": session.pk, "scope": "openid", "current": b"x" * 32,
+        "created_at": now, "expires_at": now,
+    }  # fmt: skip
+    for nobody in ({}, *({name: new_id()} for name in good if name.endswith("_id"))):
+        with contextlib.nullcontext() if not nobody else pytest.raises(IntegrityError):
+            with transaction.atomic():
+                RefreshFamily.objects.create(**good | nobody)
+                with connection.cursor() as cursor:
+                    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
 @pytest.mark.parametrize("wrong", ["role", "browser", "user of a client"])
 def test_the_database_refuses_a_row_that_crosses(acme, globex, employee, outsider, wrong, now):
     role = Role.objects.create(organisation=globex, name="clerk")
@@ -117,9 +155,6 @@ def test_the_database_refuses_a_row_that_crosses(acme, globex, employee, outside
                 first_seen_at=now, last_seen_at=now,
             )  # fmt: skip
         else:
-            from idp.models import Consent
-            from tests import cast
-
             client = cast.client("globex-app", globex)
             assert isinstance(client, Client)
             Consent.objects.create(
