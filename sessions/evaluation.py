@@ -48,20 +48,19 @@ from sessions.rights import HELD, rights_of
 # column or two is looked up beside the joins: each join is made ready for all columns that pass
 # through it, which costs more than the look. What most sessions have nothing of stands in functions
 # of the database, which are made ready where they are called: they see what the statement sees.
+# user_is: active; of the session's stamp; of a proven address; of an active organisation.
 _FROM_ADDRESS = "CAST(%(from_address)s AS inet)"
 FACT_COLUMNS = f"""
   {ACTIVE_REVISION} AS policy_revision,
-  (SELECT o.is_active FROM accounts_organisation o WHERE o.id = s.organisation_id)
-    AS organisation_is_active,
   (SELECT ARRAY[u.is_active, u.security_stamp = s.security_stamp, EXISTS (
             SELECT 1 FROM account_emailaddress e
-             WHERE e.user_id = u.id AND e.verified AND lower(e.email) = u.email)]
+             WHERE e.user_id = u.id AND e.verified AND lower(e.email) = u.email), (
+            SELECT o.is_active FROM accounts_organisation o WHERE o.id = s.organisation_id)]
      FROM accounts_user u WHERE u.id = s.user_id) AS user_is,
   (s.ended_at IS NOT NULL) AS session_is_ended,
-  s.user_id AS person_id, s.id AS judged_session_id, s.started_at AS session_started_at,
+  s.user_id, s.id AS session_id, s.started_at AS session_started_at,
   s.last_used_at, s.expires_at AS session_expires_at, s.acr, s.amr, s.auth_time,
   s.binding, s.proven_at, s.risk_level,
-  (s.auth_time > s.started_at) AS risk_is_answered,
   (SELECT jsonb_build_array(k.level, s.auth_time > k.raised_at)
      FROM risk_userrisk k WHERE k.user_id = s.user_id AND k.ends_at > {NOW}) AS user_risk,
   (SELECT jsonb_build_array(d.state, d.reported_at, d.tier_ends_at)
@@ -152,7 +151,7 @@ def evaluate(
         if row is None:
             return Decision.denied("session_unknown", engine.revision())
         facts = facts_of(row, trigger, resource)
-        about = About(row["person_id"], session_id, resource.client_name or "")
+        about = About(row["user_id"], session_id, resource.client_name or "")
         decision = engine.decide(facts, active=row["policy_revision"], about=about)
         _apply(session_id, facts, decision, now)
         return decision
@@ -172,7 +171,7 @@ def judge(row: Row, *, trigger: Trigger, resource: Resource = ANYTHING) -> Decis
     return engine.decide(
         facts_of(row, trigger, resource),
         active=row["policy_revision"],
-        about=About(row["person_id"], row.get("session_id"), client),
+        about=About(row["user_id"], row.get("session_id"), client),
     )
 
 
@@ -180,10 +179,10 @@ def facts_of(row: Row, trigger: Trigger, resource: Resource) -> Facts:
     now: datetime = row["now"]
     idle: timedelta = settings.SESSION_IDLE_LIFETIME
     rights = rights_of(row)
-    is_active, stamp_matches, email_verified = row["user_is"]
+    is_active, stamp_matches, email_verified, organisation_is_active = row["user_is"]
     return Facts(
         trigger=trigger,
-        organisation_is_active=row["organisation_is_active"],
+        organisation_is_active=organisation_is_active,
         user=UserFacts(
             is_active=is_active,
             email_verified=email_verified,
@@ -224,16 +223,16 @@ def _risk_of(row: Mapping[str, Any]) -> RiskFacts:
     is_high = max(level, user_level) >= RiskLevel.HIGH
     return RiskFacts(
         level=level,
-        is_answered=row["risk_is_answered"],
+        is_answered=row["auth_time"] > row["session_started_at"],
         user_level=user_level,
         is_user_answered=is_user_answered,
-        provable_level=strongest_level(User(pk=row["person_id"])) if is_high else 0,
+        provable_level=strongest_level(User(pk=row["user_id"])) if is_high else 0,
     )
 
 
 def is_email_verified(row: Mapping[str, Any]) -> bool:
     """Whether the user of the session proved the address of the account."""
-    _, _, is_verified = row["user_is"]
+    _, _, is_verified, _ = row["user_is"]
     return bool(is_verified)
 
 

@@ -149,7 +149,7 @@ def rights_of(row: Row) -> Rights:
 
 def find_rights(rows: Sequence[Row]) -> None:
     """As `rights_of`, for the rows of many sessions: by one statement for all of them."""
-    dated = {row["judged_session_id"]: row for row in rows if _has_dated(row)}
+    dated = {row["session_id"]: row for row in rows if _has_dated(row)}
     if not dated:
         return
     params = {"sessions": list(dated), "clock_offset": clock.offset()}
@@ -163,7 +163,7 @@ def _has_dated(row: Row) -> bool:
 
 
 def _find_dated(row: Row) -> Row | None:
-    params = {"session": row["judged_session_id"], "clock_offset": clock.offset()}
+    params = {"session": row["session_id"], "clock_offset": clock.offset()}
     return prepared.one(FIND_DATED, params)
 
 

@@ -188,7 +188,7 @@ def _session(row: Row) -> dict[str, Any]:
     decision = evaluation.judge(row, trigger=Trigger.AUTHZEN)
     rights = rights_of(row).without(decision.withheld_roles)
     return {
-        "user": str(row["person_id"]),
+        "user": str(row["user_id"]),
         "outcome": decision.outcome.value,
         "reasons": decision.reasons,
         "required_acr": decision.required_level.acr,

@@ -32,7 +32,7 @@ def headers(judged: Judged, origin: str) -> list[tuple[str, str]]:
     """Every one of NAMES, so that a proxy which copies them leaves none of the browser's."""
     row = judged.row
     assert row is not None  # noqa: S101 - what may pass stands on a row
-    subject = str(row["person_id"])
+    subject = str(row["user_id"])
     values = {
         "Remote-User": subject,
         "Remote-Email": _plain(row["email"]),

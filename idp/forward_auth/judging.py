@@ -122,7 +122,7 @@ def against(asked: Asked, row: Row, demands: Demands, held: Rights) -> tuple[str
             "network_has_changed": row["address_has_changed"],
         },
     }
-    about = About(row["person_id"], row["session_id"], row["client_name"])
+    about = About(row["user_id"], row["session_id"], row["client_name"])
     try:
         answer = engine.evaluate(ANSWER, document, active=row["policy_revision"], about=about)
     except PolicyUnavailable:

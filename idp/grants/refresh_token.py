@@ -55,7 +55,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
                 **evaluation.fact_params(),
             },
         )
-        if row is None or row["revoked_at"] is not None or row["family_expires_at"] <= row["now"]:
+        if row is None or row["family_expires_at"] <= row["now"]:
             raise Refused(Refusal.invalid_grant(UNUSABLE))
         if row["client_id"] == client.id:
             if equal(bytes(row["current"]), presented.digest):

@@ -157,6 +157,6 @@ FIND_RESOURCES = _facts(
 _NAMED_SESSIONS = """s.id = ANY (CAST(%(sessions)s AS uuid[]))
      AND s.organisation_id = %(organisation)s"""
 FIND_SESSIONS = f"""
-SELECT s.id AS session_id, {FACT_COLUMNS}
+SELECT {FACT_COLUMNS}
   FROM {session(_NAMED_SESSIONS)} CROSS JOIN (SELECT CAST(NULL AS text) AS client_id) c
 """

@@ -44,9 +44,13 @@ WITH a AS (
 KEEP = f"{_KEEP} {_USED} RETURNING id"
 KEEP_AND_TOUCH = f"{_KEEP}, {TOUCH} {_USED} RETURNING id"
 
-# The family of a refresh token and all that it stands on. It locks nothing: what is done about it
-# is a conditional update of its own, and many may ask at once for a lost answer.
-FIND_FAMILY = FAMILY.format(columns=AUTHORIZED, joins=AUTHORIZED_JOINS, more="")
+# The family of a refresh token, unless it is revoked, and all that it stands on. It locks nothing:
+# what is done about it is a conditional update of its own, and many may ask for a lost answer.
+FIND_FAMILY = FAMILY.format(
+    columns=AUTHORIZED,
+    joins=f"{AUTHORIZED_JOINS} WHERE a.revoked_at IS NULL",
+    more="a.current, a.previous, a.successor_sealed, a.generation, a.rotated_at",
+)
 
 REVOKE_FAMILY = f"""
 UPDATE idp_refreshfamily SET revoked_at = {NOW}, revoke_reason = %(reason)s

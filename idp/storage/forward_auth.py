@@ -33,7 +33,7 @@ _TOLD_OF_APPLICATION = f"""
   c.id AS proxied_client_id, c.client_id AS client_name, c.signing_alg, c.required_acr,
   c.required_tier, c.client_is_active, c.rules, {_PERMISSIONS} AS permissions"""
 _TOLD_OF_PERSON = f"""
-  s.id AS session_id, u.email, u.name,
+  u.email, u.name,
   (SELECT o.slug FROM accounts_organisation o WHERE o.id = s.organisation_id) AS organisation,
   ARRAY(SELECT g.name FROM accounts_groupmember gm JOIN accounts_group g ON g.id = gm.group_id
          WHERE gm.user_id = u.id ORDER BY g.name) AS groups,

@@ -62,7 +62,7 @@ def held(*, address: str, bound: str = "FALSE") -> str:
 HELD_COLUMNS = """held.roles, held.ends_at AS roles_end_at, held.grants, held.grants_end_at,
        held.live_grants, held.conditional"""
 
-_GRANTED = """a.user_id, a.session_id, a.organisation_id, a.scope, a.terms, a.family_id,
+_GRANTED = """a.organisation_id, a.scope, a.terms, a.family_id,
   a.family_expires_at"""
 
 # For a client that has authenticated. What it asks of people it brings along (`demand_params`);
@@ -123,9 +123,7 @@ WITH a AS (
          f.expires_at AS family_expires_at, f.current, f.previous, f.successor_sealed,
          f.generation, f.rotated_at, f.revoked_at
     FROM idp_refreshfamily f WHERE f.id = %(family)s)
-SELECT {columns}, a.client_id, a.current, a.previous,
-       a.successor_sealed, a.generation, a.rotated_at, a.revoked_at
-       {more}
+SELECT {columns}, a.client_id, {more}
   FROM a {joins}
 """
 

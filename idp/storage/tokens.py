@@ -40,7 +40,7 @@ SELECT {STANDING}, {PROFILE_COLUMNS} FROM a {STANDING_JOINS} {PERSON_JOIN}
 FIND_TOKEN = FAMILY.format(
     columns=STANDING,
     joins=f"{STANDING_JOINS} {PERSON_JOIN}",
-    more=f""",
+    more=f"""a.revoked_at,
   {PROFILE_COLUMNS}, c.metadata ->> 'security_profile' AS security_profile,
   c.metadata ?| ARRAY['userinfo_signed_response_alg', 'userinfo_encrypted_response_alg']
     AS userinfo_is_jwt,
@@ -52,11 +52,11 @@ FIND_TOKEN = FAMILY.format(
 # the client asked for nor who the person is.
 FIND_TOKEN_TO_TELL = FAMILY.format(
     columns=f"""
-  a.user_id, a.session_id, a.organisation_id, a.scope, a.family_id, a.family_expires_at,
+  a.organisation_id, a.scope, a.family_id, a.family_expires_at,
   (SELECT u.email FROM accounts_user u WHERE u.id = s.user_id) AS email,
   {CLIENT_COLUMNS}, {FACT_COLUMNS}""",
     joins=STANDING_JOINS,
-    more=f""",
+    more=f"""a.current, a.revoked_at,
   c.metadata -> 'claim_mappings' AS claim_mappings,
   EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,
   {CALLER}""",

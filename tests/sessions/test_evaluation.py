@@ -36,12 +36,12 @@ def ask(session, *, trigger=Trigger.REQUEST, **how):
 def row(**changes):
     """Facts of a good session, as the statement collects them."""
     good = {
-        "organisation_is_active": True, "user_is": [True, True, True], "session_is_ended": False, "last_used_at": AT,
+        "user_is": [True, True, True, True], "session_is_ended": False, "last_used_at": AT,
         "session_expires_at": AT + timedelta(days=7), "acr": "aal2", "amr": ["pwd", "otp"],
         "auth_time": AT, "now": AT, "held_roles": [],
         "session_started_at": AT, "binding": "", "proven_at": None, "risk_level": 0,
-        "risk_is_answered": False, "user_risk": None,
-        "person_id": None, "device": None,
+        "user_risk": None,
+        "user_id": None, "device": None,
         "address_has_changed": False, "locks": [], "policy_revision": "",
     }  # fmt: skip
     return good | changes

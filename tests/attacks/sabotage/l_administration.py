@@ -173,10 +173,10 @@ DEFENCES = {
         lambda patch: edit(
             patch,
             "FIND_SESSIONS",
-            "s.user_id AS person_id",
+            "s.user_id, s.id AS session_id",
             "idp.storage.authzen",
             new="(SELECT n.id FROM accounts_user n"
-            " WHERE n.email = 'nina@acme.example') AS person_id",
+            " WHERE n.email = 'nina@acme.example') AS user_id, s.id AS session_id",
         ),
         "idp/test_authzen.py",
     ),
