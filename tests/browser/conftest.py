@@ -24,6 +24,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 from config.children import PROJECT, tethered
 from config.run import DEMO_CLIENT_DISTANCE
 from tests.browser.people import Person, Pool
+from tests.support.chromium import shell
 from tests.support.instance import Instance
 
 TIMEOUT_MILLISECONDS = 30_000
@@ -182,10 +183,11 @@ def mailbox(instance: Instance) -> Mailbox:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Without a GPU: to pretend that there is one takes a fifth of the time of opening a page."""
+    """Without a desktop or a GPU: to pretend that they are there takes most of the time of opening
+    a page."""
     return {
         **browser_type_launch_args,
-        "executable_path": chromium(),
+        "executable_path": shell() or chromium(),
         "args": [*browser_type_launch_args.get("args", []), "--disable-gpu"],
     }
 

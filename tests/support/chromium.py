@@ -2,6 +2,9 @@
 
 Order: $CHROMIUM, the PATH, apt-get as root on Debian, npm's @sparticuz/chromium (which needs neither
 root nor apt). Never a silent skip: without any it fails with one sentence.
+
+Pages are opened by Chromium's headless shell where there is one: the same engine without the windows
+and tabs of a desktop, which nobody sees here and which take most of the time of opening a page.
 """
 
 import os
@@ -10,9 +13,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+SHELL = "chromium-headless-shell"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # 153 and later need Node 22; 147 runs its unpacking on Node 20.
 NPM_PACKAGE = "@sparticuz/chromium@147"
+# An archive that does not answer keeps nobody waiting: the shell only saves time.
+BRIEFLY = (
+    "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::https::Timeout=10",
+)  # fmt: skip
+UPDATE = ("update",)
+INSTALL = ("install", "-y", "--no-install-recommends")
 PROJECT = Path(__file__).resolve().parent.parent.parent
 # Only the programs of the package are used: its default arguments switch web security off.
 UNPACK = """
@@ -36,7 +46,17 @@ def main() -> None:
             "sallyport: the browser tests need Chromium: install the package chromium, or name an "
             "executable in CHROMIUM."
         )
+    _add_shell()
     print(found)
+
+
+def shell() -> str | None:
+    """The headless shell on the path; none where a Chromium from elsewhere was named."""
+    named = os.environ.get("CHROMIUM")
+    if named and named not in {shutil.which(name) for name in NAMES}:
+        return None
+    found = shutil.which(SHELL)
+    return found if found and _starts(found) else None
 
 
 def _configured() -> str | None:
@@ -56,19 +76,32 @@ def _on_path() -> str | None:
 def _by_apt() -> str | None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return None
-    quiet = {"DEBIAN_FRONTEND": "noninteractive", **os.environ}
-    for words in (("update",), ("install", "-y", "--no-install-recommends", "chromium")):
-        print(f"Installing Chromium: apt-get {' '.join(words)} …", file=sys.stderr, flush=True)
-        answer = subprocess.run(
-            ["apt-get", "-qq", *words],
-            env=quiet,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            check=False,
-        )
-        if answer.returncode != 0 and words[0] != "update":
+    for words in (UPDATE, (*INSTALL, "chromium")):
+        if not _apt_get(*words) and words != UPDATE:
             return None
     return _on_path()
+
+
+def _add_shell() -> None:
+    """Install the headless shell beside the Chromium on the path, if the archive answers."""
+    named = os.environ.get("CHROMIUM")
+    if named or shutil.which(SHELL) or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    install = (*BRIEFLY, *INSTALL, SHELL)
+    if not _apt_get(*install) and _apt_get(*BRIEFLY, *UPDATE):
+        _apt_get(*install)
+
+
+def _apt_get(*words: str) -> bool:
+    print(f"Installing Chromium: apt-get {' '.join(words)} …", file=sys.stderr, flush=True)
+    answer = subprocess.run(
+        ["apt-get", "-qq", *words],
+        env={"DEBIAN_FRONTEND": "noninteractive", **os.environ},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+    return answer.returncode == 0
 
 
 def _by_npm() -> str | None:
