@@ -23,22 +23,20 @@ WITH tried AS (
    WHERE digest = %(digest)s AND client_id = %(client)s AND redirect_uri = %(redirect_uri)s
      AND used_at IS NULL AND expires_at > {NOW}
      AND wrong_verifiers < {MAX_WRONG_VERIFIERS}
-  RETURNING organisation_id, client_id, user_id, session_id, scope, terms, nonce, used_at),
-used AS (
-  SELECT organisation_id, client_id, user_id, session_id, scope, terms, nonce
+  RETURNING organisation_id, client_id, user_id, session_id, scope, terms, nonce, family_id,
+            used_at),
+a AS (
+  SELECT organisation_id, client_id, user_id, session_id, scope, terms, nonce, family_id,
+         used_at + %(lifetime)s AS family_expires_at
     FROM tried WHERE used_at IS NOT NULL),
 born AS (
   INSERT INTO idp_refreshfamily
     (id, organisation_id, client_id, user_id, session_id, scope, terms, issues_refresh, current,
      generation, created_at, expires_at, revoke_reason)
-  SELECT %(family)s, organisation_id, client_id, user_id, session_id, scope,
+  SELECT family_id, organisation_id, client_id, user_id, session_id, scope,
          (terms - 'dpop_jkt') || CAST(%(bound_to)s AS jsonb), %(issues_refresh)s,
-         %(current)s, 0, {NOW}, {NOW} + %(lifetime)s, ''
-    FROM used),
-a AS (
-  SELECT used.*, CAST(%(family)s AS uuid) AS family_id,
-         {NOW} + %(lifetime)s AS family_expires_at
-    FROM used),
+         %(current)s, 0, {NOW}, family_expires_at, ''
+    FROM a),
 written AS ({_REDEEMED}),
 {TOUCH}
 SELECT {AUTHORIZED}, a.nonce FROM a {AUTHORIZED_JOINS}

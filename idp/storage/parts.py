@@ -104,8 +104,7 @@ TOUCH_INTERVAL = timedelta(minutes=1)
 TOUCH = f"""
 touched AS (
   UPDATE idp_sessions_loginsession t SET last_used_at = {NOW}
-    FROM a
-   WHERE t.id = a.session_id AND t.ended_at IS NULL
+   WHERE t.id = (SELECT a.session_id FROM a) AND t.ended_at IS NULL
      AND t.last_used_at < {NOW} - interval '{TOUCH_INTERVAL.seconds} seconds')
 """
 
