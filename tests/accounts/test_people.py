@@ -1,11 +1,14 @@
 """Closing and opening accounts and organisations, and who becomes an administrator."""
 
+from typing import Any
+
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 from django.urls import reverse
 
 from accounts import budget, flows
+from accounts.backends import PasswordBackend
 from accounts.models import GuessBudget, Organisation, User
 from audit.events import Event
 from audit.models import AuditEvent
@@ -42,6 +45,17 @@ def test_an_account_closed_behind_our_back_dies_at_use(client: Browser, newcomer
     sign_in(client, newcomer)
     User.unscoped.filter(pk=newcomer.user.pk).update(is_active=False)
     assert client.get(reverse("console:home")).status_code == 302
+
+
+def test_whether_somebody_may_still_come_in_is_one_statement(
+    newcomer: Person, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1):
+        found = PasswordBackend().get_user(newcomer.user.pk)
+
+    assert found == newcomer.user
+    Organisation.objects.update(is_active=False)
+    assert PasswordBackend().get_user(newcomer.user.pk) is None
 
 
 def test_opening_it_again_revives_no_session(
