@@ -357,6 +357,8 @@ def _admit_machine(request: HttpRequest) -> Machine:
     decision = None if row is None else judge(claims, row, Trigger.REQUEST)
     if row is None or decision is None or not decision.is_allowed:
         raise _unfit(decision)
+    if ACCESS_REQUEST in decision.withheld_scopes:
+        raise Refusal.insufficient_scope(ACCESS_REQUEST)
     if row["client_name"] != claims["client_id"]:
         raise Refusal.not_allowed("This is for applications that act for themselves.")
     presented.check_sender(wire, shown, claims, is_fapi2=row["security_profile"] == FAPI2)

@@ -25,10 +25,11 @@ from idp.tokens import claims, dpop, verify
 
 @dataclass(frozen=True, slots=True)
 class Caller(Asker):
-    """A client that asks by HTTP: with what it has shown."""
+    """A client that asks by HTTP: with what it has shown, and the scope that this needs."""
 
     token_claims: Mapping[str, Any]
     shown: Presented
+    scope: str
 
 
 def read(request: Request, scope: str = AUTHZEN) -> Caller:
@@ -48,13 +49,16 @@ def read(request: Request, scope: str = AUTHZEN) -> Caller:
         raise Refusal.insufficient_scope(scope)
     client = authentication.find_client(token_claims["client_id"])
     form = names.SUB if client is None else client.metadata.authzen_subject_id
-    return Caller(token_claims["client_id"], stem, token_claims["jti"], form, token_claims, shown)
+    return Caller(
+        token_claims["client_id"], stem, token_claims["jti"], form, token_claims, shown, scope
+    )
 
 
 def check(request: Request, caller: Caller, row: Row | None) -> Row:
     """The row, if what the token stands on is still good; else refuses invalid_token.
 
-    A token that is bound to a key or a certificate needs its proof.
+    Refuses insufficient_scope where the client may no longer ask for the scope. A token that is
+    bound to a key or a certificate needs its proof.
     """
     if (
         row is None
@@ -63,6 +67,8 @@ def check(request: Request, caller: Caller, row: Row | None) -> Row:
         or not row["client_is_active"]
     ):
         raise Refusal.invalid_token("The access token is no longer good.")
+    if caller.scope not in row["client_scopes"]:
+        raise Refusal.insufficient_scope(caller.scope)
     is_fapi2 = row["security_profile"] == FAPI2
     presented.check_sender(request, caller.shown, caller.token_claims, is_fapi2=is_fapi2)
     return row

@@ -87,7 +87,7 @@ def _of_refresh_token(
     )
     if row is None or row["client_id"] != client.id or bytes(row["current"]) != presented.digest:
         return INACTIVE
-    of_client = {"client_id": client.client_id, "sid": ""}
+    of_client = {"client_id": client.client_id, "sid": "", "scope": row["scope"]}
     decision = judge(of_client, row, Trigger.INTROSPECT)
     if not decision.is_allowed:
         return INACTIVE

@@ -45,13 +45,29 @@ _MACHINE = Decision(Outcome.ALLOW, (), "none", UUID(int=0))
 
 
 def judge(token_claims: dict[str, Any], row: Row, trigger: Trigger) -> Decision:
-    """Whether the token is still good, and what of it is withheld by now."""
+    """Whether the token is still good, and what of it is withheld by now.
+
+    That is also what its client may no longer ask for.
+    """
     if row["is_revoked"]:
         return _bad("token_revoked")
-    if row["client_name"] != token_claims["client_id"] and not _was_exchanged(token_claims, row):
-        return _bad("token_of_another_client")
+    may_ask = row["client_scopes"]
+    if row["client_name"] != token_claims["client_id"]:
+        exchanger = _exchanger(token_claims, row)
+        if exchanger is None:
+            return _bad("token_of_another_client")
+        may_ask = exchanger["scopes"]
     if "sid" not in token_claims:
-        return _judge_workload(token_claims, row)
+        decision = _judge_workload(token_claims, row)
+    else:
+        decision = _judge_person(token_claims, row, trigger)
+    gone = {*token_claims.get("scope", "").split()}.difference(may_ask)
+    if not gone:
+        return decision
+    return decision._replace(withheld_scopes=decision.withheld_scopes | gone)
+
+
+def _judge_person(token_claims: dict[str, Any], row: Row, trigger: Trigger) -> Decision:
     if row["revoked_at"] is not None or row["family_expires_at"] <= row["now"]:
         return _bad("family_over")
     if not claims.grants_of(token_claims) <= set(rights_of(row).grants.values()):
@@ -71,13 +87,15 @@ def _bad(reason: str) -> Decision:
     return Decision.denied(reason, "none")
 
 
-def _was_exchanged(token_claims: dict[str, Any], row: Row) -> bool:
-    """Whether the token is of a client that exchanged another's (RFC 8693), and still may."""
+def _exchanger(token_claims: dict[str, Any], row: Row) -> Row | None:
+    """The client that exchanged another's token for this one (RFC 8693), if it still may."""
     params = {"client_id": token_claims["client_id"], "clock_offset": clock.offset()}
     client = database.one(FIND_CLIENT, params)
-    return (
-        client is not None
-        and client["is_active"]
-        and client["organisation_id"] == row["organisation_id"]
-        and TOKEN_EXCHANGE in client["grant_types"]
-    )
+    if (
+        client is None
+        or not client["is_active"]
+        or client["organisation_id"] != row["organisation_id"]
+        or TOKEN_EXCHANGE not in client["grant_types"]
+    ):
+        return None
+    return client

@@ -107,15 +107,13 @@ def _standing(name: str, text: str, client: MachineClient) -> tuple[dict[str, An
     except Refusal as refusal:
         raise _unusable(name) from refusal
     row = row_behind(claims, caller=client)
-    if (
-        row is None
-        or row["organisation_id"] != client.organisation_id
-        or "cnf" in claims
-        or not judge(claims, row, Trigger.TOKEN).is_allowed
-    ):
+    if row is None or row["organisation_id"] != client.organisation_id or "cnf" in claims:
+        raise _unusable(name)
+    decision = judge(claims, row, Trigger.TOKEN)
+    if not decision.is_allowed:
         raise _unusable(name)
     same_client(client, row["caller_changed_at"])
-    return claims, row
+    return claims | {"scope": decision.scope_of(claims["scope"])}, row
 
 
 def _is_for(client: MachineClient, claims: dict[str, Any]) -> bool:

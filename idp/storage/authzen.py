@@ -77,7 +77,7 @@ _THINGS = """
 def _facts(*, named: str = _NAMED, workloads: str = _WORKLOADS, things: str = _THINGS) -> str:
     return f"""
 WITH c AS (
-  SELECT c.id, c.client_id AS client_name, c.organisation_id,
+  SELECT c.id, c.client_id AS client_name, c.organisation_id, c.scopes AS client_scopes,
          o.is_active AS organisation_is_active, {STANDS} AS client_is_active,
          c.metadata ->> 'security_profile' AS security_profile,
          EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked

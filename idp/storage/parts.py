@@ -85,7 +85,7 @@ AUTHORIZED_JOINS = f"""
 # For everybody else who shows or asks for a token: with the client that it is of.
 CLIENT_COLUMNS = """
   c.client_id AS client_name, c.is_active AS client_is_active, c.required_acr, c.required_tier,
-  c.scope_tiers
+  c.scope_tiers, c.scopes AS client_scopes
 """
 STANDING = f"""
   {_GRANTED}, c.changed_at AS client_changed_at, {CLIENT_COLUMNS}, {FACT_COLUMNS}
@@ -95,7 +95,7 @@ STANDING_JOINS = f"""
  {_SESSION}
  CROSS JOIN LATERAL (
   SELECT c.client_id, c.changed_at, c.is_active, c.required_acr, c.required_tier, c.scope_tiers,
-         c.metadata
+         c.scopes, c.metadata
     FROM idp_client c WHERE c.id = a.client_id OFFSET 0) c
 """
 

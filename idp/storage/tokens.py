@@ -66,7 +66,7 @@ FIND_TOKEN_TO_TELL = FAMILY.format(
 _HELD = held(address="CAST(wr.grant_id AS text) = ANY (CAST(%(grants)s AS text[]))")
 FIND_MACHINE_TOKEN = f"""
 SELECT c.client_id AS client_name, {STANDS} AS client_is_active,
-       c.organisation_id, {HELD_COLUMNS},
+       c.scopes AS client_scopes, c.organisation_id, {HELD_COLUMNS},
        c.metadata ->> 'security_profile' AS security_profile,
        c.metadata -> 'claim_mappings' AS claim_mappings,
        EXISTS (SELECT 1 FROM idp_revokedtoken r WHERE r.jti = %(jti)s) AS is_revoked,

@@ -124,7 +124,7 @@ def test_one_decision_tells_its_reasons_and_which_rules_spoke(administrator, ask
     assert "<code>email_unverified</code>" in page
     spoken = {rule.name: rule for rule in answer.context["spoken"]}
     assert json.loads(spoken["reasons"].value) == ["email_unverified"]
-    assert ("email_unverified", True) in spoken["plain"].parts
+    assert ("email_unverified", True) in spoken["glance"].parts
     assert spoken["reasons"].file == "session.rego"
     assert answer.context["is_same_revision"]
     assert answer.context["is_same_answer"]

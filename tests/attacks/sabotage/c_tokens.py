@@ -56,6 +56,12 @@ def whatever_was_granted(authorize: Any, client: Any, row: Any, **how: Any) -> A
     return authorize(dataclasses.replace(client, scopes=tuple(how["scope"].split())), row, **how)
 
 
+def as_it_was_given(judge: Any, token_claims: Any, row: Any, trigger: Any) -> Any:
+    """As if the client might ask for all that its token says."""
+    row = row | {"client_scopes": token_claims.get("scope", "").split()}
+    return judge(token_claims, row, trigger)
+
+
 def any_kind(original: Any, text: str, kind: str) -> Any:
     """A token of ours is a token of ours."""
     from core.errors import Refusal
@@ -128,6 +134,11 @@ DEFENCES = {
     "A037-scopes": Defence(
         "what a client may no longer ask for is in no token",
         wrap("idp.grants.proof:authorize", whatever_was_granted),
+    ),
+    "A037-scopes-out": Defence(
+        "what a client may no longer ask for counts in none of its tokens that are out",
+        wrap("idp.endpoints.standing:judge", as_it_was_given),
+        "attacks/test_a037_scopes_taken.py",
     ),
     "A037-tiers": Defence(
         "what demands a trusted device is withheld on others",
