@@ -79,7 +79,7 @@ class Supervisor:
     def run(self) -> int:
         """Bring the product up, follow it until a stop is asked for, and take it down."""
         places = open_places(self.var)
-        with _only_run(places.var / "run.json"), self._signals():
+        with self._signals(), _only_run(places.var / "run.json"):
             _sweep_leftovers(places.var / "run.json")
             for port in (self.port, self.client_port):
                 _refuse_taken_port(port)
