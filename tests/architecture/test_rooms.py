@@ -33,6 +33,7 @@ UNSCOPED = {
     "access/receivers.py": "grants of the person, the lock or the session at hand",
     "access/workloads.py": "roles of the grant at hand",
     "accounts/admin.py": "the administration of an installation, narrowed for staff of one",
+    "accounts/backends.py": "whom a session is of, by the id in it",
     "accounts/flows/credentials.py": "a user's own row, by its id",
     "accounts/flows/invitations.py": "a link is looked up by its digest",
     "accounts/flows/permissions.py": "rows of a role or a user at hand",
