@@ -77,7 +77,11 @@ def django_db_setup(
             made = setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
     yield
     with django_db_blocker.unblock():
-        teardown_databases(made, verbosity=0)
+        name = connections["default"].settings_dict["NAME"]
+        teardown_databases(made, verbosity=0, keepdb=True)
+        # A thread that writes decisions keeps its connection for a while: Django would not drop it.
+        with template.lock(owner_url) as connection:
+            template.drop(connection, name)
 
 
 @pytest.fixture(scope="session", autouse=True)
