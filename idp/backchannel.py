@@ -40,7 +40,7 @@ HOUR = timedelta(hours=1)
 class Wanted:
     """What a client asks for, all of it judged. person: of the client's organisation.
 
-    acr_values: those that we know, in order of preference. terms: see `RefreshFamily`.
+    acr_values: those that we know, in order of preference. terms: see `Granted`.
     notification_token: for ping, else empty. address, user_agent: of whoever asks.
     """
 

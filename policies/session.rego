@@ -100,6 +100,7 @@ signs := glance.signs
 
 # --- the device ---------------------------------------------------------------------------------
 
+# (What is named here is a text, or `against` asks for no suspicions; a test may ask for them alone.)
 suspicions contains concat("_", ["device", input.device.state]) if {
 	signs.device_is_off
 	is_string(input.device.state)

@@ -6,7 +6,7 @@ What they ask about who asked, and which address the session is of, comes with t
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from core.assurance import Level
 from devices.models import State
@@ -27,32 +27,12 @@ def hold(rules: Mapping[str, Any] | None, row: Mapping[str, Any], dated: Mapping
     )
 
 
-class Device(NamedTuple):
-    """tier_ends_at: of each tier (`devices.models.Device`)."""
-
-    state: str
-    reported_at: datetime | None
-    tier_ends_at: tuple[datetime, ...]
-
-
-def device_of(row: Mapping[str, Any]) -> Device | None:
-    """The machine that the session's browser runs on, where it is known."""
-    if row["device"] is None:
-        return None
-    state, reported_at, tier_ends_at = row["device"]
-    return Device(
-        state,
-        None if reported_at is None else datetime.fromisoformat(reported_at),
-        tuple(map(datetime.fromisoformat, tier_ends_at)),
-    )
-
-
 def device_tier(row: Mapping[str, Any]) -> int:
-    """0 to 4, as of now: each tier has an end of its own."""
-    device = device_of(row)
-    if device is None or device.state != State.ENROLLED:
+    """0 to 4, as of now: each tier has an end of its own. 0 without a device."""
+    state, _, tier_ends_at = row["device"] or ("", None, ())
+    if state != State.ENROLLED:
         return 0
-    return tier_at(device.tier_ends_at, row["now"])
+    return tier_at(tuple(map(datetime.fromisoformat, tier_ends_at)), row["now"])
 
 
 def _seen(row: Mapping[str, Any], address: str | None) -> SessionSeen:

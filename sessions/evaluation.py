@@ -40,7 +40,7 @@ from policy.journal import About
 from policy.versions import ACTIVE_REVISION
 from risk.levels import RiskLevel
 from sessions import flows
-from sessions.conditions import device_of, device_tier
+from sessions.conditions import device_tier
 from sessions.models import EndReason, LoginSession
 from sessions.rights import HELD, rights_of
 
@@ -246,15 +246,14 @@ _NO_DEVICE = DeviceFacts()
 
 
 def _device_of(row: Mapping[str, Any], now: datetime) -> DeviceFacts:
-    device = device_of(row)
-    if device is None:
+    if row["device"] is None:
         return _NO_DEVICE
-    reported_at = device.reported_at
+    state, reported_at, _ = row["device"]
     return DeviceFacts(
-        is_enrolled=device.state == State.ENROLLED,
-        state=device.state,
+        is_enrolled=state == State.ENROLLED,
+        state=state,
         tier=device_tier(row),
-        posture_age=-1 if reported_at is None else _seconds(now - reported_at),
+        posture_age=_seconds(now - datetime.fromisoformat(reported_at)) if reported_at else -1,
     )
 
 

@@ -1,11 +1,11 @@
 from typing import cast
 
-from django.conf import settings
 from django.db import models
 
 from core.ids import new_id
 from core.scope import ScopedModel
 from idp.models.client import Client
+from idp.models.granted import Granted
 
 
 class AuthorizationRequest(ScopedModel):
@@ -53,37 +53,23 @@ class PushedRequest(ScopedModel):
         indexes = [models.Index(fields=["expires_at"], name="idp_pushed_expiry")]
 
 
-class AuthorizationCode(ScopedModel):
+class AuthorizationCode(Granted):
     """A one-time code (RFC 6749 §4.1.2). digest: SHA-256 of the code.
 
     challenge: the S256 code challenge (RFC 7636 §4.2), 43 characters; empty if there was none.
-    terms: what was granted beyond scope, see `RefreshFamily`.
     used_at and family: set by the one statement that redeems it; the row is kept, so that a replay
     finds what the code produced. wrong_verifiers: counted by that statement; a few end the code.
-    Its keys in the database are composite, as those of `RefreshFamily`.
     """
 
     digest = models.BinaryField(max_length=32, primary_key=True)
-    organisation = models.ForeignKey(
-        "accounts.Organisation", models.PROTECT, related_name="+", db_constraint=False
-    )
-    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+", db_constraint=False)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_constraint=False
-    )
-    session = models.ForeignKey(
-        "idp_sessions.LoginSession", models.CASCADE, related_name="+", db_constraint=False
-    )
     redirect_uri = models.CharField(max_length=500)
     challenge = models.CharField(max_length=43, blank=True)
     nonce = models.CharField(max_length=512, blank=True)
-    scope = models.CharField(max_length=500)
-    terms = models.JSONField(default=dict)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
     family_id = models.UUIDField(null=True)
     wrong_verifiers = models.SmallIntegerField(default=0, db_default=0)
 
-    class Meta(ScopedModel.Meta):
+    class Meta(Granted.Meta):
         indexes = [models.Index(fields=["expires_at"], name="idp_code_expiry")]

@@ -15,7 +15,7 @@ class BackchannelAuthentication(PolledRequest):
     id: a name for pages. digest: SHA-256 of its auth_req_id. user: who is asked.
     binding_message: what the client shows as well, so that the person can compare.
     acr_values: those asked for that we know, in order of preference.
-    terms: what is granted beyond scope, see `RefreshFamily`; `acr` once it is approved.
+    terms: what is granted beyond scope, see `Granted`; `acr` once it is approved.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

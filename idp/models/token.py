@@ -1,8 +1,7 @@
-from django.conf import settings
 from django.db import models
 
 from core.ids import new_id
-from core.scope import ScopedModel
+from idp.models.granted import Granted
 
 
 class RevokeReason(models.TextChoices):
@@ -16,35 +15,18 @@ class RevokeReason(models.TextChoices):
     ADMINISTRATOR = "administrator", "ended by an administrator"
 
 
-class RefreshFamily(ScopedModel):
+class RefreshFamily(Granted):
     """All tokens that one authorization code led to: one narrow row, updated in place.
 
     current, previous: SHA-256 of the live refresh token and of its predecessor.
     successor_sealed: the live token, sealed, so that an answer that was lost can be given again
     within the retry window; never a second successor.
     issues_refresh: whether the client was given a refresh token at all.
-    terms: what was granted beyond scope, each member absent unless used: `resource`, a list
-    (RFC 8707); `authorization_details` (RFC 9396); `claims` (OpenID Connect Core 1.0 §5.5);
-    `acr`, the class asked for and met; `dpop_jkt` and `x5t#S256`, the key and the certificate that
-    the code or the refresh tokens are bound to (RFC 9449 §5, §10; RFC 8705 §4).
     Rotation changes no column that is indexed, so updates stay HOT; it alone counts generations,
-    from 0. The database's keys are composite (`core.migrations_sql.same_organisation`): client,
-    user and session are there, and of the organisation, which is there so, too.
+    from 0.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    organisation = models.ForeignKey(
-        "accounts.Organisation", models.PROTECT, related_name="+", db_constraint=False
-    )
-    client = models.ForeignKey("idp.Client", models.CASCADE, related_name="+", db_constraint=False)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_constraint=False
-    )
-    session = models.ForeignKey(
-        "idp_sessions.LoginSession", models.CASCADE, related_name="+", db_constraint=False
-    )
-    scope = models.CharField(max_length=500)
-    terms = models.JSONField(default=dict)
     issues_refresh = models.BooleanField(default=True)
     current = models.BinaryField(max_length=32)
     previous = models.BinaryField(max_length=32, null=True)

@@ -23,6 +23,7 @@ from core.ids import base64url, digest
 ID_SIZE, GENERATION_SIZE, SECRET_SIZE, TAG_SIZE = 16, 4, 32, 16
 BODY_SIZE = ID_SIZE + GENERATION_SIZE + SECRET_SIZE
 TEXT_LENGTH = 91
+# To the alphabet that the decoder reads. What is written in that one is none of ours.
 _STANDARD = str.maketrans("-_+/", "+/  ")
 LAST = frozenset("AEIMQUYcgkosw048")  # of its six bits the last two say nothing, and are zero
 

@@ -118,7 +118,7 @@ class TestSimulate:
         assert (report.looked_at, report.is_cut_off) == (2, True)
 
     def test_rules_that_take_too_long_are_cut_short(self, monkeypatch):
-        monkeypatch.setattr(simulation, "LIMIT_SECONDS", 5.0)
+        monkeypatch.setattr(simulation, "LIMIT_SECONDS", 8.0)
         began = time.monotonic()
         ticks = []
         stop = threading.Event()
@@ -131,7 +131,7 @@ class TestSimulate:
         watch.join()
         assert (report.stopped, report.is_cut_off) == ("slow", True)
         assert (report.looked_at, report.changed) == (2, 0)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 16
         assert len(ticks) > 20, "no other thread was held"
         last = list(logged(since=clock.now() - WEEK, until=clock.now() + WEEK))[1]
         assert report.reached == last.at
@@ -178,7 +178,7 @@ class TestSimulate:
         for name, text in SLOW.items():
             (tmp_path / name).write_text(text)
 
-        call_command("policy", "simulate", str(tmp_path), "--seconds", "5")
+        call_command("policy", "simulate", str(tmp_path), "--seconds", "8")
 
         told = capsys.readouterr().out
         assert "2 answers; cut short, since it took too long: raise --seconds, back to 20" in told
