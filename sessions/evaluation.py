@@ -42,7 +42,7 @@ from risk.levels import RiskLevel
 from sessions import flows
 from sessions.conditions import device_tier
 from sessions.models import EndReason, LoginSession
-from sessions.rights import HELD, rights_of
+from sessions.rights import HELD, has_dated, rights_of
 
 # Aliases: s = login session (`session`); c = the client that asks: its `client_id`. What gives a
 # column or two is looked up beside the joins: each join is made ready for all columns that pass
@@ -173,6 +173,11 @@ def judge(row: Row, *, trigger: Trigger, resource: Resource = ANYTHING) -> Decis
         active=row["policy_revision"],
         about=About(row["user_id"], row.get("session_id"), client),
     )
+
+
+def is_whole(row: Row) -> bool:
+    """Whether `judge` looks at this row alone: of some sessions it asks for more."""
+    return not has_dated(row) and max(row["risk_level"], user_risk(row)[0]) < RiskLevel.HIGH
 
 
 def facts_of(row: Row, trigger: Trigger, resource: Resource) -> Facts:

@@ -143,13 +143,13 @@ def rights_of(row: Row) -> Rights:
     """
     known: Rights | None = row.get("rights")
     if known is None:
-        known = row["rights"] = merged(row, _find_dated(row) if _has_dated(row) else None)
+        known = row["rights"] = merged(row, _find_dated(row) if has_dated(row) else None)
     return known
 
 
 def find_rights(rows: Sequence[Row]) -> None:
     """As `rights_of`, for the rows of many sessions: by one statement for all of them."""
-    dated = {row["session_id"]: row for row in rows if _has_dated(row)}
+    dated = {row["session_id"]: row for row in rows if has_dated(row)}
     if not dated:
         return
     params = {"sessions": list(dated), "clock_offset": clock.offset()}
@@ -158,7 +158,8 @@ def find_rights(rows: Sequence[Row]) -> None:
         row["rights"] = merged(row, found)
 
 
-def _has_dated(row: Row) -> bool:
+def has_dated(row: Row) -> bool:
+    """Whether a role is held that has an end, which is looked up by a statement of its own."""
     return _WITH_END in row["held_roles"]
 
 

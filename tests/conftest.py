@@ -23,6 +23,7 @@ from devices.connectors import access_token
 from idp import encryption_keys, keys
 from idp.clients import authentication, public_keys, rows
 from idp.endpoints import callers
+from idp.grants import seen
 from idp.machine import discovery
 from idp.models import Client
 from idp.storage import database
@@ -166,6 +167,7 @@ def _fresh_process_state() -> Iterator[None]:
     callers.forget()
     public_keys.forget()
     access_token.forget()
+    seen.forget()
     rows.forget()
     discovery.document.cache_clear()
     current_session_id.set(None)

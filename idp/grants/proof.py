@@ -35,13 +35,18 @@ def judge(request: TokenRequest, client: MachineClient, row: Row, trigger: Trigg
     request. Raises StaleClient.
     """
     same_client(client, row["client_changed_at"])
-    decision = evaluation.judge(row, trigger=trigger, resource=_demands_of(client))
+    decision = look(client, row, trigger)
     if decision.is_allowed:
         if decision.outcome is Outcome.RESTRICT:
             note_restriction(request.unit.cursor, client, row, trigger, decision)
         return decision
     request.traces.append(lambda cursor: _trace_refusal(cursor, client, row, trigger, decision))
     raise Refused(Refusal.invalid_grant("The session behind this grant is no longer good enough."))
+
+
+def look(client: MachineClient, row: Row, trigger: Trigger) -> Decision:
+    """What the gate says of these facts; nothing follows from it."""
+    return evaluation.judge(row, trigger=trigger, resource=_demands_of(client))
 
 
 def _demands_of(client: MachineClient) -> Resource:

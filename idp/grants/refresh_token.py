@@ -1,11 +1,14 @@
 """grant_type=refresh_token (RFC 6749 §6), with rotation and families (RFC 9700 §4.14.2).
 
 The family is read and judged, then rotated by one conditional update: whoever comes second finds
-the token spent. The immediate predecessor within the retry window gets the same successor again (a
-lost answer must not sign anybody out); any other spent token means theft: the family is revoked.
+the token spent. One that this process has seen before is judged by what was seen, and rotated only
+if that is so still (`idp.grants.seen`). The immediate predecessor within the retry window gets the
+same successor again (a lost answer must not sign anybody out); any other spent token means theft:
+the family is revoked.
 """
 
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import grants
@@ -18,22 +21,32 @@ from core.errors import Refusal
 from core.ids import equal
 from core.prepared import Cursor, Row
 from idp.clients.authentication import MachineClient, demand_params
-from idp.grants import proof, sender, wanted
+from idp.grants import proof, seen, sender, wanted
 from idp.machine.server import AUTH_METHODS, Refused, TokenRequest
 from idp.models.token import RevokeReason
 from idp.storage import database
-from idp.storage.families import FIND_FAMILY, KEEP, KEEP_AND_TOUCH, ROTATE, ROTATE_AND_TOUCH
+from idp.storage.families import (
+    FIND_FAMILY,
+    KEEP,
+    KEEP_AND_TOUCH,
+    ROTATE,
+    ROTATE_AND_TOUCH,
+    ROTATE_AS_SEEN,
+    ROTATE_AS_SEEN_AND_TOUCH,
+)
 from idp.storage.parts import is_touch_due
 from idp.tokens import refresh_token
 from idp.tokens.mint import mint
 from idp.tokens.refresh_token import RefreshToken
-from policy.decision import Decision
+from policy.decision import Decision, Outcome
 from policy.facts import Trigger
 from protection import envelope
 from risk.replays import note_replay
 from sessions import evaluation
 
 UNUSABLE = "The refresh token is unknown, spent, expired or not yours."
+# Facts are judged as of a moment so much later: what would end until then is looked at anew.
+LEEWAY = timedelta(seconds=1)
 
 
 class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
@@ -43,10 +56,24 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
 
     def authenticate_refresh_token(self, text: str) -> "_Proven":
         """Look at the family, and at what this token is in it; nothing is spent yet."""
-        client: MachineClient = self.request.client
         presented = refresh_token.parse(text)
         if presented is None:
             raise Refused(Refusal.invalid_grant(UNUSABLE))
+        return self._recall(presented) or self._look(presented)
+
+    def _recall(self, presented: RefreshToken) -> "_Proven | None":
+        """The family as it was seen, where policy plainly allows that; the rotation compares it."""
+        client: MachineClient = self.request.client
+        row = seen.recall(presented.family_id, client)
+        if row is None or not sender.fits(row["terms"], self.request.cnf):
+            return None
+        decision = proof.look(client, row | {"now": row["now"] + LEEWAY}, Trigger.REFRESH)
+        if decision.outcome is not Outcome.ALLOW:
+            return None
+        return _Proven(row, presented, None, is_recalled=True, decision=decision)
+
+    def _look(self, presented: RefreshToken) -> "_Proven":
+        client: MachineClient = self.request.client
         row = database.one(
             FIND_FAMILY,
             {
@@ -85,9 +112,10 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         raise Refused(Refusal.invalid_grant("The refresh token is bound to another key."))
 
     def authenticate_user(self, proven: "_Proven") -> UUID:
-        proven.decision = proof.judge(
-            self.request, self.request.client, proven.row, Trigger.REFRESH
-        )
+        if proven.decision is None:
+            proven.decision = proof.judge(
+                self.request, self.request.client, proven.row, Trigger.REFRESH
+            )
         user_id: UUID = proven.row["user_id"]
         return user_id
 
@@ -116,14 +144,15 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             return mint(authorization, proven.successor)
         if client.is_confidential and client.metadata.is_fapi2:
             return mint(authorization, self._keep(client, proven))
-        successor = self._rotate(client, proven)
-        if successor is None:  # another request was faster: look again at what is there now
-            again = self.authenticate_refresh_token(proven.presented.text)
-            if again.successor is None:
+        rotated = self._rotate(client, proven)
+        if rotated is None:  # another request was faster, or it is not as it was seen: look again
+            seen.forget(proven.presented.family_id)
+            again = self._look(proven.presented)
+            if again.successor is None and not proven.is_recalled:
                 raise Refused(Refusal.invalid_grant(UNUSABLE))
             self.authenticate_user(again)
             return self.issue_token(user, again)
-        return mint(authorization, successor)
+        return mint(authorization._replace(now=rotated.at), rotated.successor)
 
     def _keep(self, client: MachineClient, proven: "_Proven") -> RefreshToken:
         """Use the token and leave it live: FAPI 2.0 Security Profile §5.3.2.1 wants no rotation.
@@ -142,9 +171,9 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             raise Refused(Refusal.invalid_grant(UNUSABLE))
         return proven.presented
 
-    def _rotate(self, client: MachineClient, proven: "_Proven") -> RefreshToken | None:
+    def _rotate(self, client: MachineClient, proven: "_Proven") -> "_Rotated | None":
         """Spend the token and put its successor in its place, once; None if that was done."""
-        presented = proven.presented
+        presented, row = proven.presented, proven.row
         successor = refresh_token.make(presented.family_id, presented.generation + 1)
         params = {
             "family": presented.family_id,
@@ -155,22 +184,52 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             "clock_offset": clock.offset(),
             **recorder.branch_params(self.request.address),
         }
-        statement = ROTATE_AND_TOUCH if is_touch_due(proven.row) else ROTATE
-        return successor if database.one(statement, params) is not None else None
+        is_due = is_touch_due(row)
+        if proven.is_recalled:
+            params |= {
+                "judged_at": row["now"],
+                "standing": row["standing"],
+                "last_used_at": row["last_used_at"],
+                "proven_at": row["proven_at"],
+                **demand_params(client),
+                **evaluation.fact_params(),
+            }
+            statement = ROTATE_AS_SEEN_AND_TOUCH if is_due else ROTATE_AS_SEEN
+        else:
+            statement = ROTATE_AND_TOUCH if is_due else ROTATE
+        done = database.one(statement, params)
+        if done is None:
+            return None
+        if proven.judged.outcome is Outcome.ALLOW:
+            seen.remember(row, last_used_at=done["now"] if is_due else row["last_used_at"])
+        return _Rotated(successor, done["now"])
 
     def revoke_old_credential(self, proven: Any) -> None:
         """The rotation has done it."""
 
 
+class _Rotated(NamedTuple):
+    successor: RefreshToken
+    at: datetime
+
+
 class _Proven:
     """What Authlib asks of a refresh token. successor: known when this is a retry.
 
-    decision: of the gate, once it was asked.
+    is_recalled: row is what was seen at an earlier use. decision: of the gate, once it was asked.
     """
 
-    def __init__(self, row: Row, presented: RefreshToken, successor: RefreshToken | None) -> None:
+    def __init__(
+        self,
+        row: Row,
+        presented: RefreshToken,
+        successor: RefreshToken | None,
+        *,
+        is_recalled: bool = False,
+        decision: Decision | None = None,
+    ) -> None:
         self.row, self.presented, self.successor = row, presented, successor
-        self.decision: Decision | None = None
+        self.is_recalled, self.decision = is_recalled, decision
 
     @property
     def judged(self) -> Decision:

@@ -21,16 +21,22 @@ _USED = recorder.branch(
 # which is a transaction by itself. What policy judged was read a moment before (FIND_FAMILY): a
 # session that ends in between is found at the next use, as if it had ended a moment later. What it
 # gives is the row of the audit trail, if the token was the live one.
-_ROTATE = f"""
+_ROTATE = """
 WITH a AS (
   UPDATE idp_refreshfamily
      SET previous = current, current = %(new)s, successor_sealed = %(sealed)s,
-         generation = generation + 1, rotated_at = {NOW}
+         generation = generation + 1, rotated_at = {now}
    WHERE id = %(family)s AND current = %(presented)s AND client_id = %(client)s
-     AND issues_refresh AND revoked_at IS NULL AND expires_at > {NOW}
-  RETURNING organisation_id, client_id, user_id, session_id, id AS family_id, generation)"""
-ROTATE = f"{_ROTATE} {_ROTATED} RETURNING id"
-ROTATE_AND_TOUCH = f"{_ROTATE}, {TOUCH} {_ROTATED} RETURNING id"
+     AND issues_refresh AND revoked_at IS NULL AND expires_at > {now} {only_if}
+  RETURNING organisation_id, client_id, user_id, session_id, id AS family_id, generation){touched}
+{written} RETURNING at AS now"""
+
+
+def _rotation(*, only_if: str = "", touched: str = "") -> str:
+    return _ROTATE.format(now=NOW, only_if=only_if, touched=touched, written=_ROTATED)
+
+
+ROTATE, ROTATE_AND_TOUCH = _rotation(), _rotation(touched=f", {TOUCH}")
 
 # FAPI 2.0 Security Profile §5.3.2.1: no rotation. The same conditions and audit row, and the token
 # stays.
@@ -44,13 +50,35 @@ WITH a AS (
 KEEP = f"{_KEEP} {_USED} RETURNING id"
 KEEP_AND_TOUCH = f"{_KEEP}, {TOUCH} {_USED} RETURNING id"
 
-# The family of a refresh token, unless it is revoked, and all that it stands on. It locks nothing:
-# what is done about it is a conditional update of its own, and many may ask for a lost answer.
-FIND_FAMILY = FAMILY.format(
+# What may change of that on which a family stands, in the order of the text `standing`. Two moments
+# only move on, and nothing gets worse by it: they may be later (`_IS_AS_SEEN`).
+STANDS_ON = (
+    "scope", "terms", "client_changed_at", "policy_revision", "user_is", "session_is_ended",
+    "session_started_at", "session_expires_at", "acr", "amr", "auth_time", "binding", "risk_level",
+    "user_risk", "device", "address_has_changed", "locks", "held_roles",
+)  # fmt: skip
+MOVES_ON = ("last_used_at", "proven_at")
+_STANDING = f"CAST(ROW({', '.join(f'f.{name}' for name in STANDS_ON)}) AS text)"
+_FAMILY = FAMILY.format(
     columns=AUTHORIZED,
     joins=f"{AUTHORIZED_JOINS} WHERE a.revoked_at IS NULL",
     more="a.current, a.previous, a.successor_sealed, a.generation, a.rotated_at",
 )
+
+# The family of a refresh token, unless it is revoked, and all that it stands on. It locks nothing:
+# what is done about it is a conditional update of its own, and many may ask for a lost answer.
+FIND_FAMILY = f"SELECT f.*, {_STANDING} AS standing FROM ({_FAMILY} OFFSET 0) f"
+
+# The same rotation where policy has judged what was read at an earlier use: it is done only if all
+# of that is so still, and the moment for which it was judged is this one (`idp.grants.seen`).
+_IS_AS_SEEN = f"""
+     AND {NOW} BETWEEN %(judged_at)s - interval '1 second' AND %(judged_at)s + interval '1 second'
+     AND %(standing)s = (
+       SELECT {_STANDING} FROM ({_FAMILY} OFFSET 0) f
+        WHERE f.last_used_at >= %(last_used_at)s
+          AND (CAST(%(proven_at)s AS timestamptz) IS NULL OR f.proven_at >= %(proven_at)s))"""
+ROTATE_AS_SEEN = _rotation(only_if=_IS_AS_SEEN)
+ROTATE_AS_SEEN_AND_TOUCH = _rotation(only_if=_IS_AS_SEEN, touched=f", {TOUCH}")
 
 REVOKE_FAMILY = f"""
 UPDATE idp_refreshfamily SET revoked_at = {NOW}, revoke_reason = %(reason)s

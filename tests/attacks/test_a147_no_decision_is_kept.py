@@ -1,6 +1,6 @@
 """A147: a decision that was made for somebody else, or before something changed, is reused.
 
-There is no cache of decisions: each use collects its facts and asks policy. What stands in a session's
+There is no cache of decisions: each use asks policy about facts that the database says are so now. What stands in a session's
 row as its last verdict is for people to read.
 """
 
@@ -58,12 +58,13 @@ def test_an_answer_of_a_moment_ago_is_worth_nothing(
     client: Browser, acme_web: Client, session: LoginSession, tokens: dict[str, Any], change: Any
 ) -> None:
     assert is_in(client)
+    refreshed = oauth.refresh(acme_web, tokens["refresh_token"]).json
 
     change(session)
 
     reply = oauth.send("GET", "/oauth/userinfo", authorization=f"Bearer {tokens['access_token']}")
     assert reply.status == 401
-    assert oauth.refresh(acme_web, tokens["refresh_token"]).error == "invalid_grant"
+    assert oauth.refresh(acme_web, refreshed["refresh_token"]).error == "invalid_grant"
     assert not is_in(client)
 
 
@@ -120,15 +121,18 @@ def test_a_published_policy_decides_from_its_transaction_on(
         author=approver.user, modules=modules, note="Closed", now=clock.now()
     )
     assert is_in(client)
+    refreshed = oauth.refresh(acme_web, tokens["refresh_token"]).json
 
     publish(version=version, publisher=employee.user)
 
     assert oauth.send("GET", "/oauth/userinfo", authorization=bearer).status in {401, 403}
+    assert oauth.refresh(acme_web, refreshed["refresh_token"]).error == "invalid_grant"
     assert not is_in(client)
 
     policy.roll_back(publisher=employee.user, reason="It locks us out", now=clock.now())
 
     assert oauth.send("GET", "/oauth/userinfo", authorization=bearer).status == 200
+    assert oauth.refresh(acme_web, refreshed["refresh_token"]).status == 200
 
 
 def test_names_that_look_like_two_are_one(

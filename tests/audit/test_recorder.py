@@ -146,6 +146,8 @@ class TestOneTransaction:
                     (authorization_code, "REDEEM_CODE"),
                     (refresh_token, "ROTATE"),
                     (refresh_token, "ROTATE_AND_TOUCH"),
+                    (refresh_token, "ROTATE_AS_SEEN"),
+                    (refresh_token, "ROTATE_AS_SEEN_AND_TOUCH"),
                 ):
                     statement = getattr(module, name)
                     assert "SELECT %(event_id)s" in statement

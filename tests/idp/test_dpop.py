@@ -452,7 +452,7 @@ class TestRefresh:
 
         dpop.refresh(acme_web, token, dpop.proof(KEY))
 
-        assert [s.split()[0] for s in statements] == ["INSERT", "WITH", "WITH"]
+        assert [s.split()[0] for s in statements] == ["INSERT", "SELECT", "WITH"]
 
 
 class TestRefreshOfFapi2:

@@ -55,6 +55,7 @@ VALUES = {
     "types": ["record"], "names": ["1"], "wanted_types": ["record", "*"], "after": str(ID), "most": 100,
     "sessions": [ID], "organisation": ID,
     "origin": "https://wiki.acme.example", "host": ID, "former": b"f", "cookie": b"c", "seen_from": b"s",
+    "judged_at": None, "standing": "", "last_used_at": None, "proven_at": None,
     "reasons": "[]", "decision_id": "", "revision": "",
     "used": b"u", "used_until": None, "from_address": "203.0.113.7", "client_name": None,
     "required_acr": "", "required_tier": 0, "scope_tiers": "{}",
@@ -72,8 +73,11 @@ def plan(statement: str) -> str:
     """The plan of a statement that is only looked at, with indexes preferred."""
     moments = {
         name: clock.now()
-        for name in ("at", "now", "changed_at", "expires_at", "window_began", "used_until")
-    }
+        for name in (
+            "at", "now", "changed_at", "expires_at", "window_began", "used_until", "judged_at",
+            "last_used_at", "proven_at",
+        )
+    }  # fmt: skip
     with database.unit() as unit:
         unit.cursor.execute("SET LOCAL enable_seqscan = off", {})
         row = unit.cursor.one(f"EXPLAIN (FORMAT JSON) {statement}", VALUES | moments)
@@ -82,7 +86,8 @@ def plan(statement: str) -> str:
 
 def test_no_statement_is_forgotten():
     assert set(STATEMENTS) == {
-        "REDEEM_CODE", "FIND_CODE", "ROTATE", "ROTATE_AND_TOUCH", "FIND_FAMILY", "FIND_TOKEN", "FIND_TOKEN_TO_TELL",
+        "REDEEM_CODE", "FIND_CODE", "ROTATE", "ROTATE_AND_TOUCH",
+        "ROTATE_AS_SEEN", "ROTATE_AS_SEEN_AND_TOUCH", "FIND_FAMILY", "FIND_TOKEN", "FIND_TOKEN_TO_TELL",
         "FIND_MACHINE_TOKEN",
         "REVOKE_FAMILY", "REVOKE_TOKEN", "FIND_CLIENT", "ISSUE_TO_CLIENT",
         "SPEND_PROOF", "START_DEVICE", "POLL_DEVICE", "REDEEM_DEVICE", "FIND_DEVICE", "KEEP", "KEEP_AND_TOUCH",

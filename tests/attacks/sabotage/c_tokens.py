@@ -16,13 +16,23 @@ from tests.attacks.sabotage.defence import (
     wrap,
 )
 
+LOOKED_AT, SEEN = ("ROTATE", "ROTATE_AND_TOUCH"), ("ROTATE_AS_SEEN", "ROTATE_AS_SEEN_AND_TOUCH")
+
 
 def rotate_without(condition: str) -> Callable[[Patch], None]:
     def remove(patch: Patch) -> None:
-        for name in ("ROTATE", "ROTATE_AND_TOUCH"):
+        for name in (*LOOKED_AT, *SEEN):
             edit(patch, name, condition, "idp.storage.families", "idp.grants.refresh_token")
 
     return remove
+
+
+def as_it_was_seen(patch: Patch) -> None:
+    """As if what has been judged could not have changed since."""
+    from idp.storage.families import _IS_AS_SEEN
+
+    for name in SEEN:
+        edit(patch, name, _IS_AS_SEEN, "idp.storage.families", "idp.grants.refresh_token")
 
 
 def subject_by_address(original: Any, client: Any, user_id: Any) -> str:
@@ -115,6 +125,10 @@ DEFENCES = {
     "A037": Defence(
         "every fact is judged again at every refresh",
         wrap("idp.grants.proof:judge", lambda *_: waved_through()),
+    ),
+    "A037-seen": Defence(
+        "what a process has seen of a family counts only if it is so still",
+        as_it_was_seen,
     ),
     "A037-locks": Defence(
         "locks are facts of every use",

@@ -1,0 +1,304 @@
+"""A family that this process has seen is judged by that, and rotated only if it is so still."""
+
+from collections.abc import Callable
+from datetime import UTC, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client as Browser
+
+from accounts.flows import assign_role, create_role
+from accounts.models import Organisation
+from audit.events import Event
+from audit.models import AuditEvent
+from core import clock
+from idp.clients.authentication import demand_params, find_client
+from idp.grants import seen
+from idp.models import Client, RefreshFamily
+from idp.storage import database
+from idp.storage.families import FIND_FAMILY, MOVES_ON, STANDS_ON
+from sessions import evaluation
+from sessions.models import LoginSession
+from tests import cast
+from tests.cast import Person
+from tests.support import oauth
+
+pytestmark = pytest.mark.django_db
+
+AGAIN = ["WITH"]  # one statement, which rotates
+ANEW = ["WITH", "SELECT", "WITH"]  # that does nothing, a look, and a rotation
+FIRST = ["SELECT", "WITH"]
+
+
+@pytest.fixture
+def session(client: Browser, employee: Person) -> LoginSession:
+    return cast.sign_in(client, employee)
+
+
+@pytest.fixture
+def tokens(acme_web: Client, session: LoginSession) -> dict[str, Any]:
+    granted: dict[str, Any] = oauth.redeem(acme_web, oauth.issue_code(acme_web, session)).json
+    return granted
+
+
+@pytest.fixture
+def token(acme_web: Client, tokens: dict[str, Any]) -> str:
+    """The refresh token of a family that this process has seen."""
+    return str(oauth.refresh(acme_web, tokens["refresh_token"]).json["refresh_token"])
+
+
+@pytest.fixture
+def refresh(acme_web: Client, statements: list[str]) -> Callable[..., oauth.Reply]:
+    """Refreshes, and leaves in `statements` what it took."""
+
+    def refresh(token: str, **changes: Any) -> oauth.Reply:
+        statements.clear()
+        return oauth.refresh(acme_web, token, **changes)
+
+    return refresh
+
+
+def verbs(statements: list[str]) -> list[str]:
+    return [statement.split()[0] for statement in statements]
+
+
+def row_of(client: Client) -> dict[str, Any]:
+    known = find_client(client.client_id)
+    assert known is not None
+    row = database.one(
+        FIND_FAMILY,
+        {
+            "family": RefreshFamily.unscoped.get().pk,
+            **demand_params(known),
+            **evaluation.fact_params(),
+        },
+    )
+    assert row is not None
+    return row
+
+
+def test_all_that_is_judged_is_compared(acme_web: Client, tokens: dict[str, Any]) -> None:
+    """What is left out here would count for as long as a process remembers it."""
+    names_its_rows = {"organisation_id", "client_id", "user_id", "session_id", "family_id"}
+    is_the_tokens = seen.TOKENS | {"family_expires_at"}  # the rotation asks for it itself
+
+    judged = row_of(acme_web).keys() - {"now", "standing"} - names_its_rows - is_the_tokens
+
+    assert judged == {*STANDS_ON, *MOVES_ON}
+
+
+def test_the_next_tokens_are_as_good_as_the_first(
+    acme_web: Client, refresh: Callable[..., oauth.Reply], statements: list[str], tokens: Any
+) -> None:
+    first = refresh(tokens["refresh_token"])
+    assert verbs(statements) == FIRST
+    second = refresh(first.json["refresh_token"])
+    assert verbs(statements) == AGAIN
+
+    one, other = (oauth.claims_of(reply.json["access_token"]) for reply in (first, second))
+    changing = {"jti", "iat", "exp"}
+    assert {k: v for k, v in one.items() if k not in changing} == {
+        k: v for k, v in other.items() if k not in changing
+    }
+    assert other["exp"] - other["iat"] == 900
+    rotated = AuditEvent.objects.filter(event=Event.REFRESH_TOKEN_ROTATED).order_by("id")
+    assert [event.facts["generation"] for event in rotated] == [1, 2]
+    assert RefreshFamily.unscoped.get().generation == 2
+
+
+def test_a_narrower_scope_is_given_and_a_wider_one_spends_nothing(
+    token: str, refresh: Callable[..., oauth.Reply]
+) -> None:
+    assert refresh(token, scope="openid admin").error == "invalid_scope"
+    assert RefreshFamily.unscoped.get().generation == 1
+
+    assert refresh(token, scope="openid").json["scope"] == "openid"
+
+
+def later_use(session: LoginSession) -> None:
+    LoginSession.unscoped.filter(pk=session.pk).update(last_used_at=clock.now())
+
+
+def test_a_session_that_was_used_since_is_none_the_worse(
+    token: str, session: LoginSession, refresh: Callable[..., oauth.Reply], statements: list[str]
+) -> None:
+    later_use(session)
+
+    assert refresh(token).status == 200
+    assert verbs(statements) == AGAIN
+
+
+CHANGES: dict[str, Callable[[LoginSession], Any]] = {
+    "client_changed_at": lambda s: Client.unscoped.update(changed_at=clock.now()),
+    "user_is": lambda s: s.user.emailaddress_set.update(verified=False),
+    "session_started_at": lambda s: s.started_at - timedelta(seconds=1),
+    "session_expires_at": lambda s: s.expires_at - timedelta(seconds=1),
+    "acr": lambda s: "aal1",
+    "amr": lambda s: ["pwd"],
+    "auth_time": lambda s: s.auth_time + timedelta(microseconds=1),
+    "risk_level": lambda s: 2 if s.risk_level == 1 else 1,
+    "last_used_at": lambda s: s.last_used_at - timedelta(seconds=1),
+    "address": lambda s: "203.0.113.7",
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_whatever_has_changed_is_looked_at_anew(
+    token: str,
+    session: LoginSession,
+    refresh: Callable[..., oauth.Reply],
+    statements: list[str],
+    name: str,
+) -> None:
+    session.refresh_from_db()
+    value = CHANGES[name](session)
+    if name not in {"client_changed_at", "user_is"}:
+        column = name.removeprefix("session_")
+        LoginSession.unscoped.filter(pk=session.pk).update(**{column: value})
+
+    reply = refresh(token)
+
+    assert verbs(statements)[0] != "SELECT", "it was judged by what was seen"
+    assert len(statements) > 1, "and that was not enough"
+    if name != "user_is":
+        assert reply.status == 200
+
+
+def test_a_role_that_was_given_is_in_the_next_token(
+    acme: Organisation,
+    acme_web: Client,
+    employee: Person,
+    session: LoginSession,
+    refresh: Callable[..., oauth.Reply],
+    statements: list[str],
+) -> None:
+    code = oauth.issue_code(acme_web, session, scope="openid roles")
+    token = oauth.redeem(acme_web, code).json["refresh_token"]
+    token = refresh(token).json["refresh_token"]
+    role = create_role(organisation=acme, name="auditor", now=clock.now())
+    assign_role(user=employee.user, role=role, now=clock.now())
+
+    reply = refresh(token)
+
+    assert "auditor" in oauth.claims_of(reply.json["access_token"])["roles"]
+    assert verbs(statements) == ANEW
+
+
+def test_a_role_that_ends_is_looked_up_each_time(
+    acme: Organisation,
+    employee: Person,
+    token: str,
+    refresh: Callable[..., oauth.Reply],
+    statements: list[str],
+) -> None:
+    role = create_role(organisation=acme, name="guest", now=clock.now())
+    ends_at = clock.now() + timedelta(hours=1)
+    assign_role(user=employee.user, role=role, ends_at=ends_at, now=clock.now())
+    token = refresh(token).json["refresh_token"]
+
+    assert refresh(token).status == 200
+    assert verbs(statements)[0] == "SELECT", "nothing is remembered of it"
+
+
+@pytest.mark.parametrize("seconds", [-5, 5])
+def test_a_process_whose_clock_is_off_looks_anew(
+    token: str,
+    refresh: Callable[..., oauth.Reply],
+    statements: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: int,
+) -> None:
+    now = clock.now
+    monkeypatch.setattr(seen.clock, "now", lambda: now() + timedelta(seconds=seconds))
+
+    assert refresh(token).status == 200
+    assert verbs(statements) == ANEW
+
+
+@pytest.mark.parametrize(("left", "took"), [(1.5, AGAIN), (0.5, FIRST)])
+def test_what_would_end_within_a_second_is_not_judged_from_memory(
+    token: str,
+    session: LoginSession,
+    refresh: Callable[..., oauth.Reply],
+    statements: list[str],
+    later: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    left: float,
+    took: list[str],
+) -> None:
+    """It is refused, or allowed, by the database's clock."""
+    session.refresh_from_db()
+    family = RefreshFamily.unscoped.get()
+    held = clock.now()
+    row = seen._seen[family.pk]
+    end = held.astimezone(UTC) + timedelta(seconds=left)
+    seen._seen[family.pk] = row | {"session_expires_at": end}
+    monkeypatch.setattr(seen.clock, "now", lambda: held)
+
+    assert refresh(token).status == 200
+
+    assert verbs(statements)[:1] == took[:1]
+
+
+def test_the_same_token_again_gets_the_same_successor(
+    token: str, refresh: Callable[..., oauth.Reply]
+) -> None:
+    first, second = refresh(token), refresh(token)
+
+    assert first.json["refresh_token"] == second.json["refresh_token"]
+    assert RefreshFamily.unscoped.get().generation == 2
+
+
+def test_a_token_spent_long_ago_revokes_the_family(
+    token: str, tokens: dict[str, Any], refresh: Callable[..., oauth.Reply]
+) -> None:
+    assert refresh(tokens["refresh_token"]).status == 200, "the lost answer once more"
+    token = refresh(token).json["refresh_token"]
+
+    assert refresh(tokens["refresh_token"]).error == "invalid_grant"
+    assert RefreshFamily.unscoped.get().revoke_reason == "replayed"
+    assert refresh(token).error == "invalid_grant"
+
+
+def test_another_client_that_shows_it_has_it_revoked(acme: Organisation, token: str) -> None:
+    other = cast.client("acme-other", acme)
+
+    assert oauth.refresh(other, token).error == "invalid_grant"
+    assert RefreshFamily.unscoped.get().revoked_at is not None
+
+
+def test_an_answer_that_withholds_is_not_gone_by(
+    token: str, session: LoginSession, refresh: Callable[..., oauth.Reply], statements: list[str]
+) -> None:
+    Client.unscoped.update(scope_tiers={"email": 2})
+    first = refresh(token)
+    assert "email" not in first.json["scope"].split()
+
+    second = refresh(first.json["refresh_token"])
+
+    assert verbs(statements)[0] == "SELECT"
+    assert second.json["scope"] == first.json["scope"]
+
+
+def test_so_many_are_remembered_and_the_oldest_goes_first(
+    token: str, acme_web: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seen, "MAX_SEEN", 2)
+    client = find_client(acme_web.client_id)
+    assert client is not None
+    row = row_of(acme_web)
+    ids = [uuid4() for _ in range(3)]
+    for family_id in (*ids[:2], ids[0], ids[2]):
+        seen.remember(row | {"family_id": family_id})
+
+    assert [seen.recall(family_id, client) is not None for family_id in ids] == [True, False, True]
+
+
+def test_no_token_is_remembered(token: str, acme_web: Client) -> None:
+    client = find_client(acme_web.client_id)
+    assert client is not None
+    row = seen.recall(RefreshFamily.unscoped.get().pk, client)
+
+    assert row is not None
+    assert not row.keys() & seen.TOKENS
