@@ -20,7 +20,7 @@ _USED = recorder.branch(
 # RFC 6749 §6, RFC 9700 §4.14.2: rotation, expiry, client binding and revocation in one statement,
 # which is a transaction by itself. What policy judged was read a moment before (FIND_FAMILY): a
 # session that ends in between is found at the next use, as if it had ended a moment later. What it
-# gives is the row of the audit trail, if the token was the live one.
+# gives is the moment in the audit trail, if the token was the live one.
 _ROTATE = """
 WITH a AS (
   UPDATE idp_refreshfamily
