@@ -7,7 +7,7 @@ same successor again (a lost answer must not sign anybody out); any other spent 
 the family is revoked.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from idp.storage.families import (
     FIND_FAMILY,
     KEEP,
     KEEP_AND_TOUCH,
+    LEEWAY,
     ROTATE,
     ROTATE_AND_TOUCH,
     ROTATE_AS_SEEN,
@@ -36,6 +37,7 @@ from idp.storage.families import (
 )
 from idp.storage.parts import is_touch_due
 from idp.tokens import refresh_token
+from idp.tokens.claims import Authorization
 from idp.tokens.mint import mint
 from idp.tokens.refresh_token import RefreshToken
 from policy.decision import Decision, Outcome
@@ -45,8 +47,6 @@ from risk.replays import note_replay
 from sessions import evaluation
 
 UNUSABLE = "The refresh token is unknown, spent, expired or not yours."
-# Facts are judged as of a moment so much later: what would end until then is looked at anew.
-LEEWAY = timedelta(seconds=1)
 
 
 class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
@@ -62,8 +62,14 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         return self._recall(presented) or self._look(presented)
 
     def _recall(self, presented: RefreshToken) -> "_Proven | None":
-        """The family as it was seen, where policy plainly allows that; the rotation compares it."""
+        """The family as it was seen, where policy plainly allows that; the rotation compares it.
+
+        Whoever asks for another scope is compared with the family itself, before anything else is
+        said: a token that is spent is noticed whatever is asked for.
+        """
         client: MachineClient = self.request.client
+        if "scope" in self.request.fields or _keeps_its_tokens(client):
+            return None
         row = seen.recall(presented.family_id, client)
         if row is None or not sender.fits(row["terms"], self.request.cnf):
             return None
@@ -121,16 +127,12 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
 
     def issue_token(self, user: Any, proven: "_Proven") -> dict[str, Any]:
         client: MachineClient = self.request.client
-        scope = self.request.fields.get("scope") or proven.row["scope"]
-        asked = wanted.of_grant(self.request, client, proven.row["terms"])
-        authorization = proof.authorize(
-            client,
-            proven.row,
-            decision=proven.judged,
-            scope=scope,
-            wanted=asked,
-            cnf=self.request.cnf,
-        )
+        try:
+            authorization = self._authorize(client, proven)
+        except Refused:
+            if not proven.is_recalled:
+                raise
+            return self._issue_anew(user, proven)
         if proven.successor is not None:
             proof.record(
                 self.request.unit.cursor,
@@ -142,17 +144,38 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
                 is_retry=True,
             )
             return mint(authorization, proven.successor)
-        if client.is_confidential and client.metadata.is_fapi2:
+        if _keeps_its_tokens(client):
             return mint(authorization, self._keep(client, proven))
-        rotated = self._rotate(client, proven)
-        if rotated is None:  # another request was faster, or it is not as it was seen: look again
-            seen.forget(proven.presented.family_id)
-            again = self._look(proven.presented)
-            if again.successor is None and not proven.is_recalled:
-                raise Refused(Refusal.invalid_grant(UNUSABLE))
-            self.authenticate_user(again)
-            return self.issue_token(user, again)
+        current = self._as_of_now(proven)
+        rotated = self._rotate(client, current) if current is not None else None
+        if rotated is None:  # another request was faster, or it is not as it was seen
+            return self._issue_anew(user, proven)
         return mint(authorization._replace(now=rotated.at), rotated.successor)
+
+    def _authorize(self, client: MachineClient, proven: "_Proven") -> Authorization:
+        return proof.authorize(
+            client,
+            proven.row,
+            decision=proven.judged,
+            scope=self.request.fields.get("scope") or proven.row["scope"],
+            wanted=wanted.of_grant(self.request, client, proven.row["terms"]),
+            cnf=self.request.cnf,
+        )
+
+    def _as_of_now(self, proven: "_Proven") -> "_Proven | None":
+        """The same, judged once more where somebody else was asked since and took his time."""
+        if not proven.is_recalled or clock.now() - proven.row["now"] < LEEWAY / 2:
+            return proven
+        return self._recall(proven.presented)
+
+    def _issue_anew(self, user: Any, proven: "_Proven") -> dict[str, Any]:
+        """Look again at what is there now; who was seen and not found so has not tried yet."""
+        seen.forget(proven.presented.family_id)
+        again = self._look(proven.presented)
+        if again.successor is None and not proven.is_recalled:
+            raise Refused(Refusal.invalid_grant(UNUSABLE))
+        self.authenticate_user(again)
+        return self.issue_token(user, again)
 
     def _keep(self, client: MachineClient, proven: "_Proven") -> RefreshToken:
         """Use the token and leave it live: FAPI 2.0 Security Profile §5.3.2.1 wants no rotation.
@@ -187,7 +210,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         is_due = is_touch_due(row)
         if proven.is_recalled:
             params |= {
-                "judged_at": row["now"],
+                "judged_as_of": row["now"] + LEEWAY,
                 "standing": row["standing"],
                 "last_used_at": row["last_used_at"],
                 "proven_at": row["proven_at"],
@@ -201,7 +224,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         if done is None:
             return None
         if proven.judged.outcome is Outcome.ALLOW:
-            seen.remember(row, last_used_at=done["now"] if is_due else row["last_used_at"])
+            seen.remember(row, at=done["now"], is_touched=done["is_touched"], was_due=is_due)
         return _Rotated(successor, done["now"])
 
     def revoke_old_credential(self, proven: Any) -> None:
@@ -243,6 +266,11 @@ class _Proven:
     def get_scope(self) -> str:
         scope: str = self.row["scope"]
         return scope
+
+
+def _keeps_its_tokens(client: MachineClient) -> bool:
+    """Whether its refresh tokens are used without being rotated (FAPI 2.0 §5.3.2.1)."""
+    return client.is_confidential and client.metadata.is_fapi2
 
 
 def _is_within_window(row: Row, presented: RefreshToken) -> bool:

@@ -7,40 +7,58 @@ an application that keeps its user signed in costs one statement each time rathe
 """
 
 from collections import OrderedDict
-from typing import Any
+from datetime import datetime
 from uuid import UUID
+
+from django.conf import settings
 
 from core import clock
 from core.prepared import Row
 from idp.clients.authentication import MachineClient
+from idp.storage.parts import TOUCH_INTERVAL
 from sessions import evaluation
 
-MAX_SEEN = 4096  # some four kilobytes each
+MAX_SEEN = 4096  # some four kilobytes each; what stands on more than this text is not kept
+MAX_LENGTH = 4096
 TOKENS = {"current", "previous", "successor_sealed", "generation", "rotated_at"}
 
-_seen: OrderedDict[UUID, Row] = OrderedDict()
+# By the bytes of their ids: to compare UUIDs is Python, in which threads take turns, and an ordered
+# dict that two of them change in the middle of that is broken.
+_seen: OrderedDict[bytes, Row] = OrderedDict()
 
 
-def remember(row: Row, **changed: Any) -> None:
-    """Keep a family that policy has just allowed to go on; its tokens are not kept."""
-    if not evaluation.is_whole(row):
+def remember(row: Row, *, at: datetime, is_touched: bool, was_due: bool) -> None:
+    """Keep a family that policy has just allowed to go on; its tokens are not kept.
+
+    at: when it was rotated. was_due, is_touched: whether that was to be written down as a use of
+    its session, and whether it was: where not, somebody else's use had been within the interval.
+    """
+    if len(row["standing"]) > MAX_LENGTH or not evaluation.is_whole(row):
         return
+    used = row["last_used_at"]
+    if is_touched:
+        used = at
+    elif was_due:
+        used = max(used, at - TOUCH_INTERVAL)
     kept = {name: value for name, value in row.items() if name not in TOKENS}
-    _seen.pop(row["family_id"], None)  # the last that was seen is the last to go
-    _seen[row["family_id"]] = kept | changed
+    key = row["family_id"].bytes
+    _seen.pop(key, None)  # the last that was seen is the last to go
+    _seen[key] = kept | {"last_used_at": used}
     while len(_seen) > MAX_SEEN:
         _seen.popitem(last=False)
 
 
 def recall(family_id: UUID, client: MachineClient) -> Row | None:
-    """What is known of a family of this client, as of now; None if nothing is."""
-    row = _seen.get(family_id)
-    if row is None or (row["client_id"], row["client_changed_at"]) != (
-        client.id,
-        client.changed_at,
-    ):
+    """What is known of a family of this client, as of now; None if it is nothing to judge by."""
+    row = _seen.get(family_id.bytes)
+    if row is None or row["client_id"] != client.id:
         return None
-    return row | {"now": clock.now()}
+    if row["client_changed_at"] != client.changed_at:
+        return None
+    now = clock.now()
+    if row["last_used_at"] + settings.SESSION_IDLE_LIFETIME <= now:  # used since, or over
+        return None
+    return row | {"now": now}
 
 
 def forget(family_id: UUID | None = None) -> None:
@@ -48,4 +66,4 @@ def forget(family_id: UUID | None = None) -> None:
     if family_id is None:
         _seen.clear()
     else:
-        _seen.pop(family_id, None)
+        _seen.pop(family_id.bytes, None)

@@ -1,5 +1,7 @@
 """Refresh families: found, rotated, kept, revoked."""
 
+from datetime import timedelta
+
 from audit import recorder
 from audit.events import Event
 from core.clock import SQL_NOW as NOW
@@ -20,7 +22,8 @@ _USED = recorder.branch(
 # RFC 6749 §6, RFC 9700 §4.14.2: rotation, expiry, client binding and revocation in one statement,
 # which is a transaction by itself. What policy judged was read a moment before (FIND_FAMILY): a
 # session that ends in between is found at the next use, as if it had ended a moment later. What it
-# gives is the moment in the audit trail, if the token was the live one.
+# gives is the moment in the audit trail, if the token was the live one, and whether it was a use of
+# the session that was written down.
 _ROTATE = """
 WITH a AS (
   UPDATE idp_refreshfamily
@@ -29,14 +32,20 @@ WITH a AS (
    WHERE id = %(family)s AND current = %(presented)s AND client_id = %(client)s
      AND issues_refresh AND revoked_at IS NULL AND expires_at > {now} {only_if}
   RETURNING organisation_id, client_id, user_id, session_id, id AS family_id, generation){touched}
-{written} RETURNING at AS now"""
+{written} RETURNING at AS now, {is_touched} AS is_touched"""
 
 
-def _rotation(*, only_if: str = "", touched: str = "") -> str:
-    return _ROTATE.format(now=NOW, only_if=only_if, touched=touched, written=_ROTATED)
+def _rotation(*, only_if: str = "", touches: bool = False) -> str:
+    return _ROTATE.format(
+        now=NOW,
+        only_if=only_if,
+        touched=f", {TOUCH}" if touches else "",
+        written=_ROTATED,
+        is_touched="EXISTS (SELECT FROM touched)" if touches else "FALSE",
+    )
 
 
-ROTATE, ROTATE_AND_TOUCH = _rotation(), _rotation(touched=f", {TOUCH}")
+ROTATE, ROTATE_AND_TOUCH = _rotation(), _rotation(touches=True)
 
 # FAPI 2.0 Security Profile §5.3.2.1: no rotation. The same conditions and audit row, and the token
 # stays.
@@ -70,15 +79,19 @@ _FAMILY = FAMILY.format(
 FIND_FAMILY = f"SELECT f.*, {_STANDING} AS standing FROM ({_FAMILY} OFFSET 0) f"
 
 # The same rotation where policy has judged what was read at an earlier use: it is done only if all
-# of that is so still, and the moment for which it was judged is this one (`idp.grants.seen`).
+# of that is so still, and it was judged as of a moment that has not come yet: at most twice the
+# leeway away, half of which is what a clock may be late (`idp.grants.seen`).
+LEEWAY = timedelta(seconds=1)
 _IS_AS_SEEN = f"""
-     AND {NOW} BETWEEN %(judged_at)s - interval '1 second' AND %(judged_at)s + interval '1 second'
+     AND {NOW} <= %(judged_as_of)s
+     AND {NOW} >= %(judged_as_of)s - interval '{2 * LEEWAY.seconds} seconds'
      AND %(standing)s = (
        SELECT {_STANDING} FROM ({_FAMILY} OFFSET 0) f
         WHERE f.last_used_at >= %(last_used_at)s
-          AND (CAST(%(proven_at)s AS timestamptz) IS NULL OR f.proven_at >= %(proven_at)s))"""
+          AND (f.proven_at >= %(proven_at)s OR (
+               f.proven_at IS NULL AND CAST(%(proven_at)s AS timestamptz) IS NULL)))"""
 ROTATE_AS_SEEN = _rotation(only_if=_IS_AS_SEEN)
-ROTATE_AS_SEEN_AND_TOUCH = _rotation(only_if=_IS_AS_SEEN, touched=f", {TOUCH}")
+ROTATE_AS_SEEN_AND_TOUCH = _rotation(only_if=_IS_AS_SEEN, touches=True)
 
 REVOKE_FAMILY = f"""
 UPDATE idp_refreshfamily SET revoked_at = {NOW}, revoke_reason = %(reason)s

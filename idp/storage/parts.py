@@ -105,7 +105,8 @@ TOUCH = f"""
 touched AS (
   UPDATE idp_sessions_loginsession t SET last_used_at = {NOW}
    WHERE t.id = (SELECT a.session_id FROM a) AND t.ended_at IS NULL
-     AND t.last_used_at < {NOW} - interval '{TOUCH_INTERVAL.seconds} seconds')
+     AND t.last_used_at < {NOW} - interval '{TOUCH_INTERVAL.seconds} seconds'
+  RETURNING t.id)
 """
 
 BY_CLIENT = {

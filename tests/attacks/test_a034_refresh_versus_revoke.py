@@ -12,11 +12,21 @@ from tests.support.racing import race
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = 40
+either = pytest.mark.parametrize("uses", [0, 1], ids=["new to the process", "seen by it"])
 
 
-def test_after_a_revoke_no_descendant_lives(acme_web, session):
-    for _ in range(ROUNDS):
+def used(client, token, uses):
+    """The token after so many uses; after one, the process judges by what it has seen."""
+    for _ in range(uses):
+        token = oauth.refresh(client, token).json["refresh_token"]
+    return token
+
+
+@either
+def test_after_a_revoke_no_descendant_lives(acme_web, session, uses):
+    for _ in range(ROUNDS // 2):
         token = oauth.redeem(acme_web, oauth.issue_code(acme_web, session)).json["refresh_token"]
+        token = used(acme_web, token, uses)
 
         def act(number: int, token: str = token) -> oauth.Reply:
             if number % 2:
@@ -37,14 +47,16 @@ def test_after_a_revoke_no_descendant_lives(acme_web, session):
     assert not RefreshFamily.unscoped.filter(revoked_at=None).exists()
 
 
-def test_a_revoke_between_the_look_and_the_rotation_wins(acme_web, tokens, monkeypatch):
+@either
+def test_a_revoke_between_the_look_and_the_rotation_wins(acme_web, tokens, monkeypatch, uses):
+    token = used(acme_web, tokens["refresh_token"], uses)
     rotate = RefreshTokenGrant._rotate
 
     def revoke(_: int) -> oauth.Reply:
         return oauth.send(
             "POST",
             "/oauth/revoke",
-            form={"token": tokens["refresh_token"]},
+            form={"token": token},
             authorization=oauth.basic(acme_web.client_id),
         )
 
@@ -54,8 +66,8 @@ def test_a_revoke_between_the_look_and_the_rotation_wins(acme_web, tokens, monke
 
     monkeypatch.setattr(RefreshTokenGrant, "_rotate", overtaken)
 
-    reply = oauth.refresh(acme_web, tokens["refresh_token"])
+    reply = oauth.refresh(acme_web, token)
 
     assert (reply.status, reply.error) == (400, "invalid_grant")
-    assert RefreshFamily.unscoped.get().generation == 0
-    assert not AuditEvent.objects.filter(event=Event.REFRESH_TOKEN_ROTATED).exists()
+    assert RefreshFamily.unscoped.get().generation == uses
+    assert AuditEvent.objects.filter(event=Event.REFRESH_TOKEN_ROTATED).count() == uses

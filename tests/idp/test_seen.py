@@ -1,9 +1,11 @@
 """A family that this process has seen is judged by that, and rotated only if it is so still."""
 
+import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client as Browser
@@ -14,7 +16,7 @@ from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
 from idp.clients.authentication import demand_params, find_client
-from idp.grants import seen
+from idp.grants import refresh_token, seen
 from idp.models import Client, RefreshFamily
 from idp.storage import database
 from idp.storage.families import FIND_FAMILY, MOVES_ON, STANDS_ON
@@ -108,25 +110,107 @@ def test_the_next_tokens_are_as_good_as_the_first(
 
 
 def test_a_narrower_scope_is_given_and_a_wider_one_spends_nothing(
-    token: str, refresh: Callable[..., oauth.Reply]
+    token: str, refresh: Callable[..., oauth.Reply], statements: list[str]
 ) -> None:
     assert refresh(token, scope="openid admin").error == "invalid_scope"
     assert RefreshFamily.unscoped.get().generation == 1
 
     assert refresh(token, scope="openid").json["scope"] == "openid"
+    assert verbs(statements) == FIRST, "who asks for something else is not judged from memory"
 
 
-def later_use(session: LoginSession) -> None:
-    LoginSession.unscoped.filter(pk=session.pk).update(last_used_at=clock.now())
+ELSE: dict[str, dict[str, str]] = {
+    "a wider scope": {"scope": "openid admin"},
+    "another resource": {"resource": "https://elsewhere.example"},
+    "other details": {"authorization_details": '[{"type": "payment"}]'},
+}
+
+
+@pytest.mark.parametrize("asked", ELSE.values(), ids=ELSE)
+def test_a_spent_token_is_noticed_whatever_is_asked_for(
+    token: str, tokens: dict[str, Any], refresh: Callable[..., oauth.Reply], asked: dict[str, str]
+) -> None:
+    live = refresh(token).json["refresh_token"]
+
+    assert refresh(tokens["refresh_token"], **asked).error == "invalid_grant"
+    assert RefreshFamily.unscoped.get().revoke_reason == "replayed"
+    assert AuditEvent.objects.filter(event=Event.REFRESH_TOKEN_REPLAYED).count() == 1
+    assert refresh(live, **asked).error == "invalid_grant"
+
+
+def test_a_refusal_of_a_live_token_spends_nothing(
+    token: str, refresh: Callable[..., oauth.Reply]
+) -> None:
+    assert refresh(token, resource="https://elsewhere.example").error == "invalid_target"
+    assert RefreshFamily.unscoped.get().generation == 1
+
+    assert refresh(token).status == 200
 
 
 def test_a_session_that_was_used_since_is_none_the_worse(
     token: str, session: LoginSession, refresh: Callable[..., oauth.Reply], statements: list[str]
 ) -> None:
-    later_use(session)
+    LoginSession.unscoped.filter(pk=session.pk).update(last_used_at=clock.now())
 
     assert refresh(token).status == 200
     assert verbs(statements) == AGAIN
+
+
+def test_nor_is_one_that_another_application_has_used_meanwhile(
+    token: str,
+    session: LoginSession,
+    refresh: Callable[..., oauth.Reply],
+    statements: list[str],
+    later: Callable[..., None],
+) -> None:
+    """Its use is written down once a minute, whoever it is by."""
+    later(minutes=15)
+    used = clock.now() - timedelta(seconds=20)
+    LoginSession.unscoped.filter(pk=session.pk).update(last_used_at=used)
+
+    for _ in range(3):
+        token = refresh(token).json["refresh_token"]
+        assert verbs(statements) == AGAIN
+    assert LoginSession.unscoped.get(pk=session.pk).last_used_at == used
+
+    later(minutes=2)
+    token = refresh(token).json["refresh_token"]
+    assert verbs(statements) == AGAIN
+    assert LoginSession.unscoped.get(pk=session.pk).last_used_at > used + timedelta(minutes=1)
+    refresh(token)
+    assert verbs(statements) == AGAIN
+
+
+BEFORE, AFTER = timedelta(seconds=-30), timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(("moved", "took"), [(BEFORE, ANEW), (AFTER, AGAIN), (None, ANEW)])
+def test_a_key_that_was_shown_since_is_none_the_worse_and_any_other_change_is_seen(
+    session: LoginSession,
+    tokens: dict[str, Any],
+    refresh: Callable[..., oauth.Reply],
+    statements: list[str],
+    moved: timedelta | None,
+    took: list[str],
+) -> None:
+    shown = clock.now() - timedelta(minutes=1)
+    mine = LoginSession.unscoped.filter(pk=session.pk)
+    mine.update(binding="dbsc", proven_at=shown)
+    token = refresh(tokens["refresh_token"]).json["refresh_token"]
+
+    mine.update(proven_at=None if moved is None else shown + moved)
+
+    assert refresh(token).status == 200
+    assert verbs(statements) == took
+
+
+def test_a_key_that_is_shown_for_the_first_time_is_seen(
+    token: str, session: LoginSession, refresh: Callable[..., oauth.Reply], statements: list[str]
+) -> None:
+    LoginSession.unscoped.filter(pk=session.pk).update(proven_at=clock.now())
+
+    assert refresh(token).status == 200
+    assert verbs(statements) == ANEW
 
 
 CHANGES: dict[str, Callable[[LoginSession], Any]] = {
@@ -201,19 +285,54 @@ def test_a_role_that_ends_is_looked_up_each_time(
     assert verbs(statements)[0] == "SELECT", "nothing is remembered of it"
 
 
-@pytest.mark.parametrize("seconds", [-5, 5])
+@pytest.mark.parametrize("seconds", [-1.5, 1.5])
 def test_a_process_whose_clock_is_off_looks_anew(
     token: str,
     refresh: Callable[..., oauth.Reply],
     statements: list[str],
     monkeypatch: pytest.MonkeyPatch,
-    seconds: int,
+    seconds: float,
 ) -> None:
     now = clock.now
     monkeypatch.setattr(seen.clock, "now", lambda: now() + timedelta(seconds=seconds))
 
     assert refresh(token).status == 200
     assert verbs(statements) == ANEW
+
+
+def test_tokens_begin_by_the_clock_of_the_database(
+    token: str,
+    refresh: Callable[..., oauth.Reply],
+    statements: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = clock.now
+    monkeypatch.setattr(seen.clock, "now", lambda: now() + timedelta(milliseconds=700))
+
+    issued = oauth.claims_of(refresh(token).json["access_token"])["iat"]
+
+    assert verbs(statements) == AGAIN
+    rotated = AuditEvent.objects.filter(event=Event.REFRESH_TOKEN_ROTATED).latest("id")
+    assert issued == int(rotated.at.timestamp())
+
+
+def test_who_had_to_wait_for_others_is_judged_once_more(
+    token: str,
+    refresh: Callable[..., oauth.Reply],
+    statements: list[str],
+    later: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    authorize = refresh_token.proof.authorize
+
+    def slow(*args: Any, **how: Any) -> Any:
+        later(seconds=2)
+        return authorize(*args, **how)
+
+    monkeypatch.setattr(refresh_token.proof, "authorize", slow)
+
+    assert refresh(token).status == 200
+    assert verbs(statements) == AGAIN
 
 
 @pytest.mark.parametrize(("left", "took"), [(1.5, AGAIN), (0.5, FIRST)])
@@ -231,9 +350,9 @@ def test_what_would_end_within_a_second_is_not_judged_from_memory(
     session.refresh_from_db()
     family = RefreshFamily.unscoped.get()
     held = clock.now()
-    row = seen._seen[family.pk]
+    row = seen._seen[family.pk.bytes]
     end = held.astimezone(UTC) + timedelta(seconds=left)
-    seen._seen[family.pk] = row | {"session_expires_at": end}
+    seen._seen[family.pk.bytes] = row | {"session_expires_at": end}
     monkeypatch.setattr(seen.clock, "now", lambda: held)
 
     assert refresh(token).status == 200
@@ -290,9 +409,75 @@ def test_so_many_are_remembered_and_the_oldest_goes_first(
     row = row_of(acme_web)
     ids = [uuid4() for _ in range(3)]
     for family_id in (*ids[:2], ids[0], ids[2]):
-        seen.remember(row | {"family_id": family_id})
+        keep(row | {"family_id": family_id})
 
     assert [seen.recall(family_id, client) is not None for family_id in ids] == [True, False, True]
+
+
+def keep(row: dict[str, Any]) -> None:
+    seen.remember(row, at=clock.now(), is_touched=False, was_due=False)
+
+
+def test_one_that_stands_on_very_much_is_not_remembered(token: str, acme_web: Client) -> None:
+    client = find_client(acme_web.client_id)
+    assert client is not None
+    seen.forget()
+    row = row_of(acme_web)
+
+    keep(row | {"standing": "x" * (seen.MAX_LENGTH + 1)})
+    assert seen.recall(row["family_id"], client) is None
+
+    keep(row)
+    assert seen.recall(row["family_id"], client) is not None
+
+
+def test_one_that_was_idle_for_too_long_is_no_longer_judged_by(
+    token: str, acme_web: Client, later: Callable[..., None]
+) -> None:
+    client = find_client(acme_web.client_id)
+    assert client is not None
+    family_id = RefreshFamily.unscoped.get().pk
+    assert seen.recall(family_id, client) is not None
+
+    later(hours=24, seconds=1)
+
+    assert seen.recall(family_id, client) is None
+
+
+def test_threads_may_remember_and_forget_one_family_at_once(
+    token: str, acme_web: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with an id of its own making."""
+    monkeypatch.setattr(seen, "MAX_SEEN", 8)
+    client = find_client(acme_web.client_id)
+    assert client is not None
+    row, interval = row_of(acme_web), sys.getswitchinterval()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for number in range(4_000):
+                own = UUID(int=number % 12)
+                keep(row | {"family_id": own})
+                seen.recall(UUID(int=number % 12), client)
+                if number % 5 == 0:
+                    seen.forget(UUID(int=number % 12))
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    try:
+        sys.setswitchinterval(1e-6)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+
+    assert failures == []
+    assert len(seen._seen) <= 8
+    assert {type(key) for key in seen._seen} == {bytes}, "compared without running Python"
 
 
 def test_no_token_is_remembered(token: str, acme_web: Client) -> None:

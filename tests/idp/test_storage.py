@@ -55,7 +55,7 @@ VALUES = {
     "types": ["record"], "names": ["1"], "wanted_types": ["record", "*"], "after": str(ID), "most": 100,
     "sessions": [ID], "organisation": ID,
     "origin": "https://wiki.acme.example", "host": ID, "former": b"f", "cookie": b"c", "seen_from": b"s",
-    "judged_at": None, "standing": "", "last_used_at": None, "proven_at": None,
+    "judged_as_of": None, "standing": "", "last_used_at": None, "proven_at": None,
     "reasons": "[]", "decision_id": "", "revision": "",
     "used": b"u", "used_until": None, "from_address": "203.0.113.7", "client_name": None,
     "required_acr": "", "required_tier": 0, "scope_tiers": "{}",
@@ -74,7 +74,7 @@ def plan(statement: str) -> str:
     moments = {
         name: clock.now()
         for name in (
-            "at", "now", "changed_at", "expires_at", "window_began", "used_until", "judged_at",
+            "at", "now", "changed_at", "expires_at", "window_began", "used_until", "judged_as_of",
             "last_used_at", "proven_at",
         )
     }  # fmt: skip
