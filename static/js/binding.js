@@ -113,9 +113,17 @@ async function settleAlone() {
   }
 }
 
+let settling = null; // what this page has under way
+
 /** Do what the server asks for. One tab at a time: another would overwrite the key of the first. */
 function settle() {
-  return navigator.locks ? navigator.locks.request("sallyport-binding", settleAlone) : settleAlone();
+  const under = navigator.locks
+    ? navigator.locks.request("sallyport-binding", settleAlone)
+    : settleAlone();
+  settling = under;
+  const over = () => { if (settling === under) settling = null; };
+  under.then(over, over);
+  return under;
 }
 
 // --- keeping the cookie alive ----------------------------------------------------------------
@@ -133,6 +141,8 @@ async function renew() {
 }
 
 async function proveBefore({ again = false } = {}) {
+  // An answer that comes after the page is left is lost, and its cookie with it.
+  if (settling) await settling.catch(() => {});
   if (isFresh() && !again) return;
   triedAt = Date.now(); // once is enough: then the form goes, and the server decides what comes of it
   try {
@@ -148,13 +158,13 @@ function keep() {
   // What is sent cannot be asked for again: prove first, then send it.
   document.addEventListener("submit", async (event) => {
     const form = event.target;
-    if (form.hasAttribute("data-forget-key")) forgetKey().catch(() => {});
-    else if (form.method === "post" && !isFresh() && !event.defaultPrevented) {
+    if (form.method !== "post" || event.defaultPrevented) return;
+    if (settling || !isFresh()) {
       event.preventDefault();
       event.stopImmediatePropagation();
       await proveBefore();
       form.requestSubmit(event.submitter);
-    }
+    } else if (form.hasAttribute("data-forget-key")) forgetKey().catch(() => {});
   }, true);
   // Other scripts wait for the promises that they are given, and ask again where the server says that
   // it has seen no proof: one that was made on a page just left may have been overtaken.

@@ -154,6 +154,28 @@ def test_what_was_sent_without_it_has_to_be_sent_again(
     expect(callouts(page)).to_contain_text("1 other session was ended.")
 
 
+def test_a_form_waits_for_the_proof_that_its_page_has_under_way(
+    page: Page, open_browser: Callable[..., Page], person: Person
+) -> None:
+    """The answer brings the cookie, and would be lost with the page."""
+    other = open_browser(signed_in=person)
+    other.goto("/sessions/")
+    page.goto("/sessions/")
+    page.context.clear_cookies(name=BOUND)
+    page.evaluate("localStorage.setItem('sallyport-proven-at', Date.now())")
+
+    page.evaluate(
+        """() => {
+          const detail = { proofs: [], again: true };
+          document.dispatchEvent(new CustomEvent("sallyport:prove", { detail }));
+          const said = [...document.querySelectorAll("button")];
+          said.find((button) => button.textContent.includes("End all others")).click();
+        }"""
+    )
+
+    expect(callouts(page)).to_contain_text("1 other session was ended.")
+
+
 def test_a_script_that_is_asked_for_the_key_shows_it_and_asks_again(
     page: Page, instance: Instance, person: Person
 ) -> None:
@@ -218,6 +240,17 @@ def test_a_browser_without_javascript_stays_unbound(
 
     expect(heading(page)).to_have_text("Security")
     assert binding_of(instance, person) == ""
+
+
+def test_signing_out_shows_the_key_before_it_forgets_it(page: Page) -> None:
+    """Who leaves a page before its answer has come has the key, and no cookie of it yet."""
+    page.goto("/accounts/logout/")
+    page.context.clear_cookies(name=BOUND)
+    page.evaluate("localStorage.removeItem('sallyport-proven-at')")
+
+    page.get_by_role("button", name="Sign out").click()
+
+    expect(heading(page)).to_have_text("Sign in")
 
 
 def test_signing_out_forgets_key_and_cookie(page: Page) -> None:
