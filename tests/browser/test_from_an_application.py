@@ -179,9 +179,11 @@ class TestRequests:
         demo: str,
         person: Person,
         watch: Watch,
+        age_sessions: Callable[[Person], None],
     ) -> None:
         watch.expect("status of 400")
         page = open_browser(signed_in=person)
+        age_sessions(person)  # who signed in within this second is new enough for any max_age
         page.goto(authorize_url(instance, **asked))
 
         expect(heading(page)).to_have_text("Confirm it is you")
