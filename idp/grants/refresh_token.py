@@ -129,10 +129,10 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         client: MachineClient = self.request.client
         try:
             authorization = self._authorize(client, proven)
-        except Refused:
+        except (Refused, Refusal):
             if not proven.is_recalled:
                 raise
-            return self._issue_anew(user, proven)
+            return self._issue_anew(user, proven)  # a spent token is noticed first
         if proven.successor is not None:
             proof.record(
                 self.request.unit.cursor,
@@ -207,7 +207,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             "clock_offset": clock.offset(),
             **recorder.branch_params(self.request.address),
         }
-        is_due = is_touch_due(row)
+        touches = is_touch_due(row)
         if proven.is_recalled:
             params |= {
                 "judged_as_of": row["now"] + LEEWAY,
@@ -217,14 +217,14 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
                 **demand_params(client),
                 **evaluation.fact_params(),
             }
-            statement = ROTATE_AS_SEEN_AND_TOUCH if is_due else ROTATE_AS_SEEN
+            statement = ROTATE_AS_SEEN_AND_TOUCH if touches else ROTATE_AS_SEEN
         else:
-            statement = ROTATE_AND_TOUCH if is_due else ROTATE
+            statement = ROTATE_AND_TOUCH if touches else ROTATE
         done = database.one(statement, params)
         if done is None:
             return None
         if proven.judged.outcome is Outcome.ALLOW:
-            seen.remember(row, at=done["now"], is_touched=done["is_touched"], was_due=is_due)
+            seen.remember(row, used_at=done["now"] if done["is_touched"] else None)
         return _Rotated(successor, done["now"])
 
     def revoke_old_credential(self, proven: Any) -> None:

@@ -27,19 +27,15 @@ TOKENS = {"current", "previous", "successor_sealed", "generation", "rotated_at"}
 _seen: OrderedDict[bytes, Row] = OrderedDict()
 
 
-def remember(row: Row, *, at: datetime, is_touched: bool, was_due: bool) -> None:
+def remember(row: Row, *, used_at: datetime | None) -> None:
     """Keep a family that policy has just allowed to go on; its tokens are not kept.
 
-    at: when it was rotated. was_due, is_touched: whether that was to be written down as a use of
-    its session, and whether it was: where not, somebody else's use had been within the interval.
+    used_at: when that was written down as a use of its session. Where it was not, there had been
+    one within the interval, by this or another application.
     """
     if len(row["standing"]) > MAX_LENGTH or not evaluation.is_whole(row):
         return
-    used = row["last_used_at"]
-    if is_touched:
-        used = at
-    elif was_due:
-        used = max(used, at - TOUCH_INTERVAL)
+    used = used_at or max(row["last_used_at"], row["now"] - TOUCH_INTERVAL)
     kept = {name: value for name, value in row.items() if name not in TOKENS}
     key = row["family_id"].bytes
     _seen.pop(key, None)  # the last that was seen is the last to go

@@ -1,7 +1,7 @@
 """A147: a decision that was made for somebody else, or before something changed, is reused.
 
-There is no cache of decisions: each use asks policy about facts that the database says are so now. What stands in a session's
-row as its last verdict is for people to read.
+There is no cache of decisions: each use asks policy, about facts that the database says are so now.
+What stands in a session's row as its last verdict is for people to read.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +15,7 @@ from accounts.models import Organisation
 from audit.events import Event
 from audit.models import AuditEvent
 from core import clock
+from core.errors import Refusal
 from idp.clients.authentication import demand_params, find_client
 from idp.grants import refresh_token, seen
 from idp.models import Client, RefreshFamily
@@ -50,19 +51,24 @@ def token(acme_web: Client, tokens: dict[str, Any]) -> str:
     return str(oauth.refresh(acme_web, tokens["refresh_token"]).json["refresh_token"])
 
 
+class Refreshes:
+    """A client that refreshes. took: the statements of the last time, by their first words."""
+
+    def __init__(self, client: Client, statements: list[str]) -> None:
+        self.client, self.statements = client, statements
+
+    def __call__(self, token: str, **changes: Any) -> oauth.Reply:
+        self.statements.clear()
+        return oauth.refresh(self.client, token, **changes)
+
+    @property
+    def took(self) -> list[str]:
+        return [statement.split()[0] for statement in self.statements]
+
+
 @pytest.fixture
-def refresh(acme_web: Client, statements: list[str]) -> Callable[..., oauth.Reply]:
-    """Refreshes, and leaves in `statements` what it took."""
-
-    def refresh(token: str, **changes: Any) -> oauth.Reply:
-        statements.clear()
-        return oauth.refresh(acme_web, token, **changes)
-
-    return refresh
-
-
-def verbs(statements: list[str]) -> list[str]:
-    return [statement.split()[0] for statement in statements]
+def refresh(acme_web: Client, statements: list[str]) -> Refreshes:
+    return Refreshes(acme_web, statements)
 
 
 def row_of(client: Client) -> dict[str, Any]:
@@ -91,12 +97,12 @@ def test_all_that_is_judged_is_compared(acme_web: Client, tokens: dict[str, Any]
 
 
 def test_the_next_tokens_are_as_good_as_the_first(
-    acme_web: Client, refresh: Callable[..., oauth.Reply], statements: list[str], tokens: Any
+    acme_web: Client, refresh: Refreshes, tokens: Any
 ) -> None:
     first = refresh(tokens["refresh_token"])
-    assert verbs(statements) == FIRST
+    assert refresh.took == FIRST
     second = refresh(first.json["refresh_token"])
-    assert verbs(statements) == AGAIN
+    assert refresh.took == AGAIN
 
     one, other = (oauth.claims_of(reply.json["access_token"]) for reply in (first, second))
     changing = {"jti", "iat", "exp"}
@@ -110,13 +116,13 @@ def test_the_next_tokens_are_as_good_as_the_first(
 
 
 def test_a_narrower_scope_is_given_and_a_wider_one_spends_nothing(
-    token: str, refresh: Callable[..., oauth.Reply], statements: list[str]
+    token: str, refresh: Refreshes
 ) -> None:
     assert refresh(token, scope="openid admin").error == "invalid_scope"
     assert RefreshFamily.unscoped.get().generation == 1
 
     assert refresh(token, scope="openid").json["scope"] == "openid"
-    assert verbs(statements) == FIRST, "who asks for something else is not judged from memory"
+    assert refresh.took == FIRST, "who asks for something else is not judged from memory"
 
 
 ELSE: dict[str, dict[str, str]] = {
@@ -128,7 +134,7 @@ ELSE: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("asked", ELSE.values(), ids=ELSE)
 def test_a_spent_token_is_noticed_whatever_is_asked_for(
-    token: str, tokens: dict[str, Any], refresh: Callable[..., oauth.Reply], asked: dict[str, str]
+    token: str, tokens: dict[str, Any], refresh: Refreshes, asked: dict[str, str]
 ) -> None:
     live = refresh(token).json["refresh_token"]
 
@@ -138,9 +144,20 @@ def test_a_spent_token_is_noticed_whatever_is_asked_for(
     assert refresh(live, **asked).error == "invalid_grant"
 
 
-def test_a_refusal_of_a_live_token_spends_nothing(
-    token: str, refresh: Callable[..., oauth.Reply]
+def test_nor_does_it_hide_behind_what_the_client_lacks(
+    token: str, tokens: dict[str, Any], refresh: Refreshes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def lacking(_: Any) -> None:
+        raise Refusal.invalid_request("The client has no key that the answer could be for.")
+
+    refresh(token)
+    monkeypatch.setattr(refresh_token.proof, "id_token_recipient", lacking)
+
+    assert refresh(tokens["refresh_token"]).error == "invalid_grant"
+    assert RefreshFamily.unscoped.get().revoke_reason == "replayed"
+
+
+def test_a_refusal_of_a_live_token_spends_nothing(token: str, refresh: Refreshes) -> None:
     assert refresh(token, resource="https://elsewhere.example").error == "invalid_target"
     assert RefreshFamily.unscoped.get().generation == 1
 
@@ -148,19 +165,18 @@ def test_a_refusal_of_a_live_token_spends_nothing(
 
 
 def test_a_session_that_was_used_since_is_none_the_worse(
-    token: str, session: LoginSession, refresh: Callable[..., oauth.Reply], statements: list[str]
+    token: str, session: LoginSession, refresh: Refreshes
 ) -> None:
     LoginSession.unscoped.filter(pk=session.pk).update(last_used_at=clock.now())
 
     assert refresh(token).status == 200
-    assert verbs(statements) == AGAIN
+    assert refresh.took == AGAIN
 
 
 def test_nor_is_one_that_another_application_has_used_meanwhile(
     token: str,
     session: LoginSession,
-    refresh: Callable[..., oauth.Reply],
-    statements: list[str],
+    refresh: Refreshes,
     later: Callable[..., None],
 ) -> None:
     """Its use is written down once a minute, whoever it is by."""
@@ -170,15 +186,15 @@ def test_nor_is_one_that_another_application_has_used_meanwhile(
 
     for _ in range(3):
         token = refresh(token).json["refresh_token"]
-        assert verbs(statements) == AGAIN
+        assert refresh.took == AGAIN
     assert LoginSession.unscoped.get(pk=session.pk).last_used_at == used
 
     later(minutes=2)
     token = refresh(token).json["refresh_token"]
-    assert verbs(statements) == AGAIN
+    assert refresh.took == AGAIN
     assert LoginSession.unscoped.get(pk=session.pk).last_used_at > used + timedelta(minutes=1)
     refresh(token)
-    assert verbs(statements) == AGAIN
+    assert refresh.took == AGAIN
 
 
 BEFORE, AFTER = timedelta(seconds=-30), timedelta(seconds=30)
@@ -188,8 +204,7 @@ BEFORE, AFTER = timedelta(seconds=-30), timedelta(seconds=30)
 def test_a_key_that_was_shown_since_is_none_the_worse_and_any_other_change_is_seen(
     session: LoginSession,
     tokens: dict[str, Any],
-    refresh: Callable[..., oauth.Reply],
-    statements: list[str],
+    refresh: Refreshes,
     moved: timedelta | None,
     took: list[str],
 ) -> None:
@@ -201,52 +216,61 @@ def test_a_key_that_was_shown_since_is_none_the_worse_and_any_other_change_is_se
     mine.update(proven_at=None if moved is None else shown + moved)
 
     assert refresh(token).status == 200
-    assert verbs(statements) == took
+    assert refresh.took == took
 
 
 def test_a_key_that_is_shown_for_the_first_time_is_seen(
-    token: str, session: LoginSession, refresh: Callable[..., oauth.Reply], statements: list[str]
+    token: str, session: LoginSession, refresh: Refreshes
 ) -> None:
     LoginSession.unscoped.filter(pk=session.pk).update(proven_at=clock.now())
 
     assert refresh(token).status == 200
-    assert verbs(statements) == ANEW
+    assert refresh.took == ANEW
 
 
+def changed(**columns: Callable[[LoginSession], Any]) -> Callable[[LoginSession], Any]:
+    """Give the row of a session other values, each made of the session as it was."""
+    return lambda session: LoginSession.unscoped.filter(pk=session.pk).update(
+        **{name: value(session) for name, value in columns.items()}
+    )
+
+
+SECOND = timedelta(seconds=1)
 CHANGES: dict[str, Callable[[LoginSession], Any]] = {
-    "client_changed_at": lambda s: Client.unscoped.update(changed_at=clock.now()),
-    "user_is": lambda s: s.user.emailaddress_set.update(verified=False),
-    "session_started_at": lambda s: s.started_at - timedelta(seconds=1),
-    "session_expires_at": lambda s: s.expires_at - timedelta(seconds=1),
-    "acr": lambda s: "aal1",
-    "amr": lambda s: ["pwd"],
-    "auth_time": lambda s: s.auth_time + timedelta(microseconds=1),
-    "risk_level": lambda s: 2 if s.risk_level == 1 else 1,
-    "last_used_at": lambda s: s.last_used_at - timedelta(seconds=1),
-    "address": lambda s: "203.0.113.7",
+    "the client": lambda _: Client.unscoped.update(changed_at=clock.now()),
+    "when it started": changed(started_at=lambda s: s.started_at - SECOND),
+    "when it ends": changed(expires_at=lambda s: s.expires_at - SECOND),
+    "its class": changed(acr=lambda _: "aal1"),
+    "its methods": changed(amr=lambda _: ["pwd"]),
+    "its sign-in": changed(auth_time=lambda s: s.auth_time + timedelta(microseconds=1)),
+    "its risk": changed(risk_level=lambda s: 2 if s.risk_level == 1 else 1),
+    "its last use, to an earlier one": changed(last_used_at=lambda s: s.last_used_at - SECOND),
+    "its address": changed(address=lambda _: "203.0.113.7"),
 }
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_whatever_has_changed_is_looked_at_anew(
     token: str,
     session: LoginSession,
-    refresh: Callable[..., oauth.Reply],
-    statements: list[str],
-    name: str,
+    refresh: Refreshes,
+    change: Callable[[LoginSession], Any],
 ) -> None:
     session.refresh_from_db()
-    value = CHANGES[name](session)
-    if name not in {"client_changed_at", "user_is"}:
-        column = name.removeprefix("session_")
-        LoginSession.unscoped.filter(pk=session.pk).update(**{column: value})
+    change(session)
 
-    reply = refresh(token)
+    assert refresh(token).status == 200
+    assert refresh.took[0] == "WITH", "it was judged by what was seen"
+    assert len(refresh.took) > 1, "and that was not enough"
 
-    assert verbs(statements)[0] != "SELECT", "it was judged by what was seen"
-    assert len(statements) > 1, "and that was not enough"
-    if name != "user_is":
-        assert reply.status == 200
+
+def test_what_has_got_worse_is_looked_at_anew_and_refused(
+    token: str, session: LoginSession, refresh: Refreshes
+) -> None:
+    session.user.emailaddress_set.update(verified=False)
+
+    assert refresh(token).error == "invalid_grant"
+    assert refresh.took[:2] == ANEW[:2]
 
 
 def test_a_role_that_was_given_is_in_the_next_token(
@@ -254,8 +278,7 @@ def test_a_role_that_was_given_is_in_the_next_token(
     acme_web: Client,
     employee: Person,
     session: LoginSession,
-    refresh: Callable[..., oauth.Reply],
-    statements: list[str],
+    refresh: Refreshes,
 ) -> None:
     code = oauth.issue_code(acme_web, session, scope="openid roles")
     token = oauth.redeem(acme_web, code).json["refresh_token"]
@@ -266,15 +289,14 @@ def test_a_role_that_was_given_is_in_the_next_token(
     reply = refresh(token)
 
     assert "auditor" in oauth.claims_of(reply.json["access_token"])["roles"]
-    assert verbs(statements) == ANEW
+    assert refresh.took == ANEW
 
 
 def test_a_role_that_ends_is_looked_up_each_time(
     acme: Organisation,
     employee: Person,
     token: str,
-    refresh: Callable[..., oauth.Reply],
-    statements: list[str],
+    refresh: Refreshes,
 ) -> None:
     role = create_role(organisation=acme, name="guest", now=clock.now())
     ends_at = clock.now() + timedelta(hours=1)
@@ -282,14 +304,13 @@ def test_a_role_that_ends_is_looked_up_each_time(
     token = refresh(token).json["refresh_token"]
 
     assert refresh(token).status == 200
-    assert verbs(statements)[0] == "SELECT", "nothing is remembered of it"
+    assert refresh.took[0] == "SELECT", "nothing is remembered of it"
 
 
 @pytest.mark.parametrize("seconds", [-1.5, 1.5])
 def test_a_process_whose_clock_is_off_looks_anew(
     token: str,
-    refresh: Callable[..., oauth.Reply],
-    statements: list[str],
+    refresh: Refreshes,
     monkeypatch: pytest.MonkeyPatch,
     seconds: float,
 ) -> None:
@@ -297,13 +318,12 @@ def test_a_process_whose_clock_is_off_looks_anew(
     monkeypatch.setattr(seen.clock, "now", lambda: now() + timedelta(seconds=seconds))
 
     assert refresh(token).status == 200
-    assert verbs(statements) == ANEW
+    assert refresh.took == ANEW
 
 
 def test_tokens_begin_by_the_clock_of_the_database(
     token: str,
-    refresh: Callable[..., oauth.Reply],
-    statements: list[str],
+    refresh: Refreshes,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = clock.now
@@ -311,15 +331,14 @@ def test_tokens_begin_by_the_clock_of_the_database(
 
     issued = oauth.claims_of(refresh(token).json["access_token"])["iat"]
 
-    assert verbs(statements) == AGAIN
+    assert refresh.took == AGAIN
     rotated = AuditEvent.objects.filter(event=Event.REFRESH_TOKEN_ROTATED).latest("id")
     assert issued == int(rotated.at.timestamp())
 
 
 def test_who_had_to_wait_for_others_is_judged_once_more(
     token: str,
-    refresh: Callable[..., oauth.Reply],
-    statements: list[str],
+    refresh: Refreshes,
     later: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -332,37 +351,27 @@ def test_who_had_to_wait_for_others_is_judged_once_more(
     monkeypatch.setattr(refresh_token.proof, "authorize", slow)
 
     assert refresh(token).status == 200
-    assert verbs(statements) == AGAIN
+    assert refresh.took == AGAIN
 
 
 @pytest.mark.parametrize(("left", "took"), [(1.5, AGAIN), (0.5, FIRST)])
 def test_what_would_end_within_a_second_is_not_judged_from_memory(
     token: str,
-    session: LoginSession,
-    refresh: Callable[..., oauth.Reply],
-    statements: list[str],
-    later: Callable[..., None],
+    refresh: Refreshes,
     monkeypatch: pytest.MonkeyPatch,
     left: float,
     took: list[str],
 ) -> None:
     """It is refused, or allowed, by the database's clock."""
-    session.refresh_from_db()
-    family = RefreshFamily.unscoped.get()
-    held = clock.now()
-    row = seen._seen[family.pk.bytes]
-    end = held.astimezone(UTC) + timedelta(seconds=left)
-    seen._seen[family.pk.bytes] = row | {"session_expires_at": end}
-    monkeypatch.setattr(seen.clock, "now", lambda: held)
+    now, key = clock.now(), RefreshFamily.unscoped.get().pk.bytes
+    monkeypatch.setattr(seen.clock, "now", lambda: now)
+    seen._seen[key]["session_expires_at"] = now + timedelta(seconds=left)
 
     assert refresh(token).status == 200
+    assert refresh.took == took
 
-    assert verbs(statements)[:1] == took[:1]
 
-
-def test_the_same_token_again_gets_the_same_successor(
-    token: str, refresh: Callable[..., oauth.Reply]
-) -> None:
+def test_the_same_token_again_gets_the_same_successor(token: str, refresh: Refreshes) -> None:
     first, second = refresh(token), refresh(token)
 
     assert first.json["refresh_token"] == second.json["refresh_token"]
@@ -370,7 +379,7 @@ def test_the_same_token_again_gets_the_same_successor(
 
 
 def test_a_token_spent_long_ago_revokes_the_family(
-    token: str, tokens: dict[str, Any], refresh: Callable[..., oauth.Reply]
+    token: str, tokens: dict[str, Any], refresh: Refreshes
 ) -> None:
     assert refresh(tokens["refresh_token"]).status == 200, "the lost answer once more"
     token = refresh(token).json["refresh_token"]
@@ -388,7 +397,7 @@ def test_another_client_that_shows_it_has_it_revoked(acme: Organisation, token: 
 
 
 def test_an_answer_that_withholds_is_not_gone_by(
-    token: str, session: LoginSession, refresh: Callable[..., oauth.Reply], statements: list[str]
+    token: str, session: LoginSession, refresh: Refreshes
 ) -> None:
     Client.unscoped.update(scope_tiers={"email": 2})
     first = refresh(token)
@@ -396,7 +405,7 @@ def test_an_answer_that_withholds_is_not_gone_by(
 
     second = refresh(first.json["refresh_token"])
 
-    assert verbs(statements)[0] == "SELECT"
+    assert refresh.took[0] == "SELECT"
     assert second.json["scope"] == first.json["scope"]
 
 
@@ -415,7 +424,7 @@ def test_so_many_are_remembered_and_the_oldest_goes_first(
 
 
 def keep(row: dict[str, Any]) -> None:
-    seen.remember(row, at=clock.now(), is_touched=False, was_due=False)
+    seen.remember(row, used_at=None)
 
 
 def test_one_that_stands_on_very_much_is_not_remembered(token: str, acme_web: Client) -> None:
@@ -457,11 +466,11 @@ def test_threads_may_remember_and_forget_one_family_at_once(
     def work() -> None:
         try:
             for number in range(4_000):
-                own = UUID(int=number % 12)
-                keep(row | {"family_id": own})
-                seen.recall(UUID(int=number % 12), client)
+                family_id = UUID(int=number % 12)
+                keep(row | {"family_id": family_id})
+                seen.recall(family_id, client)
                 if number % 5 == 0:
-                    seen.forget(UUID(int=number % 12))
+                    seen.forget(family_id)
         except BaseException as failure:
             failures.append(failure)
 
